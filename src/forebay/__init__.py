@@ -1,0 +1,1 @@
+"""forebay: one file into a production vLLM service."""

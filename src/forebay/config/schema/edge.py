@@ -1,0 +1,45 @@
+"""The TLS edge in front of the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from forebay.config.schema.base import Bytes, Port, Seconds, SecretRef, Section
+
+
+class Certificate(Section):
+    """A certificate of your own. Without one, development makes a CA and a certificate."""
+
+    chain: Annotated[str, Field(min_length=1)]
+    """Path of the PEM file with the certificate and its intermediates."""
+    key: SecretRef
+    """Where its private key lies: `file:PATH`."""
+
+
+class Edge(Section):
+    """nginx: TLS, HTTP/2, slow clients, body limits, draining."""
+
+    kind: Literal["nginx", "none"] = "nginx"
+    """Which program; `none` leaves the gateway without an edge."""
+    bind: str = "127.0.0.1"
+    """Address it listens on."""
+    https_port: Port = 8443
+    http_port: Port | None = 8080
+    """Port that redirects to HTTPS; `null` opens none."""
+    server_names: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1"]
+    """Names and addresses in the certificate."""
+    certificate: Certificate | None = None
+    hsts: Seconds = 63072000.0
+    """max-age of Strict-Transport-Security; zero sends none."""
+    compression: bool = True
+    """Whether whole answers are compressed; streams never are."""
+    client_body: Bytes | None = None
+    """Largest request body. Default: the gateway's own limit."""
+    client_header_timeout: Seconds = 10.0
+    client_body_timeout: Seconds = 30.0
+    send_timeout: Seconds = 60.0
+    keepalive_timeout: Seconds = 75.0
+    shutdown: Seconds = 600.0
+    """How long old processes finish their streams after a reload."""

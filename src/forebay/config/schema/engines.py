@@ -1,0 +1,132 @@
+"""Models and the engines that serve them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from forebay.config.schema.base import Name, Port, Seconds, SecretRef, Section
+
+FlagValue = bool | int | float | str | list[str] | dict[str, object]
+
+
+class EngineBase(Section):
+    """What engines of every kind share."""
+
+    name: Name | None = None
+    """Name of the engine; copies get `-1`, `-2` … behind it. Default: the model's name and kind."""
+    max_outstanding: Annotated[int, Field(ge=1)] | None = None
+    """Calls an engine holds at once; the gateway queues the rest. Default: what the engine can run."""
+    stall: Seconds = 60.0
+    """Work running but no token for this long: the engine is stalled, whatever /health says."""
+
+
+class OwnedEngine(EngineBase):
+    """An engine that forebay starts."""
+
+    count: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many copies run."""
+    port: Port | None = None
+    """First port; copies take the following ones. Default: any free port."""
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    """Environment of the engine, such as NCCL settings."""
+    start: Seconds = 900.0
+    """How long loading and warm-up may take before the start counts as failed."""
+    drain: Seconds = 120.0
+    """How long work may go on after the engine left routing."""
+    warmup_prompt: str = "Hello"
+    """Prompt of the generation that must succeed before the first request."""
+
+
+class EmbeddedEngine(OwnedEngine):
+    """llama.cpp in a process of its own: runs anywhere, no GPU, no download."""
+
+    kind: Literal["embedded"]
+    weights: str | None = None
+    """Path of a GGUF file. Default: SmolLM2-135M-Instruct, which is installed with forebay."""
+    context_tokens: Annotated[int, Field(ge=256, le=1048576)] = 4096
+    """Context of one sequence, in tokens."""
+    max_sequences: Annotated[int, Field(ge=1, le=256)] = 4
+    """Sequences that run at once."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads. Default: the cores divided among the embedded engines."""
+
+
+class VllmEngine(OwnedEngine):
+    """`vllm serve`, rendered for the stated release."""
+
+    kind: Literal["vllm"]
+    weights: Annotated[str, Field(min_length=1)]
+    """Path of the weights, or a hub id."""
+    release: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    """Release of vLLM that runs, such as 0.33.0: flags are rendered and checked for it."""
+    program: list[str] = ["vllm", "serve"]
+    """How vLLM is started; the weights and flags follow."""
+    args: dict[str, FlagValue] = {}
+    """Flags of `vllm serve` without their dashes, such as `max-num-seqs: 96`."""
+    gpus: list[Annotated[int, Field(ge=0)]] = []
+    """GPUs by index, divided evenly among the copies. No two engines may share one."""
+    numa_node: Annotated[int, Field(ge=0)] | Literal["auto", "off"] = "auto"
+    """NUMA node whose cores and memory the engine keeps to; `auto` is the node of its GPUs."""
+    socket_interface: str | None = None
+    """Network interface for NCCL and Gloo."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Log level of the engine."""
+    usage_reporting: bool = False
+    """Whether vLLM may report usage to its makers."""
+    offline: bool = True
+    """Whether model hubs are out of reach: weights must lie on disk."""
+    modelscope: bool = False
+    """Whether hub ids are ModelScope's."""
+    shutdown: Seconds = 30.0
+    """How long vLLM may finish work after SIGTERM, where the release can."""
+
+
+class ExternalEngine(EngineBase):
+    """An OpenAI-compatible server that forebay does not start."""
+
+    kind: Literal["external"]
+    url: Annotated[str, Field(pattern=r"^http://[^/\s?#@]+$")]
+    """`http://host:port`, without a path."""
+    api_key: SecretRef | None = None
+    """Key that the engine wants."""
+    served_name: str | None = None
+    """What the engine calls the model, where it differs."""
+
+
+Engine = Annotated[EmbeddedEngine | VllmEngine | ExternalEngine, Field(discriminator="kind")]
+
+
+class Model(Section):
+    """One model that clients may ask for."""
+
+    aliases: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]] = []
+    """Other names that clients may use, such as `gpt-4o-mini`."""
+    engines: Annotated[list[Engine], Field(min_length=1)]
+    """The engines that serve it."""
+    context_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Longest prompt plus answer; `max_tokens` beyond it is refused. Default: no bound at the gateway."""
+
+
+class EmbeddedDefaults(Section):
+    """Defaults for embedded engines: keys of the engine itself."""
+
+    context_tokens: Annotated[int, Field(ge=256, le=1048576)] | None = None
+    max_sequences: Annotated[int, Field(ge=1, le=256)] | None = None
+
+
+class VllmDefaults(Section):
+    """Defaults for vLLM engines, which profiles fill."""
+
+    args: dict[str, FlagValue] = {}
+    """Flags of `vllm serve` without their dashes."""
+    env: dict[str, str] = {}
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+
+
+class EngineDefaults(Section):
+    """Defaults by kind of engine; an engine's own keys win."""
+
+    embedded: EmbeddedDefaults = EmbeddedDefaults()
+    vllm: VllmDefaults = VllmDefaults()

@@ -1,0 +1,44 @@
+"""The whole file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from forebay.config.schema.base import ModelName, Name, Port, Section
+from forebay.config.schema.edge import Edge
+from forebay.config.schema.engines import EngineDefaults, Model
+from forebay.config.schema.gateway import Gateway
+from forebay.config.schema.observe import Observe
+
+Environment = Literal["development", "staging", "production"]
+Scenario = Literal["chat", "batch", "mixed", "low-latency", "low-cost"]
+Hardware = Literal["b200", "h100", "a100", "v100", "t4", "cpu"]
+
+
+class Admin(Section):
+    """The admin API: a process and a port of its own, never the data port."""
+
+    bind: str = "127.0.0.1"
+    port: Port = 8100
+
+
+class Config(Section):
+    """forebay.yaml."""
+
+    version: Literal[1]
+    """Format of this file."""
+    service: Name = "forebay"
+    """Name of the service in logs."""
+    environment: Environment = "development"
+    scenario: Scenario | None = None
+    """Which load the engines are tuned for."""
+    hardware: Hardware | None = None
+    """Which accelerators the engines have."""
+    models: Annotated[dict[ModelName, Model], Field(min_length=1)]
+    engine_defaults: EngineDefaults = EngineDefaults()
+    gateway: Gateway = Gateway()
+    edge: Edge = Edge()
+    observe: Observe = Observe()
+    admin: Admin = Admin()

@@ -1,0 +1,1 @@
+"""Makes what runs equal what the file asks for, and keeps it so."""

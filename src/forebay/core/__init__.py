@@ -1,0 +1,1 @@
+"""The smallest shared parts: errors, units, time, identifiers, registries. Imports nothing of forebay but messages."""

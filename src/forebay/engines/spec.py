@@ -1,0 +1,53 @@
+"""One engine, fully resolved: nothing is left to be looked up when it starts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["embedded", "vllm", "external"]
+
+
+class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine that serves `model` at `host:port`.
+
+    `argv` is empty for an external engine. `port` is 0 until one is chosen: `{port}` in argv stands for it.
+    `env` is what the engine's process gets on top of a minimal environment.
+    """
+
+    name: str
+    model: str
+    kind: Kind
+    host: str = "127.0.0.1"
+    port: int = 0
+    argv: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cpus: tuple[int, ...] = ()
+    max_outstanding: int
+    served_name: str | None = None
+    authorization: str | None = None
+    start_s: float = 900.0
+    drain_s: float = 120.0
+    stall_s: float = 60.0
+    shutdown_s: float = 30.0
+    warmup_prompt: str = "Hello"
+
+
+class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A process under a holder: an engine, a gateway worker, the edge, the admin process, the controller.
+
+    `stop_s`: how long SIGTERM may take before SIGKILL. `restart`: the holder itself starts it again (the controller
+    alone; everything else is restarted by the controller, which knows why).
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    cpus: tuple[int, ...] = ()
+    log: str
+    log_rotate_bytes: int = 64 * 1024 * 1024
+    log_keep: int = 5
+    stop_s: float = 30.0
+    restart: bool = False
+    json_log: bool = True

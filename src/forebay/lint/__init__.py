@@ -1,0 +1,1 @@
+"""Findings about loaded values: one rule a file."""

@@ -1,0 +1,33 @@
+"""Help, findings and errors in the operator's language, through gettext.
+
+The English stays where it is raised: `_("{name} is taken").format(name=...)`.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+from pathlib import Path
+
+LANGUAGES = ("en", "zh")
+_translations: gettext.NullTranslations = gettext.NullTranslations()
+
+
+def _(text: str) -> str:
+    """Translate `text` into the language chosen by `speak`."""
+    return _translations.gettext(text)
+
+
+def speak(language: str | None = None) -> str:
+    """Choose the language: the one named, else the locale's, else English. Returns the one chosen."""
+    global _translations  # noqa: PLW0603  one language a process, chosen once at start
+    chosen = language or _locale_language()
+    _translations = gettext.translation("forebay", Path(__file__).parent, languages=[chosen], fallback=True)
+    return chosen
+
+
+def _locale_language() -> str:
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(variable):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"

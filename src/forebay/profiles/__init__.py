@@ -1,0 +1,1 @@
+"""Environments, scenarios and hardware, as data."""

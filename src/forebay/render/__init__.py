@@ -1,0 +1,1 @@
+"""Configuration files for other programs, from one model."""

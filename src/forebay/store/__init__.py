@@ -1,0 +1,1 @@
+"""Where forebay keeps what must survive: the state directory and SQLite."""

@@ -1,0 +1,93 @@
+"""The state directory: where everything that runs leaves its traces.
+
+run/<unit>.json          a running unit: its holder's and its program's pid and start time
+run/<worker>.ack         the snapshot a worker has taken
+run/status.json          what the controller last saw, in the form of `forebay status -o json`
+logs/<unit>.log          its output, rotated
+snapshots/<digest>.json  what workers hold; `current` links to the newest
+counters/                a worker's metrics, memory-mapped
+edge/                    the rendered nginx.conf and nginx's own files
+tls/                     the development CA and certificate
+state.db                 keys and intents
+pepper                   secret mixed into key digests
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class StateDir(msgspec.Struct, frozen=True):
+    """Paths below one state directory; nothing is created until `prepare`."""
+
+    root: Path
+
+    @classmethod
+    def beside(cls, config: Path) -> StateDir:
+        """`.forebay` beside the configuration, or where `FOREBAY_STATE` points."""
+        override = os.environ.get("FOREBAY_STATE")
+        return cls(Path(override).resolve() if override else config.resolve().parent / ".forebay")
+
+    def prepare(self) -> None:
+        """Create the directories, readable by their owner alone."""
+        for folder in (self.root, self.run, self.logs, self.snapshots, self.counters, self.edge, self.tls):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
+
+    @property
+    def current_snapshot(self) -> Path:
+        return self.snapshots / "current"
+
+    @property
+    def counters(self) -> Path:
+        return self.root / "counters"
+
+    @property
+    def edge(self) -> Path:
+        return self.root / "edge"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "state.db"
+
+    @property
+    def pepper(self) -> Path:
+        return self.root / "pepper"
+
+    @property
+    def dev_key(self) -> Path:
+        return self.root / "dev-key"
+
+    @property
+    def status(self) -> Path:
+        return self.run / "status.json"
+
+    def unit(self, name: str) -> Path:
+        """Record of a running unit."""
+        return self.run / f"{name}.json"
+
+    def acknowledgement(self, worker: str) -> Path:
+        """Digest of the snapshot that a worker has taken."""
+        return self.run / f"{worker}.ack"
+
+    def log(self, name: str) -> Path:
+        """Newest log file of a unit; rotated ones carry `.1`, `.2` …"""
+        return self.logs / f"{name}.log"

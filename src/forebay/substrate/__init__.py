@@ -1,0 +1,1 @@
+"""Where engines and workers run."""

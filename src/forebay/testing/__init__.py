@@ -1,0 +1,1 @@
+"""What tests of forebay, and of systems that use it, need: shipped with it."""
