@@ -1,0 +1,156 @@
+"""API keys at rest: rows of state.db that hold a digest each, and the pepper that the digests need."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import sqlite3
+from pathlib import Path
+
+import msgspec
+
+from forebay.core.errors import StateError, UsageError
+from forebay.messages import _
+from forebay.security.keys import digest, new_key
+
+_TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z][a-z0-9-]{0,31})?")
+_PEPPER = re.compile(r"[0-9a-f]{64}")
+_NAME_LENGTH = 120
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored key, without its secret. Times are seconds since the epoch."""
+
+    id: str
+    digest: str
+    tenant: str
+    scopes: tuple[str, ...] = ()
+    name: str = ""
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+
+    def is_active(self, now: float) -> bool:
+        """Whether the key opens anything at `now`."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new key is for; no scopes means every route that clients may use."""
+
+    tenant: str = "default"
+    scopes: tuple[str, ...] = ()
+    name: str = ""
+    expires_at: float | None = None
+
+
+def create(database: sqlite3.Connection, pepper: str, grant: KeyGrant, now: float) -> tuple[KeyRow, str]:
+    """Store a new key and return its row and its full text, which exists nowhere else.
+
+    Raises UsageError where the grant is malformed or already expired.
+    """
+    _check(grant, now)
+    text, identity, secret = new_key()
+    row = KeyRow(
+        id=identity,
+        digest=digest(pepper, secret),
+        tenant=grant.tenant,
+        scopes=tuple(dict.fromkeys(grant.scopes)),
+        name=grant.name,
+        created_at=now,
+        expires_at=grant.expires_at,
+    )
+    database.execute(
+        "INSERT INTO keys (id, digest, tenant, scopes, created_at, expires_at, name) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row.id, row.digest, row.tenant, json.dumps(row.scopes), row.created_at, row.expires_at, row.name),
+    )
+    return row, text
+
+
+def rows(database: sqlite3.Connection) -> list[KeyRow]:
+    """Every key ever made, oldest first, revoked and expired ones included."""
+    query = (
+        "SELECT id, digest, tenant, scopes, name, created_at, expires_at, revoked_at FROM keys ORDER BY created_at, id"
+    )
+    return [_row(values) for values in database.execute(query)]
+
+
+def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
+    """Keys that workers must know at `now`."""
+    return [row for row in rows(database) if row.is_active(now)]
+
+
+def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
+    """Mark a key as revoked and return it; a second time changes nothing. StateError where there is no such key."""
+    database.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, identity))
+    for row in rows(database):
+        if row.id == identity:
+            return row
+    raise StateError(
+        _("there is no key with the id {id!r}").format(id=identity[:64]),
+        fix=_("`forebay key list` shows the ids"),
+        code="key_unknown",
+    )
+
+
+def load_pepper(path: Path) -> str:
+    """Read the pepper, making it on first use; StateError where it is damaged or others may read it.
+
+    It lies beside the database, not in it: a copy of the database alone does not allow guesses to be checked.
+    """
+    if not path.exists():
+        _make_pepper(path)
+    try:
+        mode, text = path.stat().st_mode, path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(_("the pepper cannot be read"), where=str(path), detail=str(error)) from error
+    if mode & 0o077:
+        raise StateError(_("others may read the pepper"), where=str(path), fix=f"chmod 600 {path}")
+    if not _PEPPER.fullmatch(text):
+        raise StateError(
+            _("the pepper is damaged: no stored key can be checked"),
+            where=str(path),
+            fix=_("Restore it from a backup; or remove it and state.db and create new keys"),
+        )
+    return text
+
+
+def _make_pepper(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # unlike a rename it never replaces: of two processes the first one wins
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _check(grant: KeyGrant, now: float) -> None:
+    if not _TENANT.fullmatch(grant.tenant):
+        raise UsageError(
+            _("{value!r} is not a tenant's name").format(value=grant.tenant),
+            fix=_("Use lower-case letters, digits, dots and dashes, at most 64"),
+        )
+    for scope in grant.scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise UsageError(_("{value!r} is not a scope").format(value=scope), fix=_("Write it like `models:read`"))
+    if len(grant.name) > _NAME_LENGTH or not grant.name.isprintable():
+        raise UsageError(_("a key's name is at most {n} printable characters").format(n=_NAME_LENGTH))
+    if grant.expires_at is not None and grant.expires_at <= now:
+        raise UsageError(_("the key would already have expired"), fix=_("Give a time to come, such as 90d"))
+
+
+def _row(values: sqlite3.Row | tuple[object, ...]) -> KeyRow:
+    names = ("id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at")
+    fields = dict(zip(names, tuple(values), strict=True))
+    fields["scopes"] = json.loads(str(fields["scopes"]))
+    return msgspec.convert(fields, KeyRow)
