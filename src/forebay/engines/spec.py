@@ -37,17 +37,24 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
 class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A process under a holder: an engine, a gateway worker, the edge, the admin process, the controller.
 
-    `stop_s`: how long SIGTERM may take before SIGKILL. `restart`: the holder itself starts it again (the controller
-    alone; everything else is restarted by the controller, which knows why).
+    `stop_s`: how long `stop_signal` may take before SIGKILL. `restart`: the holder itself starts it again (the
+    controller alone; everything else is restarted by the controller, which knows why). `digest` names what the unit
+    was asked to be, so that an unchanged unit is left alone; `env` is the whole environment. `json_log`: lines that
+    are not JSON are wrapped into the log form of `service` and `version`.
     """
 
     name: str
     argv: tuple[str, ...]
+    digest: str = ""
+    port: int = 0
     env: dict[str, str] = {}
     cpus: tuple[int, ...] = ()
     log: str
     log_rotate_bytes: int = 64 * 1024 * 1024
     log_keep: int = 5
     stop_s: float = 30.0
+    stop_signal: int = 15
     restart: bool = False
     json_log: bool = True
+    service: str = "forebay"
+    version: str = ""
