@@ -42,3 +42,5 @@ class Config(Section):
     edge: Edge = Edge()
     observe: Observe = Observe()
     admin: Admin = Admin()
+    environments: dict[Environment, dict[str, object]] = {}
+    """Overlays of your own: any keys of this file, laid over it in one environment."""
