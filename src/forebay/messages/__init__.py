@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 LANGUAGES = ("en", "zh")
+CATALOGUES = Path(__file__).parent
 _translations: gettext.NullTranslations = gettext.NullTranslations()
 
 
@@ -22,12 +23,12 @@ def speak(language: str | None = None) -> str:
     """Choose the language: the one named, else the locale's, else English. Returns the one chosen."""
     global _translations  # noqa: PLW0603  one language a process, chosen once at start
     chosen = language or _locale_language()
-    _translations = gettext.translation("forebay", Path(__file__).parent, languages=[chosen], fallback=True)
+    _translations = gettext.translation("forebay", CATALOGUES, languages=[chosen], fallback=True)
     return chosen
 
 
 def _locale_language() -> str:
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+    for variable in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(variable):
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"
