@@ -1,0 +1,81 @@
+"""A vLLM engine of forebay.yaml, expanded into the copies that run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from forebay.config.flags import release
+from forebay.config.schema import Config, Model, VllmEngine
+from forebay.config.schema.engines import VllmDefaults
+from forebay.core.errors import ConfigError, Finding
+from forebay.engines.command import command, sequences
+from forebay.engines.naming import engine_names
+from forebay.engines.spec import EngineSpec
+from forebay.engines.topology import cpus_of, gpu_findings, gpus_of_copy
+
+# vLLM joins its workers and closes its sockets after the work itself has ended.
+_EXIT_S = 15.0
+
+
+def vllm_specs(
+    model_name: str,
+    model: Model,
+    engine: VllmEngine,
+    defaults: VllmDefaults | None = None,
+    *,
+    hardware: str | None = None,
+    sysfs: Path = Path("/sys"),
+) -> tuple[EngineSpec, ...]:
+    """One spec a copy, ready to start; ConfigError with every finding when it may not be started so."""
+    where = f"models.{model_name}.engines[{model.engines.index(engine)}]"
+    specs = []
+    for copy, name in enumerate(engine_names(engine.name, model_name, engine.kind, engine.count)):
+        gpus = gpus_of_copy(engine, copy)
+        start = command(
+            engine, served_name=model_name, release=release(engine.release), defaults=defaults, gpus=gpus, where=where
+        )
+        spec = EngineSpec(
+            name=name,
+            model=model_name,
+            kind="vllm",
+            port=engine.port + copy if engine.port else 0,
+            argv=start.argv,
+            env=start.env,
+            cpus=cpus_of(gpus, engine.numa_node, sysfs=sysfs, where=where),
+            max_outstanding=engine.max_outstanding or sequences(start.args, hardware),
+            start_s=engine.start,
+            drain_s=engine.drain,
+            stall_s=engine.stall,
+            shutdown_s=engine.shutdown + _EXIT_S,
+            warmup_prompt=engine.warmup_prompt,
+        )
+        specs.append(spec)
+    return tuple(specs)
+
+
+def vllm_findings(config: Config) -> list[Finding]:
+    """Everything that forbids starting a vLLM engine of the configuration: flags, environment, GPUs."""
+    findings: list[Finding] = []
+    for name, model in config.models.items():
+        for index, engine in enumerate(model.engines):
+            if isinstance(engine, VllmEngine):
+                findings += _command_findings(name, f"models.{name}.engines[{index}]", engine, config)
+    # What is wrong in engine_defaults is found once for each engine that it reaches.
+    return [*dict.fromkeys(findings), *gpu_findings(config)]
+
+
+def _command_findings(name: str, where: str, engine: VllmEngine, config: Config) -> Iterator[Finding]:
+    try:
+        command(
+            engine,
+            served_name=name,
+            release=release(engine.release),
+            defaults=config.engine_defaults.vllm,
+            gpus=tuple(engine.gpus),
+            where=where,
+        )
+    except ConfigError as error:
+        yield from error.findings or [
+            Finding(rule="vllm_release", severity="error", where=f"{where}.release", why=error.what, fix=error.fix)
+        ]
