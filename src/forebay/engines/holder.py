@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     try:
         status = holder.run()
     except Exception:  # the outermost edge: the reason goes to the unit's own log
-        holder.note("ERROR", "the holder failed", detail=traceback.format_exc())
+        holder.note("error", "the holder failed", detail=traceback.format_exc())
         raise
     return 128 - status if status < 0 else status
 
@@ -96,7 +96,7 @@ class Holder:
         try:
             self._program, self._output = programs.start(self._spec, self._unit_mark, self._holder_mark)
         except OSError as error:
-            self.note("ERROR", f"cannot start {self._spec.argv[0]}: {error}")
+            self.note("error", f"cannot start {self._spec.argv[0]}: {error}")
             self._write(program=None, ended_at=time.time(), exit_status=127, error=str(error))
             return 127
         self._watcher.guard(self._program.pid)
@@ -123,7 +123,7 @@ class Holder:
         if self._signals in ready:
             self._answer_signals()
         if self._stop_by is not None and time.monotonic() >= self._stop_by and self._program.returncode is None:
-            self.note("WARNING", f"did not stop within {self._spec.stop_s:g} s and is killed")
+            self.note("warning", f"did not stop within {self._spec.stop_s:g} s and is killed")
             end_group(self._program.pid)
             self._program.wait()
 
@@ -174,7 +174,7 @@ class Holder:
             os.close(self._output)
             self._output = -1
         self._reap()
-        level = "INFO" if self._stop_by is not None or status == 0 else "ERROR"
+        level = "info" if self._stop_by is not None or status == 0 else "error"
         self.note(level, f"ended with {describe_exit(status)}", exit_status=status)
         self._write(ended_at=time.time(), exit_status=status)
         self._program = None
@@ -200,7 +200,7 @@ class Holder:
             return
         if self._log.dropped:
             dropped, self._log.dropped = self._log.dropped, 0
-            self.note("WARNING", "log lines were lost: the disk took no more", writes_lost=dropped)
+            self.note("warning", "log lines were lost: the disk took no more", writes_lost=dropped)
             if self._log.dropped:  # still full: do not forget how much
                 self._log.dropped += dropped
         if self._spec.json_log:
@@ -214,11 +214,11 @@ class Holder:
         try:
             write_record(self._record_path, self._record)
         except OSError as error:
-            self.note("ERROR", f"the unit's record cannot be written: {error}")
+            self.note("error", f"the unit's record cannot be written: {error}")
 
     def _wait_before_restart(self, wait_s: float) -> bool:
         """Wait; True where a signal asked to stop meanwhile."""
-        self.note("WARNING", f"starts again in {wait_s:g} s")
+        self.note("warning", f"starts again in {wait_s:g} s")
         until = time.monotonic() + wait_s
         while self._stop_by is None and (left_s := until - time.monotonic()) > 0:
             ready, _, _ = select.select([self._signals], [], [], left_s)

@@ -11,11 +11,11 @@ LINE_LIMIT_BYTES = 64 * 1024
 """A longer line is cut: one runaway line must not fill the holder's memory."""
 
 _LEVELS = {
-    "debug": "DEBUG", "trace": "DEBUG", "d": "DEBUG",
-    "info": "INFO", "notice": "INFO", "i": "INFO",
-    "warning": "WARNING", "warn": "WARNING", "w": "WARNING",
-    "error": "ERROR", "e": "ERROR",
-    "crit": "CRITICAL", "critical": "CRITICAL", "alert": "CRITICAL", "emerg": "CRITICAL",
+    "debug": "debug", "trace": "debug", "d": "debug",
+    "info": "info", "notice": "info", "i": "info",
+    "warning": "warning", "warn": "warning", "w": "warning",
+    "error": "error", "e": "error",
+    "crit": "error", "critical": "error", "alert": "error", "emerg": "error",
 }  # fmt: skip
 _WHO = r"^(?:\([^)]*\)\s*)?"
 _NAMED = r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)"
@@ -68,12 +68,12 @@ def timestamp(now_s: float) -> str:
 
 
 def read_level(line: str) -> tuple[str, str]:
-    """The level that the line names in one of the known forms, and its text; INFO where it names none."""
+    """The level that the line names in one of the known forms, and its text; info where it names none."""
     text = _COLOUR.sub("", line)
     for form in _FORMS:
         if found := form.match(text):
-            return _LEVELS.get(found["level"].lower(), "INFO"), found["text"]
-    return ("ERROR" if _TRACEBACK.match(text) else "INFO"), text
+            return _LEVELS.get(found["level"].lower(), "info"), found["text"]
+    return ("error" if _TRACEBACK.match(text) else "info"), text
 
 
 class Lines:

@@ -1,0 +1,119 @@
+"""Every engine of a configuration, resolved: what runs, where, and with which secrets."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from forebay.config.crosscheck.names import engine_names
+from forebay.config.schema import Config, EmbeddedEngine, ExternalEngine, Model, VllmEngine
+from forebay.config.secrets import resolve
+from forebay.core.errors import ConfigError, Finding
+from forebay.engines.embedded import embedded_specs
+from forebay.engines.spec import EngineSpec
+from forebay.engines.vllm import vllm_findings, vllm_specs
+from forebay.messages import _
+
+_EXTERNAL_OUTSTANDING = 256
+
+
+def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
+    """All engines of all models; `base` is the configuration's directory, for paths and `file:` secrets.
+
+    Raises ConfigError with every finding: a name or a port taken twice, a secret or weights that are missing.
+    """
+    findings = vllm_findings(config)
+    specs: list[EngineSpec] = []
+    threads = _threads(config)
+    for model, index, engine in _engines(config):
+        where = f"models.{model}.engines[{index}]"
+        try:
+            expanded = _expand_one(config, model, engine, base, threads)
+            names = engine_names(model, engine)
+            specs += [msgspec.structs.replace(spec, name=name) for spec, name in zip(expanded, names, strict=True)]
+        except ConfigError as error:
+            if not isinstance(engine, VllmEngine) or not findings:
+                findings += _as_findings(error, where)
+    findings += _clashes(specs)
+    if findings:
+        raise ConfigError(_("the engines cannot be started"), findings=tuple(findings))
+    return tuple(specs)
+
+
+def _expand_one(
+    config: Config, model: str, engine: EmbeddedEngine | VllmEngine | ExternalEngine, base: Path, threads: int
+) -> tuple[EngineSpec, ...]:
+    if isinstance(engine, EmbeddedEngine):
+        verbose = config.observe.log.level == "debug"
+        return embedded_specs(model, engine, base=base, threads=threads, verbose=verbose)
+    if isinstance(engine, VllmEngine):
+        whole = config.models[model]
+        return vllm_specs(model, whole, engine, config.engine_defaults.vllm, hardware=config.hardware)
+    return (_external(model, engine, base),)
+
+
+def _external(model: str, engine: ExternalEngine, base: Path) -> EngineSpec:
+    address = urlsplit(engine.url)
+    return EngineSpec(
+        name=engine.name or model,
+        model=model,
+        kind="external",
+        host=address.hostname or "",
+        port=address.port or 80,
+        max_outstanding=engine.max_outstanding or _EXTERNAL_OUTSTANDING,
+        served_name=engine.served_name,
+        authorization=_bearer(engine.api_key, base) if engine.api_key else None,
+        stall_s=engine.stall,
+    )
+
+
+def _bearer(ref: str, base: Path) -> str:
+    key = resolve(ref, base)
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            _("the secret is no API key: it holds spaces or characters that no header may hold"),
+            where=ref,
+            fix=_("Store the key alone, on one line"),
+        )
+    return f"Bearer {key}"
+
+
+def _clashes(specs: list[EngineSpec]) -> Iterator[Finding]:
+    for name, times in Counter(spec.name for spec in specs).items():
+        if times > 1:
+            why = _("{times} engines are called {name}").format(times=times, name=name)
+            yield _finding("engine-name", why, _("Give each engine entry a `name` of its own"))
+    owned = Counter((spec.host, spec.port) for spec in specs if spec.argv and spec.port)
+    for (_host, port), times in owned.items():
+        if times > 1:
+            why = _("{times} engines want port {port}").format(times=times, port=port)
+            yield _finding("engine-port", why, _("Leave `port` out, and forebay takes free ones"))
+
+
+def _threads(config: Config) -> int:
+    """The cores that forebay may use, divided among the embedded engines."""
+    copies = sum(engine.count for _model, _index, engine in _engines(config) if isinstance(engine, EmbeddedEngine))
+    return max(1, len(os.sched_getaffinity(0)) // max(1, copies))
+
+
+def _engines(config: Config) -> Iterator[tuple[str, int, EmbeddedEngine | VllmEngine | ExternalEngine]]:
+    model: Model
+    for name, model in config.models.items():
+        for index, engine in enumerate(model.engines):
+            yield name, index, engine
+
+
+def _as_findings(error: ConfigError, where: str) -> list[Finding]:
+    if error.findings:
+        return list(error.findings)
+    place = f"{where}: {error.where}" if error.where else where
+    return [Finding(rule="engine", severity="error", where=place, why=error.what, fix=error.fix)]
+
+
+def _finding(rule: str, why: str, fix: str) -> Finding:
+    return Finding(rule=rule, severity="error", where="models", why=why, fix=fix)

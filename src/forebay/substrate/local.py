@@ -1,0 +1,191 @@
+"""Units as processes of this machine, each under a holder of its own that outlives whoever started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from forebay.core.errors import RunError, StateError
+from forebay.core.proc import Identity, identify, marked, send, start_ticks
+from forebay.engines.log_tail import tail
+from forebay.engines.record import UNIT_MARK, UnitRecord, read_record, write_spec
+from forebay.engines.spec import UnitSpec
+from forebay.store.state_dir import StateDir
+
+_HOLDER_START_S = 15.0
+_POLL_S = 0.02
+_HOLDER_EXIT_S = 10.0
+# What a program may see of the operator's environment: where programs, homes and libraries lie, and no secret.
+_PASSED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE",
+    "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "VIRTUAL_ENV", "PYTHONPATH",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME", "HF_HOME", "MODELSCOPE_CACHE", "FOREBAY_STATE",
+)  # fmt: skip
+
+
+def minimal_environment() -> dict[str, str]:
+    """The part of our environment that every unit gets."""
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
+
+
+class LocalSubstrate:
+    """Units below one state directory."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+        self._holders: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, spec: UnitSpec) -> UnitRecord:
+        """Start `spec` detached, under a holder; RunError where it already runs or its holder does not come up."""
+        known = read_record(self._state.unit(spec.name))
+        if known is not None and known.holder.alive:
+            raise RunError(f"{spec.name} already runs", where=f"pid {known.holder.pid}")
+        path = self._state.run / f"{spec.name}.spec"
+        record = self._state.unit(spec.name)
+        record.unlink(missing_ok=True)
+        write_spec(path, spec)
+        holder = subprocess.Popen(
+            (sys.executable, "-m", "forebay.engines.holder", str(path), str(record)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**minimal_environment(), UNIT_MARK: self._mark(spec.name)},
+            start_new_session=True,
+            cwd=self._state.root,
+        )
+        self._holders[spec.name] = holder
+        return self._await_record(spec.name, holder)
+
+    def observe(self) -> dict[str, UnitRecord]:
+        """Units by name. A unit whose holder died without a word has ended: its holder took it along."""
+        self._reap()
+        found = {}
+        for path in sorted(self._state.run.glob("*.json")):
+            if path == self._state.status or path.name.startswith("."):
+                continue
+            try:
+                record = read_record(path)
+            except StateError:  # damaged: the unit's processes are found by their mark, not by this
+                continue
+            if record is not None:
+                found[record.name] = record
+        return found
+
+    def signal(self, name: str, number: int) -> bool:
+        record = self._living(name)
+        if record is None:
+            return False
+        send([record.holder.pid], number)
+        return True
+
+    def stop(self, names: Sequence[str], within_s: float) -> tuple[str, ...]:
+        """SIGTERM to the holders, which ask their programs and kill them after `stop_s`; SIGKILL after `within_s`."""
+        waiting = {name: record for name in names if (record := self._living(name)) is not None}
+        send([record.holder.pid for record in waiting.values()], signal.SIGTERM)
+        late = self._wait_gone(waiting, within_s)
+        for name in late:
+            self.kill(name)
+        return tuple(sorted(late))
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the holder: its watcher and the kernel end the rest."""
+        record = self._living(name)
+        if record is not None:
+            send([record.holder.pid], signal.SIGKILL)
+            self._wait_gone({name: record}, _HOLDER_EXIT_S)
+        deadline = time.monotonic() + _HOLDER_EXIT_S
+        while (left := self._pids_of(name)) and time.monotonic() < deadline:
+            send(left, signal.SIGKILL)
+            time.sleep(_POLL_S)
+
+    def delete(self, name: str) -> None:
+        self._state.unit(name).unlink(missing_ok=True)
+        (self._state.run / f"{name}.spec").unlink(missing_ok=True)
+
+    def strays(self) -> dict[int, str]:
+        """Processes with our mark whose unit has no living holder."""
+        prefix = self._mark("")
+        owned = {name for name, record in self.observe().items() if record.holder.alive}
+        found = marked(UNIT_MARK, lambda value: value.startswith(prefix))
+        units = {pid: value.removeprefix(prefix) for pid, value in found.items() if pid != os.getpid()}
+        return {pid: unit for pid, unit in units.items() if unit not in owned}
+
+    def end_strays(self) -> tuple[str, ...]:
+        ended: set[str] = set()
+        deadline = time.monotonic() + _HOLDER_EXIT_S
+        while strays := self.strays():
+            ended.update(strays.values())
+            send(strays, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise RunError("processes do not end", where=", ".join(f"pid {pid}" for pid in strays))
+            time.sleep(_POLL_S)
+        return tuple(sorted(ended))
+
+    def _await_record(self, name: str, holder: subprocess.Popen[bytes]) -> UnitRecord:
+        deadline = time.monotonic() + _HOLDER_START_S
+        while time.monotonic() < deadline:
+            record = read_record(self._state.unit(name))
+            if record is not None and record.holder.pid == holder.pid:
+                if holder.stderr is not None:
+                    holder.stderr.close()
+                return record
+            if holder.poll() is not None:
+                break
+            time.sleep(_POLL_S)
+        holder.kill()
+        _, said = holder.communicate()
+        raise RunError(f"the holder of {name} did not start", detail=said.decode("utf-8", "replace")[-2000:])
+
+    def _living(self, name: str) -> UnitRecord | None:
+        record = read_record(self._state.unit(name))
+        return record if record is not None and record.holder.alive else None
+
+    def _wait_gone(self, records: dict[str, UnitRecord], within_s: float) -> set[str]:
+        deadline = time.monotonic() + within_s
+        waiting = set(records)
+        while waiting and time.monotonic() < deadline:
+            self._reap()
+            waiting = {name for name in waiting if records[name].holder.alive}
+            if waiting:
+                time.sleep(_POLL_S)
+        return waiting
+
+    def _pids_of(self, name: str) -> Iterable[int]:
+        mark = self._mark(name)
+        return [pid for pid in marked(UNIT_MARK, lambda value: value == mark) if pid != os.getpid()]
+
+    def _reap(self) -> None:
+        """Holders that we started ourselves are our children until they are waited for."""
+        for name, holder in list(self._holders.items()):
+            if holder.poll() is not None:
+                del self._holders[name]
+
+    def _mark(self, name: str) -> str:
+        return f"{self._state.root.resolve()}:{name}"
+
+
+def is_running(record: UnitRecord) -> bool:
+    """Whether the unit's program lives under its holder."""
+    return record.holder.alive and record.ended_at is None
+
+
+def why_ended(record: UnitRecord, log: Path, lines: int = 3) -> str:
+    """How the unit ended and what it said last, in one line for a person."""
+    from forebay.engines.holder import describe_exit  # noqa: PLC0415  a program's entry, imported for its words
+
+    if record.error:
+        how = record.error
+    elif record.exit_status is not None:
+        how = f"ended with {describe_exit(record.exit_status)}"
+    else:
+        how = "its holder was killed"
+    last = " | ".join(tail(log, lines))
+    return f"{how}; last lines: {last}" if last else how
+
+
+__all__ = ["Identity", "LocalSubstrate", "identify", "is_running", "minimal_environment", "start_ticks", "why_ended"]
