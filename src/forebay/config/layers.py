@@ -12,6 +12,7 @@ from typing import get_args
 import msgspec
 
 from forebay.config import document
+from forebay.config.arg_names import defaults_with_dashes
 from forebay.config.provenance import Layer, Node, Place, find, merge, plain, step, without
 from forebay.config.schema.root import Environment, Hardware, Scenario
 from forebay.core.errors import ConfigError
@@ -38,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_bytes: int = 0
     compute_capability: float = 0.0
     fp8: bool = False
+    fp4: bool = False
     bfloat16: bool = True
     newest_release: str | None = None
 
@@ -86,9 +88,9 @@ def chosen_environment(file: Node, named: str | None) -> str:
 def operators_values(file: Node, environment: str) -> Node:
     """The operator's file with its own overlay for `environment` laid over it."""
     overlay = find(file, ("environments", environment))
-    base = without(file, "environments")
+    base = defaults_with_dashes(without(file, "environments"))
     if overlay is not None and isinstance(overlay.value, dict):
-        base = merge(base, overlay)
+        base = merge(base, defaults_with_dashes(overlay))
     return base
 
 

@@ -23,23 +23,30 @@ from forebay.config.resolve import resolve
 from forebay.config.schema import Config
 from forebay.config.shape import default_of, field_at
 from forebay.config.validate import locate, nearest_name, validate
+from forebay.config.weights import Weights, weights
 from forebay.core.errors import ConfigError, Finding, UsageError
 from forebay.messages import _
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration that can run. `notes` are findings that do not stop it; `tree` holds the written values."""
+    """A configuration that can run. `notes` are findings that do not stop it.
+
+    `weights` are facts about weights by the text that names them, as far as they are known.
+    `written` is the tree of values as the layers hold them; `tree` has the engines' defaults merged into the engines.
+    """
 
     config: Config
     path: FilePath
     tree: Node
+    written: Node
     profiles: tuple[Profile, ...] = ()
     notes: tuple[Finding, ...] = ()
+    weights: dict[str, Weights] = {}
 
     def origin(self, key: str | Path) -> Origin:
         """Where a value came from: `gateway.timeouts.head`. UsageError where there is no such key."""
-        path = _resolved(key, self.tree) if isinstance(key, str) else key
-        node = find(self.tree, path)
+        path = _resolved(key, self.written) if isinstance(key, str) else key
+        node = find(self.tree, path) or find(self.written, path)
         if node is not None:
             return origin(node)
         field = field_at(path, self.tree)
@@ -70,15 +77,44 @@ def load(path: FilePath, environment: str | None = None) -> Loaded:
     chosen = chosen_environment(file, environment)
     values = operators_values(file, chosen)
     profiles = chosen_profiles(values, chosen)
-    tree, notes = resolve(layered(values, profiles, chosen), profiles)
-    config, findings = validate(tree)
+    written = layered(values, profiles, chosen)
+    merged = _merged(written, profiles)
+    findings = [*merged.findings, *_overlay_findings(file, chosen)]
+    if merged.config is None or findings:
+        raise _refused(path, (*findings, *merged.notes))
+    return Loaded(
+        config=merged.config,
+        path=path,
+        tree=merged.tree,
+        written=written,
+        profiles=tuple(profiles),
+        notes=tuple(merged.notes),
+        weights=_weights(merged.config, path.resolve().parent),
+    )
+
+
+class _Merged(msgspec.Struct, frozen=True):
+    config: Config | None
+    tree: Node
+    findings: list[Finding]
+    notes: list[Finding]
+
+
+def _merged(written: Node, profiles: list[Profile]) -> _Merged:
+    """The layers as one configuration. What is written is checked first, so that a mistake is told where it stands."""
+    config, findings = validate(written)
+    tree, notes = resolve(written, profiles)
     if config is not None:
-        findings += crosscheck(config, tree)
-    findings += _overlay_findings(file, chosen)
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if config is None or errors:
-        raise _refused(path, (*findings, *notes))
-    return Loaded(config=config, path=path, tree=tree, profiles=tuple(profiles), notes=(*notes, *findings))
+        config, findings = validate(tree)
+    if config is not None:
+        findings = crosscheck(config, tree)
+    return _Merged(config, tree, findings, notes)
+
+
+def _weights(config: Config, base: FilePath) -> dict[str, Weights]:
+    located = [engine.weights for model in config.models.values() for engine in model.engines if engine.kind == "vllm"]
+    known = {location: weights(location, base) for location in dict.fromkeys(located)}
+    return {location: facts for location, facts in known.items() if facts is not None}
 
 
 def _parsed(path: FilePath) -> Node:
@@ -135,12 +171,9 @@ def _overlay_shape(name: str, overlay: Node) -> list[Finding]:
 def _other_overlay(file: Node, name: str, overlay: Node) -> list[Finding]:
     values = operators_values(file, name)
     profiles = chosen_profiles(values, name)
-    tree, _notes = resolve(layered(values, profiles, name), profiles)
-    config, findings = validate(tree)
-    if config is not None:
-        findings = crosscheck(config, tree)
+    merged = _merged(layered(values, profiles, name), profiles)
     lines = {node.place.line for _path, node in leaves(overlay)} | _mapping_lines(overlay)
-    return [finding for finding in findings if _line(finding.where) in lines and finding.severity == "error"]
+    return [finding for finding in merged.findings if _line(finding.where) in lines]
 
 
 def _mapping_lines(node: Node) -> set[int]:

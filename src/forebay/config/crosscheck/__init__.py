@@ -1,0 +1,16 @@
+"""What single keys cannot show: ports, names, addresses and timeouts that contradict one another."""
+
+from __future__ import annotations
+
+from forebay.config.crosscheck.addresses import addresses
+from forebay.config.crosscheck.names import names
+from forebay.config.crosscheck.ports import ports
+from forebay.config.crosscheck.timeouts import timeouts
+from forebay.config.provenance import Node
+from forebay.config.schema import Config
+from forebay.core.errors import Finding
+
+
+def crosscheck(config: Config, tree: Node) -> list[Finding]:
+    """Findings across keys; nothing here depends on the environment or on the machine."""
+    return [*ports(config, tree), *names(config, tree), *addresses(config, tree), *timeouts(config, tree)]
