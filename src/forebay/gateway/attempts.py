@@ -1,0 +1,133 @@
+"""Getting an answer out of some engine: one after another, until the first byte of an answer is there."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from forebay.gateway.answer import AnswerReader, WholeAnswer
+from forebay.gateway.call import Call
+from forebay.gateway.fleet import EngineSlot
+from forebay.gateway.parts import Parts
+from forebay.gateway.pump import StreamPump
+from forebay.gateway.refusal import EngineFailed, Refusal
+from forebay.gateway.screen import Asked, request_for
+from forebay.gateway.upstream import EngineConnection
+from forebay.gateway.view import View
+from forebay.observe import catalogue
+from forebay.wire.response import ResponseHead
+
+# Answers that say that this engine cannot now, but another may. Never a 4xx: the next engine would say the same.
+_TRY_ELSEWHERE = {502, 503}
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """An engine's answer, and the engine whose place the call still holds."""
+
+    engine: EngineSlot
+    answer: WholeAnswer | StreamPump
+
+
+async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
+    """Ask engines until one answers. The caller gives back the place of the engine that did.
+
+    Raises Refusal: what admission raises, `engine_lost`, `engine_timeout`.
+    """
+    policy, avoid, sent = view.policy, set[str](), 0
+    wait_until = parts.clock() + policy.queue_wait_s
+    parts.budget.earn()
+    while True:
+        engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until)
+        call.ledger.engine = engine.ref.name
+        try:
+            answer = await _ask(call, engine, asked, view, parts)
+            if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:
+                raise EngineFailed(f"status_{answer.status}", sent=True)
+        except EngineFailed as failure:
+            _give_up(call, engine, parts, failure.reason)
+            engine.failed()
+            avoid.add(engine.ref.name)
+            sent += failure.sent
+            if sent >= policy.retry_attempts or not _may_retry(failure, parts):
+                raise _lost(failure) from None
+            call.ledger.retries += 1
+            parts.meter.count(catalogue.RETRIES, failure.reason)
+        except BaseException:
+            _give_up(call, engine, parts, "cancelled")
+            raise
+        else:
+            engine.answered()
+            return Answered(engine, answer)
+
+
+def _may_retry(failure: EngineFailed, parts: Parts) -> bool:
+    # What never reached an engine has cost nothing: it may wait for one that comes back, as long as any call may wait.
+    # What did reach one is a second piece of work and comes out of the budget.
+    if failure.reason in {"timeout", "answer_too_large"}:
+        return False  # the time is spent, or the next answer is as large
+    return not failure.sent or parts.budget.spend()
+
+
+def _lost(failure: EngineFailed) -> Refusal:
+    if failure.reason == "timeout":
+        return Refusal("engine_timeout", "The engine did not begin to answer in time.")
+    if failure.reason == "answer_too_large":
+        return Refusal("answer_too_large", "The engine's answer is too large; ask for it as a stream.")
+    return Refusal("engine_lost", "The engine went away and no other could answer.", retry_after_s=1)
+
+
+def _give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None:
+    upstream, call.upstream = call.upstream, None
+    if upstream is not None:
+        upstream.abort()
+    parts.admission.leave(engine)
+    parts.meter.count(catalogue.ENGINE_REQUESTS, engine.ref.name, outcome)
+
+
+async def _ask(call: Call, engine: EngineSlot, asked: Asked, view: View, parts: Parts) -> WholeAnswer | StreamPump:
+    policy, now = view.policy, parts.clock
+    request = request_for(engine.ref, call.head.path, asked, call.ledger.request_id)
+    while True:
+        connection = engine.pool.take() or await _open(call, engine, policy.connect_s, parts)
+        call.upstream = connection
+        open_stream = partial(_open_stream, call, connection, asked, view, parts)
+        reader = AnswerReader(call, connection, policy.answer_bytes, open_stream)
+        connection.send(request, reader, now() + policy.first_byte_s)
+        try:
+            answer: WholeAnswer | StreamPump = await call.wait(connection)
+        except EngineFailed as failure:
+            if failure.reason != "stale":
+                raise
+        else:
+            return answer
+
+
+async def _open(call: Call, engine: EngineSlot, timeout_s: float, parts: Parts) -> EngineConnection:
+    began_at = parts.clock()
+    token = object()
+
+    def opened(result: EngineConnection | EngineFailed) -> None:
+        # The call may have ended meanwhile: the connection is then somebody else's luck.
+        if isinstance(result, EngineConnection):
+            engine.pool.keep(result)
+            call.signal(token, None)
+        else:
+            call.fail(token, result)
+
+    engine.pool.open(timeout_s, opened)
+    await call.wait(token)
+    call.ledger.connect_s += parts.clock() - began_at
+    connection = engine.pool.take()
+    if connection is None:
+        raise EngineFailed("reset", sent=False)
+    connection.reused = False
+    return connection
+
+
+def _open_stream(
+    call: Call, connection: EngineConnection, asked: Asked, view: View, parts: Parts, head: ResponseHead
+) -> StreamPump:
+    policy = view.policy
+    pump = StreamPump(call, connection, head, parts.meter.gaps(asked.model.name))
+    return pump.bound(event_bytes=policy.event_bytes, chunk_s=policy.chunk_s, keep_usage=asked.keep_usage)

@@ -1,0 +1,35 @@
+"""What the request path of one worker works with. Made once by the worker, read by every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from forebay.gateway.admission import Admission
+from forebay.gateway.budget import RetryBudget
+from forebay.gateway.fleet import Fleet
+from forebay.gateway.meter import Meter
+from forebay.gateway.view import View
+from forebay.observe.log import JsonLog
+
+if TYPE_CHECKING:
+    from forebay.gateway.ingress import ClientConnection
+
+
+class Parts:
+    """`view` alone is replaced, by a reload, between two calls; a call keeps the one it began with."""
+
+    __slots__ = ("admission", "budget", "clients", "clock", "draining", "fleet", "log", "meter", "view")
+
+    def __init__(
+        self, view: View, fleet: Fleet, admission: Admission, meter: Meter, log: JsonLog, clock: Callable[[], float]
+    ) -> None:
+        self.view = view
+        self.fleet = fleet
+        self.admission = admission
+        self.budget = RetryBudget(view.policy.retry_budget_ratio, 2.0 * fleet.largest_bound())
+        self.meter = meter
+        self.log = log
+        self.clock = clock
+        self.clients: set[ClientConnection] = set()
+        self.draining = False

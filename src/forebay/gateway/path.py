@@ -1,0 +1,149 @@
+"""The straight line of a call: identify, screen, reach an engine, answer, settle. Read it from the top."""
+
+from __future__ import annotations
+
+import time
+
+from forebay.gateway import respond
+from forebay.gateway.answer import WholeAnswer
+from forebay.gateway.attempts import Answered, reach
+from forebay.gateway.call import Call
+from forebay.gateway.identity import client_ip, identify
+from forebay.gateway.parts import Parts
+from forebay.gateway.pump import StreamPump
+from forebay.gateway.refusal import ClientGone, Refusal
+from forebay.gateway.routes import MethodNotAllowed, Route, find_route
+from forebay.gateway.screen import screen
+from forebay.gateway.settle import settle
+from forebay.gateway.view import View
+from forebay.observe import catalogue
+from forebay.wire.usage import usage_in
+
+
+async def serve(call: Call, parts: Parts) -> None:
+    """Carry one call from its whole request to its settled ledger. Raises nothing: this is the outermost edge."""
+    view, ledger = parts.view, call.ledger
+    try:
+        ledger.client_ip = client_ip(call.client.peer, call.head.forwarded_for, view.trusted)
+        route = find_route(call.head)
+        ledger.endpoint = route.endpoint
+        if route.open:
+            _answer_probe(call, route, view, parts)
+            return
+        key = identify(call.head, view, time.time())
+        ledger.tenant, ledger.key_id = key.tenant, key.id
+        if route.shape is None:
+            _answer(call, 200, view.model_list)
+            return
+        asked = screen(call.head, call.body, route.shape, view)
+        ledger.model, ledger.stream = asked.model.name, asked.stream
+        parts.meter.decide.observe(parts.clock() - ledger.received_at)
+        answered = await reach(call, asked, view, parts)
+        try:
+            if isinstance(answered.answer, WholeAnswer):
+                _answer_whole(call, answered.answer, parts)
+            else:
+                await _stream(call, answered.answer, parts)
+        finally:
+            _leave(call, answered, parts)
+    except Refusal as refusal:
+        _refuse(call, refusal)
+    except ClientGone as gone:
+        ledger.cancelled, ledger.status = gone.reason, 499
+    except Exception as error:  # noqa: BLE001  the outermost edge: recorded, answered, never passed on
+        parts.log.write(
+            "error",
+            "the gateway failed on a call",
+            time.time(),
+            request_id=ledger.request_id,
+            error=type(error).__name__,
+            place=_place(error),
+        )
+        _refuse(call, Refusal("internal_error", "The gateway failed on this request.", close=True))
+    finally:
+        settle(call, parts)
+        call.client.call_ended()
+
+
+async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
+    """Commit to this stream and wait for its end."""
+    ledger = call.ledger
+    ledger.first_event_at = parts.clock()
+    ledger.status = 200
+    pump.begin(respond.stream_head(ledger.request_id, keep_alive=call.client.keeps_alive(call.head)))
+    if not pump.ended:
+        await call.wait(pump)
+    if pump.usage is not None:
+        ledger.input_tokens, ledger.output_tokens = pump.usage
+    if pump.cut:
+        ledger.code = "stream_cut"
+        parts.meter.count(catalogue.CUT_STREAMS, pump.cut)
+
+
+def _answer_whole(call: Call, answer: WholeAnswer, parts: Parts) -> None:
+    """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
+    began_at = parts.clock()
+    if answer.status >= 500:
+        raise Refusal("engine_error", "The engine failed on this request.")
+    call.upstream = None  # it is back in the pool; a slow client must not pause it there
+    if answer.status == 200 and (usage := usage_in(answer.body)) is not None:
+        call.ledger.input_tokens, call.ledger.output_tokens = usage
+    _answer(call, answer.status, answer.body)
+    parts.meter.answer.observe(parts.clock() - began_at)
+
+
+def _answer_probe(call: Call, route: Route, view: View, parts: Parts) -> None:
+    """/health: this worker lives. /ready: every model has an engine that takes calls."""
+    missing = sorted({m.name for m in view.models.values() if not parts.fleet.routable(m.name)})
+    if route.endpoint == "/ready" and (parts.draining or missing):
+        reason = "This worker is stopping." if parts.draining else f"No engine is ready for: {', '.join(missing)}."
+        raise Refusal("draining" if parts.draining else "not_ready", reason, retry_after_s=1)
+    _answer(call, 200, b'{"status":"ok"}')
+
+
+def _answer(call: Call, status: int, body: bytes) -> None:
+    ledger, client = call.ledger, call.client
+    ledger.status = status
+    written = respond.whole(status, body, ledger.request_id, keep_alive=client.keeps_alive(call.head))
+    client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
+
+
+def _refuse(call: Call, refusal: Refusal) -> None:
+    ledger, client = call.ledger, call.client
+    if ledger.status:  # an answer had begun: nothing can be put before it
+        client.abort()
+        return
+    ledger.status, ledger.code = refusal.status, refusal.code
+    if refusal.close:
+        client.close_after_answer()
+    allow = refusal.allow if isinstance(refusal, MethodNotAllowed) else b""
+    keep_alive = client.keeps_alive(call.head)
+    written = respond.refusal(refusal, ledger.request_id, keep_alive=keep_alive, allow=allow)
+    client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
+
+
+def _leave(call: Call, answered: Answered, parts: Parts) -> None:
+    """Give back the engine's place; work that nobody will read is aborted."""
+    upstream, call.upstream = call.upstream, None
+    answer = answered.answer
+    outcome = "answered"
+    if isinstance(answer, StreamPump):
+        if not answer.ended and upstream is not None:
+            upstream.abort()
+            outcome = "cancelled"
+            if answer.usage is not None:
+                call.ledger.input_tokens, call.ledger.output_tokens = answer.usage
+        elif answer.cut:
+            outcome = answer.cut
+    elif answer.status >= 400:
+        outcome = "refused" if answer.status < 500 else "error"
+    parts.admission.leave(answered.engine)
+    parts.meter.count(catalogue.ENGINE_REQUESTS, answered.engine.ref.name, outcome)
+
+
+def _place(error: BaseException) -> str:
+    """File and line where it was raised: what a log may hold of a traceback, since values may hold content."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""

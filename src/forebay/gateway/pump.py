@@ -1,0 +1,189 @@
+"""A stream on its way from an engine to a client.
+
+Bytes that end where a chunk and an event end are passed on untouched. Anything else is held back to the last whole
+event, so that whatever happens next, an error event can still be put behind what the client has.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from forebay.gateway.refusal import EngineFailed, Refusal
+from forebay.wire.chunked import LAST_CHUNK, BadChunk, ChunkedDecoder, chunk
+from forebay.wire.response import CHUNKED, UNTIL_CLOSE, ResponseHead
+from forebay.wire.sse import data_of, event, events, events_end
+from forebay.wire.usage import usage_in
+
+if TYPE_CHECKING:
+    from forebay.gateway.call import Call
+    from forebay.gateway.upstream import EngineConnection
+    from forebay.observe.page import Histogram
+
+_DONE = (b"data: [DONE]\n\n", b"data: [DONE]\r\n\r\n")
+_USAGE = b'"usage":{'
+_USAGE_ONLY = b'"choices":[]'
+
+
+class StreamPump:
+    """Carries one stream. It tells the call twice: when the first event is there, and when the stream ended.
+
+    `cut` is why an engine did not finish, a bounded word; empty after a clean end.
+    """
+
+    __slots__ = (
+        "_call",
+        "_chunk_s",
+        "_chunks",
+        "_connection",
+        "_event_bytes",
+        "_gaps",
+        "_held",
+        "_keep_alive",
+        "_keep_usage",
+        "_last_at",
+        "_last_events",
+        "_missing",
+        "_open",
+        "cut",
+        "ended",
+        "usage",
+    )
+
+    def __init__(self, call: Call, connection: EngineConnection, head: ResponseHead, gaps: Histogram) -> None:
+        self._call = call
+        self._connection = connection
+        self._gaps = gaps
+        self._chunks = ChunkedDecoder() if head.body_bytes == CHUNKED else None
+        self._missing = head.body_bytes
+        self._keep_alive = head.keep_alive
+        self._held = b""
+        self._last_events = b""
+        self._last_at = 0.0
+        self._open = False
+        self._keep_usage = True
+        self._event_bytes = 0
+        self._chunk_s = 0.0
+        self.usage: tuple[int, int] | None = None
+        self.cut = ""
+        self.ended = False
+
+    def bound(self, *, event_bytes: int, chunk_s: float, keep_usage: bool) -> StreamPump:
+        """Set the longest event, the longest silence, and whether the client asked for the usage event."""
+        self._event_bytes = event_bytes
+        self._chunk_s = chunk_s
+        self._keep_usage = keep_usage
+        return self
+
+    def begin(self, head: bytes) -> None:
+        """Write the head and the events that are there; from now on there is no other engine."""
+        self._open = True
+        first = self._last_events
+        self._last_at = time.monotonic()
+        if self.ended:
+            self._call.client.write(head + (chunk(first) if first else b"") + self._ending())
+        else:
+            self._call.client.write(head + chunk(first))
+
+    def received(self, data: bytes) -> None:
+        if not self._open:
+            self._received_first(data)
+            return
+        now = time.monotonic()
+        self._gaps.observe(now - self._last_at)
+        self._last_at = now
+        self._connection.deadline = now + self._chunk_s
+        chunks = self._chunks
+        if chunks is None or self._held:
+            self._received_piecewise(data)
+            return
+        try:
+            payload = chunks.feed(data)
+        except BadChunk:
+            self._end("bad_framing")
+            return
+        if chunks.aligned and not chunks.done and payload.endswith(b"\n\n") and _USAGE not in payload:
+            self._last_events = payload
+            self._call.client.write(data)
+        else:
+            self._take(payload)
+
+    def lost(self, reason: str) -> None:
+        """The connection ended before the framing did, unless its end was the framing."""
+        if self._missing == UNTIL_CLOSE and reason == "closed" and not self._held:
+            self._end("" if self._last_events.endswith(_DONE) else "no_done")
+        else:
+            self._end(reason)
+
+    def _received_first(self, data: bytes) -> None:
+        """Hold the answer's beginning until one event is whole: until then another engine may be asked."""
+        self._received_piecewise(data)
+        if self._last_events:
+            self._call.signal(self._connection, self)
+
+    def _received_piecewise(self, data: bytes) -> None:
+        payload = data
+        if self._chunks is not None:
+            try:
+                payload = self._chunks.feed(data)
+            except BadChunk:
+                self._end("bad_framing")
+                return
+        elif self._missing != UNTIL_CLOSE:
+            self._missing -= len(data)
+        self._take(payload)
+
+    def _take(self, payload: bytes) -> None:
+        """Pass on whole events, hold the rest, and see whether the stream is over."""
+        if self._held:
+            payload = self._held + payload
+        end = events_end(payload)
+        whole, self._held = payload[:end], payload[end:]
+        if len(self._held) > self._event_bytes:
+            self._end("event_too_long")
+            return
+        over = self._chunks.done if self._chunks is not None else self._missing == 0
+        if whole:
+            if _USAGE in whole:
+                whole = self._read_usage(whole)
+            self._last_events = whole
+        if over:
+            clean = not self._held and self._last_events.endswith(_DONE)
+            self._end("" if clean else "half_event" if self._held else "no_done", whole)
+        elif whole and self._open:
+            self._call.client.write(chunk(whole))
+
+    def _read_usage(self, whole: bytes) -> bytes:
+        """Note the token counts; drop the event that carries nothing else if the client did not ask for it."""
+        kept = []
+        for each in events(whole):
+            if _USAGE in each:
+                self.usage = usage_in(data_of(each))
+                if not self._keep_usage and _USAGE_ONLY in each:
+                    continue
+            kept.append(each)
+        return b"".join(kept)
+
+    def _end(self, cut: str, last: bytes = b"") -> None:
+        """The stream is over, cleanly or cut; the client gets what is whole, then how it ended."""
+        if self.ended:
+            return
+        self.ended = True
+        self.cut = cut
+        self._call.upstream = None
+        rest = self._chunks.rest if self._chunks is not None else b""
+        if not cut and self._keep_alive and not rest and self._missing != UNTIL_CLOSE:
+            self._connection.release()
+        else:
+            self._connection.abort()
+        if self._open:
+            self._call.client.write((chunk(last) if last else b"") + self._ending())
+            self._call.signal(self, self)
+        elif cut and not self._last_events:
+            self._call.fail(self._connection, EngineFailed(cut, sent=True))
+
+    def _ending(self) -> bytes:
+        if not self.cut:
+            return LAST_CHUNK
+        message = "The engine ended this stream before its answer was complete."
+        return chunk(event(Refusal("stream_cut", message).body())) + LAST_CHUNK

@@ -1,0 +1,180 @@
+"""A gateway worker: one process, one event loop, a port of its own.
+
+SIGHUP takes the current snapshot; SIGTERM stops listening, finishes the calls in flight, and leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from forebay.core.errors import ForebayError
+from forebay.core.files import write_atomically
+from forebay.gateway.admission import Admission
+from forebay.gateway.fleet import Fleet
+from forebay.gateway.ingress import ClientConnection
+from forebay.gateway.meter import Meter
+from forebay.gateway.parts import Parts
+from forebay.gateway.respond import DATE
+from forebay.gateway.routing import policies
+from forebay.gateway.siblings import Siblings
+from forebay.gateway.snapshot import read
+from forebay.gateway.view import view_of
+from forebay.observe import catalogue
+from forebay.observe.log import JsonLog
+from forebay.observe.page import CounterPage
+from forebay.store.state_dir import StateDir
+
+_SWEEP_S = 0.25
+_BACKLOG = 4096
+
+
+class Worker:
+    """Builds the parts, listens, sweeps, reloads, drains."""
+
+    def __init__(self, name: str, state: StateDir) -> None:
+        self._name = name
+        self._state = state
+        digest, snapshot = read(state.current_snapshot)
+        view = view_of(digest, snapshot)
+        page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
+        self._siblings = Siblings(state.counters, os.getpid())
+        fleet = Fleet(page, self._siblings, time.monotonic)
+        fleet.update(snapshot.engines)
+        self._scores = policies.load("forebay.gateway.routing")
+        admission = Admission(fleet, self._scores[view.policy.routing], view.policy.queue_calls, time.monotonic)
+        log = JsonLog(view.policy.service, view.policy.log_level)
+        self.parts = Parts(view, fleet, admission, Meter(page), log, time.monotonic)
+        self._servers: list[asyncio.Server] = []
+        self._stopping = asyncio.Event()
+
+    async def run(self, sockets: list[socket.socket]) -> None:
+        """Serve until SIGTERM, then drain."""
+        loop = asyncio.get_running_loop()
+        for listening in sockets:
+            server = await loop.create_server(lambda: ClientConnection(self.parts), sock=listening, backlog=_BACKLOG)
+            self._servers.append(server)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        self._acknowledge()
+        self._say("info", "worker is ready")
+        async with asyncio.TaskGroup() as tasks:
+            sweeping = tasks.create_task(self._sweep_for_ever())
+            await self._stopping.wait()
+            await self._drain()
+            sweeping.cancel()
+        self.parts.log.flush()
+
+    async def _sweep_for_ever(self) -> None:
+        """Everything that is looked at from time to time instead of having a timer of its own."""
+        parts = self.parts
+        round_number = 0
+        while True:
+            now = time.monotonic()
+            DATE.update(time.time())
+            for client in [each for each in parts.clients if each.deadline < now]:
+                client.expire(now)
+            parts.fleet.sweep(now)
+            if round_number % 4 == 0:
+                self._siblings.refresh()
+            parts.meter.gauges(
+                queued=parts.admission.waiting, connections=len(parts.clients), log_dropped=parts.log.dropped
+            )
+            parts.log.flush()
+            round_number += 1
+            await asyncio.sleep(_SWEEP_S)
+
+    def _reload(self) -> None:
+        """Swap one reference between calls; a snapshot that cannot be used leaves the old one in force."""
+        parts = self.parts
+        try:
+            digest, snapshot = read(self._state.current_snapshot)
+            view = view_of(digest, snapshot)
+            parts.admission.score = self._scores[view.policy.routing]
+        except (ForebayError, KeyError, ValueError) as error:
+            parts.meter.count(catalogue.RELOADS, "refused")
+            self._say("error", "the new snapshot cannot be used; the old one stays", error=str(error))
+            return
+        parts.admission.longest = view.policy.queue_calls
+        parts.fleet.update(snapshot.engines)
+        parts.budget.ratio = view.policy.retry_budget_ratio
+        parts.budget.capacity = 2.0 * parts.fleet.largest_bound()
+        parts.log.set_level(view.policy.log_level)
+        parts.view = view
+        parts.meter.count(catalogue.RELOADS, "taken")
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        write_atomically(self._state.acknowledgement(self._name), self.parts.view.digest.encode())
+
+    async def _drain(self) -> None:
+        parts = self.parts
+        self._say("info", "worker is draining", calls=len(parts.clients))
+        parts.draining = True
+        for server in self._servers:
+            server.close()
+        for client in list(parts.clients):
+            client.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(parts.view.policy.drain_s):
+                while parts.clients:  # noqa: ASYNC110  no event to wait for: connections do not know of the drain
+                    await asyncio.sleep(0.02)
+        for client in list(parts.clients):
+            client.abort()
+        self._say("info", "worker has stopped", aborted=len(parts.clients))
+        await asyncio.sleep(0)
+
+    def _say(self, level: str, message: str, **fields: object) -> None:
+        self.parts.log.write(level, message, time.time(), worker=self._name, **fields)
+        self.parts.log.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Process entry. Exit 1 with one line on stderr where the worker cannot start."""
+    parser = argparse.ArgumentParser(prog="forebay.gateway.worker", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--bind", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--shared-port", type=int, default=0)
+    options = parser.parse_args(arguments)
+    try:
+        sockets = [_listen(options.bind, options.port, shared=False)]
+        if options.shared_port:
+            sockets.append(_listen(options.bind, options.shared_port, shared=True))
+        with contextlib.suppress(OSError):  # a file or a terminal: then a write may take a moment
+            os.set_blocking(1, False)
+        uvloop.run(_serve(options.name, StateDir(options.state.resolve()), sockets))
+    except (ForebayError, OSError) as error:
+        print(f"worker {options.name} cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+async def _serve(name: str, state: StateDir, sockets: list[socket.socket]) -> None:
+    await Worker(name, state).run(sockets)
+
+
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        # For use without an edge only: the kernel splits kept-alive connections as unevenly as 2 to 15.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((host, port))
+    listening.setblocking(False)
+    return listening
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""A fake engine, for controlled timing and faults only: it answers with what a script says, when the script says.
+
+It is no model. Real answers come from the embedded engine and from vLLM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+import orjson
+
+
+class Exchange:
+    """One request as the engine sees it. `fields` is the parsed body; `send` writes raw bytes at once."""
+
+    def __init__(self, writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
+        self._writer = writer
+        self.head = head
+        self.body = body
+        self.fields = orjson.loads(body) if body else {}
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self, body: bytes, status: int = 200, content_type: str = "application/json") -> None:
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+        await self.send(head.encode() + body)
+
+    async def begin_stream(self) -> None:
+        await self.send(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+
+    async def event(self, payload: bytes) -> None:
+        data = b"data: " + payload + b"\n\n"
+        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def end_stream(self) -> None:
+        await self.send(b"0\r\n\r\n")
+
+    def reset(self) -> None:
+        """Drop the connection as a killed process does."""
+        self._writer.transport.abort()
+
+    async def until_client_leaves(self) -> None:
+        """Wait until the connection is gone."""
+        while not self._writer.transport.is_closing():  # noqa: ASYNC110  the stream API offers no event for it
+            await asyncio.sleep(0.005)
+
+
+Script = Callable[[Exchange], Awaitable[None]]
+
+
+def completion(text: str, prompt_tokens: int = 7, completion_tokens: int = 3) -> bytes:
+    """A whole chat answer in OpenAI's shape."""
+    return orjson.dumps(
+        {
+            "id": "chatcmpl-fake",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "fake",
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"},
+            ],
+            "usage": {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": completion_tokens,
+                "total_tokens": prompt_tokens + completion_tokens,
+            },
+        }
+    )
+
+
+def delta(text: str) -> bytes:
+    """One event's payload of a streamed chat answer."""
+    return orjson.dumps(
+        {
+            "id": "chatcmpl-fake",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "fake",
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+        }
+    )
+
+
+async def say_hello(exchange: Exchange) -> None:
+    """Answer `hello`, streamed if asked, with usage if asked."""
+    if not exchange.fields.get("stream"):
+        await exchange.answer(completion("hello"))
+        return
+    await exchange.begin_stream()
+    for piece in ("hel", "lo", "!"):
+        await exchange.event(delta(piece))
+    if (exchange.fields.get("stream_options") or {}).get("include_usage"):
+        await exchange.event(b'{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}')
+    await exchange.event(b"[DONE]")
+    await exchange.end_stream()
+
+
+class FakeEngine:
+    """Serves on a free port of its own loop and thread. `script` may be replaced at any time.
+
+    `requests` counts what arrived, `running` what is being answered, `aborted` whose client left first.
+    """
+
+    def __init__(self, script: Script = say_hello, port: int = 0) -> None:
+        self.script = script
+        self.port = port
+        self.requests = 0
+        self.running = 0
+        self.most_running = 0
+        self.aborted = 0
+        self.seen: list[Exchange] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __enter__(self) -> FakeEngine:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.kill()
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def kill(self) -> None:
+        """Refuse new connections and reset open ones, as after SIGKILL."""
+        asyncio.run_coroutine_threadsafe(self._kill(), self._loop).result(10)
+
+    def revive(self) -> None:
+        """Listen again on the same port."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**26)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _kill(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _finish(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+        self._writers.add(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+                )
+                body = await reader.readexactly(length) if length else b""
+                await self._exchange(Exchange(writer, head, body))
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            writer.transport.abort()
+        finally:
+            self._writers.discard(writer)
+            if task is not None:
+                self._tasks.discard(task)
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        self.requests += 1
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.seen.append(exchange)
+        working = asyncio.ensure_future(self.script(exchange))
+        leaving = asyncio.ensure_future(exchange.until_client_leaves())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                self.aborted += 1
+        finally:
+            self.running -= 1
+            leaving.cancel()
+            if not working.done():
+                working.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+                await working

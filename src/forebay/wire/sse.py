@@ -1,0 +1,42 @@
+"""Server-sent events, as far as a proxy must know them: where an event ends, and how one is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+DONE = b"data: [DONE]"
+
+
+def events_end(received: bytes) -> int:
+    """Offset behind the last complete event; 0 where none is complete. Both `\\n\\n` and `\\r\\n\\r\\n` end one."""
+    end = received.rfind(b"\n\n")
+    crlf_end = received.rfind(b"\r\n\r\n")
+    if end < 0 and crlf_end < 0:
+        return 0
+    return max(end + 2, crlf_end + 4 if crlf_end >= 0 else 0)
+
+
+def events(received: bytes) -> Iterator[bytes]:
+    """Yield each complete event with its closing blank line."""
+    start = 0
+    while start < len(received):
+        lf = received.find(b"\n\n", start)
+        crlf = received.find(b"\r\n\r\n", start)
+        if lf < 0 and crlf < 0:
+            return
+        end = crlf + 4 if lf < 0 or 0 <= crlf < lf else lf + 2
+        yield received[start:end]
+        start = end
+
+
+def data_of(event: bytes) -> bytes:
+    """The payload of a one-line event such as `data: {...}`; empty for comments and other fields."""
+    for line in event.splitlines():
+        if line.startswith(b"data:"):
+            return line[5:].strip()
+    return b""
+
+
+def event(payload: bytes) -> bytes:
+    """Write one event; `payload` holds no line break."""
+    return b"data: " + payload + b"\n\n"
