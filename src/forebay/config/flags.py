@@ -37,6 +37,33 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     leaves_in: str = ""
 
 
+class Run(Flag, frozen=True, kw_only=True, omit_defaults=True):
+    """A flag as it was from one release to another, both inclusive."""
+
+    since: str = msgspec.field(name="from")
+    until: str = msgspec.field(name="to")
+
+    def flag(self, name: str) -> Flag:
+        return Flag(**{field: getattr(self, field) for field in Flag.__struct_fields__} | {"name": name})
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The flags of many releases, in the form of `vllm_flags.json`."""
+
+    releases: tuple[str, ...]
+    flags: dict[str, tuple[Run, ...]]
+
+    def at(self, version: str) -> dict[str, Flag]:
+        """The flags of one release of the table, by name."""
+        at = self.releases.index(version)
+        return {
+            name: run.flag(name)
+            for name, runs in self.flags.items()
+            for run in runs
+            if self.releases.index(run.since) <= at <= self.releases.index(run.until)
+        }
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What a spelling means: the flag, whether it is negated, whether it was abbreviated."""
 
@@ -90,7 +117,14 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 def releases() -> tuple[str, ...]:
     """Every release that the table knows, oldest first."""
-    return _table().releases
+    return stored_table().releases
+
+
+@functools.cache
+def stored_table() -> Table:
+    """The table that comes with forebay."""
+    stored = resources.files("forebay.config").joinpath("vllm_flags.json").read_bytes()
+    return msgspec.json.decode(stored, type=Table)
 
 
 @functools.cache
@@ -105,19 +139,13 @@ def release(version: str) -> Release:
             ),
             fix=_("State a release of that range, or add yours: python -m forebay.config.flags_derive --help"),
         )
-    at = known.index(base)
-    flags = {
-        name: run.flag(name)
-        for name, runs in _table().flags.items()
-        for run in runs
-        if known.index(run.since) <= at <= known.index(run.until)
-    }
+    flags = stored_table().at(base)
     return Release(version=base, flags=flags, spellings=_spellings(flags))
 
 
 def lifetime(name: str) -> tuple[str, str] | None:
     """First and last release that has the flag; None when none has."""
-    runs = _table().flags.get(_dashed(name))
+    runs = stored_table().flags.get(_dashed(name))
     return (runs[0].since, runs[-1].until) if runs else None
 
 
@@ -159,27 +187,6 @@ _SUCCESSORS: dict[str, tuple[str, ...]] = {
     "--enable-reasoning": ("--reasoning-parser",),
     "--worker-use-ray": ("--distributed-executor-backend",),
 }
-
-
-class _Run(Flag, frozen=True, kw_only=True):
-    """A flag from one release to another, both inclusive."""
-
-    since: str = msgspec.field(name="from")
-    until: str = msgspec.field(name="to")
-
-    def flag(self, name: str) -> Flag:
-        return Flag(**{field: getattr(self, field) for field in Flag.__struct_fields__} | {"name": name})
-
-
-class _Table(msgspec.Struct, frozen=True):
-    releases: tuple[str, ...]
-    flags: dict[str, tuple[_Run, ...]]
-
-
-@functools.cache
-def _table() -> _Table:
-    stored = resources.files("forebay.config").joinpath("vllm_flags.json").read_bytes()
-    return msgspec.json.decode(stored, type=_Table)
 
 
 def _spellings(flags: dict[str, Flag]) -> dict[str, Found]:
