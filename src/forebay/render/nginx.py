@@ -15,6 +15,8 @@ from forebay.security.names import server_name
 
 CONF = "nginx.conf"
 _HSTS = "add_header Strict-Transport-Security $forebay_hsts always;"
+_CHUNKED = 460
+"""A status of nobody's, which leads within nginx from one location to another."""
 _REQUEST_ID = "add_header X-Request-Id $forebay_request_id always;"
 
 
@@ -175,7 +177,9 @@ def _https_server(config: Config, site: Site) -> list[str]:
         "merge_slashes off;",
         _HSTS,
         *nginx_errors.error_pages(),
-        *block("location /", _proxy(config, len(site.worker_ports))),
+        "recursive_error_pages on;",
+        *_proxy(config, len(site.worker_ports)),
+        *_proxied_locations(),
         *nginx_errors.locations([_HSTS, _REQUEST_ID]),
     ]
 
@@ -200,13 +204,8 @@ def _proxy(config: Config, workers: int) -> list[str]:
     timeouts = config.gateway.timeouts
     call = timeouts.call
     return [
-        "if ($forebay_absolute) { return 400; }",
-        "# No path behind it: the gateway's route table sees the target as it was sent.",
-        "proxy_pass http://gateway;",
         "proxy_http_version 1.1;",
         *_proxy_headers(),
-        "# Slow clients fill the edge's memory, not a worker's time; and a body that is here can be sent again.",
-        "proxy_request_buffering on;",
         "proxy_buffering off;",
         "proxy_buffer_size 16k;",
         "proxy_buffers 8 16k;",
@@ -225,6 +224,26 @@ def _proxy(config: Config, workers: int) -> list[str]:
         f"proxy_next_upstream_tries {max(1, min(workers, 3))};",
         "# A call that a worker has held for its whole time is not begun again.",
         f"proxy_next_upstream_timeout {milliseconds(call)};",
+    ]
+
+
+def _proxied_locations() -> list[str]:
+    target = [
+        "# No path behind it: the gateway's route table sees the target as it was sent.",
+        "proxy_pass http://gateway;",
+    ]
+    whole = [
+        "if ($forebay_absolute) { return 400; }",
+        f"if ($http_transfer_encoding) {{ return {_CHUNKED}; }}",
+        *target,
+        "# Slow clients fill the edge's memory, not a worker's time; and a body that is here can be sent again.",
+        "proxy_request_buffering on;",
+    ]
+    return [
+        *block("location /", whole),
+        "# The framing of a chunked body fills the buffer too, however small the body, and the rest would go to disk.",
+        f"error_page {_CHUNKED} = @chunked;",
+        *block("location @chunked", [*target, "proxy_request_buffering off;"]),
     ]
 
 

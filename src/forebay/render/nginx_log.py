@@ -29,8 +29,13 @@ _MAPS = (
         ("default 0;", '"~^499:" 0;', '"~:$" 1;', '"~-" 1;', '"~," 1;'),
     ),
     (
-        "$upstream_addr $forebay_message",
-        ('default "the gateway did not answer";', '"" "answered by the edge";', '"~," "retried on another worker";'),
+        "$status:$upstream_addr $forebay_message",
+        (
+            'default "the gateway did not answer";',
+            '"~:$" "answered by the edge";',
+            '"~^50[24]:" "the gateway did not answer";',
+            '"~," "retried on another worker";',
+        ),
     ),
     ("$status $forebay_level", ("default info;", '"~^4" warning;', '"~^5" error;')),
     (

@@ -1,0 +1,153 @@
+"""A real nginx with forebay's configuration, and clients that speak to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forebay.config.schema import Config
+from forebay.render.edge import edge_unit, write_edge
+from forebay.store.state_dir import StateDir
+
+DEADLINE_S = 20.0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)["error"]
+        return found
+
+
+class Edge:
+    """nginx under test. `config` changes by `write`, and is taken by `reload`."""
+
+    def __init__(self, root: Path, worker_ports: list[int], **sections: Any) -> None:
+        self.state = StateDir(root / ".forebay")
+        self.state.prepare()
+        self.worker_ports = worker_ports
+        self.https_port, self.http_port = free_port(), free_port()
+        self.config = self.configured(**sections)
+        self.write()
+        self._log = (root / "edge.log").open("ab")
+        unit = edge_unit(self.config, self.state)
+        self.nginx = subprocess.Popen(unit.argv, env=unit.env, stderr=self._log, stdin=subprocess.DEVNULL)
+        until(lambda: connects(self.https_port), "nginx listens")
+
+    def configured(self, edge: dict[str, Any] | None = None, gateway: dict[str, Any] | None = None) -> Config:
+        ports = {"https_port": self.https_port, "http_port": self.http_port}
+        return Config.model_validate(
+            {
+                "version": 1,
+                "models": {"m": {"engines": [{"kind": "embedded"}]}},
+                "edge": ports | (edge or {}),
+                "gateway": gateway or {},
+            }
+        )
+
+    def write(self) -> bool:
+        return write_edge(self.config, self.state, self.worker_ports)
+
+    def reload(self) -> None:
+        """SIGHUP, then wait until new connections meet new workers."""
+        before = self.workers()
+        self.nginx.send_signal(signal.SIGHUP)
+        until(lambda: self.workers() - before, "new workers run")
+
+    def workers(self) -> set[int]:
+        children = Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children").read_text()
+        return {int(pid) for pid in children.split()}
+
+    def log(self) -> str:
+        return Path(self._log.name).read_text()
+
+    def trust(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.state.tls / "ca.pem"))
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    def connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("localhost", self.https_port, context=self.trust(), timeout=DEADLINE_S)
+
+    def call(self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        connection = self.connect()
+        try:
+            connection.request(method, target, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes as they are; everything that comes back until the edge closes."""
+        with self.tls_socket() as tls:
+            tls.sendall(request)
+            return drained(tls)
+
+    def tls_socket(self, alpn: str = "http/1.1") -> ssl.SSLSocket:
+        context = self.trust()
+        context.set_alpn_protocols([alpn])
+        plain = socket.create_connection(("127.0.0.1", self.https_port), DEADLINE_S)
+        return context.wrap_socket(plain, server_hostname="localhost")
+
+    def stop(self) -> None:
+        self.nginx.send_signal(signal.SIGTERM)
+        try:
+            self.nginx.wait(DEADLINE_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.nginx.pid, signal.SIGKILL) if self.nginx.poll() is None else None
+            self._log.close()
+
+
+@contextlib.contextmanager
+def edge(root: Path, worker_ports: list[int], **sections: Any) -> Iterator[Edge]:
+    """A running edge, stopped at the end."""
+    running = Edge(root, worker_ports, **sections)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def until(claim: Callable[[], object], what: str) -> None:
+    """Wait for a claim to hold; the deadline is for a machine that is very busy."""
+    end_s = time.monotonic() + DEADLINE_S
+    while not claim():
+        assert time.monotonic() < end_s, f"not within {DEADLINE_S} s: {what}"
+        time.sleep(0.01)
+
+
+def drained(connection: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError, ssl.SSLError):
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def connects(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

@@ -1,0 +1,120 @@
+"""Claims about TLS, HTTP/2, HSTS and the redirect, with a real nginx."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+
+import pytest
+from tests.integration.edge.fake_gateway import FakeGateway
+from tests.integration.edge.real_nginx import DEADLINE_S, Edge, drained
+
+HSTS = "strict-transport-security"
+
+
+def test_a_client_that_trusts_the_development_ca_is_served(edge: Edge) -> None:
+    assert edge.call("GET", "/echo").status == 200
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_older_tls_is_refused(edge: Edge, version: ssl.TLSVersion) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", edge.https_port), DEADLINE_S) as plain, pytest.raises(ssl.SSLError):
+        context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_tls_1_3_is_spoken_and_no_session_is_resumed(edge: Edge) -> None:
+    request = b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with edge.tls_socket() as first:
+        first.sendall(request)
+        drained(first)
+        assert first.version() == "TLSv1.3"
+        session, context = first.session, first.context
+    plain = socket.create_connection(("127.0.0.1", edge.https_port), DEADLINE_S)
+    with context.wrap_socket(plain, server_hostname="localhost", session=session) as second:
+        assert second.session_reused is False
+
+
+def test_http_2_carries_a_call(edge: Edge) -> None:
+    with edge.tls_socket("h2") as tls:
+        assert tls.selected_alpn_protocol() == "h2"
+        headers = {":method": "GET", ":scheme": "https", ":path": "/echo?over=2", ":authority": "localhost"}
+        literal = b"".join(
+            b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+            for name, value in headers.items()
+        )
+        tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"") + _frame(1, 5, 1, literal))
+        block, body = _read_stream(tls)
+    assert block[:1] == b"\x88"  # HPACK's index for `:status: 200`
+    assert b'"target": "/echo?over=2"' in body
+    assert b'["host", "localhost"]' in body
+
+
+@pytest.mark.parametrize("target", ["/echo", "/status/201", "/status/401", "/status/404", "/status/500", "/status/503"])
+def test_every_answer_over_https_carries_hsts_once(edge: Edge, target: str) -> None:
+    connection = edge.connect()
+    connection.request("GET", target)
+    response = connection.getresponse()
+    assert response.headers.get_all(HSTS) == ["max-age=63072000"]
+    connection.close()
+
+
+def test_errors_of_the_edge_itself_carry_hsts(edge: Edge) -> None:
+    answer = edge.raw(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Strict-Transport-Security: max-age=63072000\r\n" in answer
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_plain_http_redirects_keeps_the_method_and_proxies_nothing(
+    edge: Edge, gateway: FakeGateway, method: str
+) -> None:
+    seen = len(gateway.targets)
+    connection = http.client.HTTPConnection("127.0.0.1", edge.http_port, timeout=DEADLINE_S)
+    body = b"x" * 1_000_000 if method == "POST" else None
+    connection.request(method, "/v1//chat?a=%2F", body, {"Host": "localhost", "Authorization": "Bearer x"})
+    response = connection.getresponse()
+    assert response.status == 308
+    assert response.headers["Location"] == f"https://localhost:{edge.https_port}/v1//chat?a=%2F"
+    assert HSTS not in response.headers
+    connection.close()
+    assert len(gateway.targets) == seen
+
+
+def test_a_redirect_never_leads_to_a_foreign_host(edge: Edge) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", edge.http_port, timeout=DEADLINE_S)
+    connection.request("GET", "/", headers={"Host": "evil.example"})
+    location = connection.getresponse().headers["Location"]
+    assert location == f"https://localhost:{edge.https_port}/"
+    connection.close()
+
+
+def test_plain_http_on_the_https_port_is_refused_without_hsts(edge: Edge) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", edge.https_port, timeout=DEADLINE_S)
+    connection.request("GET", "/echo")
+    response = connection.getresponse()
+    assert (response.status, HSTS in response.headers) == (400, False)
+    assert b'"code":"https_required"' in response.read()
+    connection.close()
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def _read_stream(tls: ssl.SSLSocket) -> tuple[bytes, bytes]:
+    """The header block and the body of stream 1."""
+    reader, block, body = tls.makefile("rb"), b"", b""
+    while True:
+        head = reader.read(9)
+        payload = reader.read(int.from_bytes(head[:3], "big"))
+        kind, flags = head[3], head[4]
+        block += payload if kind == 1 else b""
+        body += payload if kind == 0 else b""
+        if kind in {0, 1} and flags & 1:
+            return block, body
