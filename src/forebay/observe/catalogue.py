@@ -21,6 +21,11 @@ class Metric(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 
+    @property
+    def width(self) -> int:
+        """Values a series has on a page: one, or a count for each bucket, one for all beyond, and the sum."""
+        return len(self.buckets) + 2 if self.buckets else 1
+
 
 _SHORT_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
 _WAIT_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -82,6 +87,12 @@ CONNECTIONS = Metric("forebay_connections", "gauge", "Open client connections.")
 LOG_DROPPED = Metric("forebay_log_lines_dropped_total", "counter", "Log lines lost because their reader was slow.")
 RELOADS = Metric("forebay_snapshot_reloads_total", "counter", "Snapshots taken, by result.", ("result",))
 
+ENGINE_STATE = Metric(
+    "forebay_engine_state", "gauge", "1 for the state an engine is in, 0 for the others.", ("engine", "state")
+)
+ENGINE_RESTARTS = Metric("forebay_engine_restarts_total", "counter", "Times an engine was started again.", ("engine",))
+BUILD = Metric("forebay_build_info", "gauge", "Always 1; the release of forebay.", ("version",))
+
 METRICS: tuple[Metric, ...] = (
     REQUESTS,
     DURATION,
@@ -103,4 +114,7 @@ METRICS: tuple[Metric, ...] = (
     CONNECTIONS,
     LOG_DROPPED,
     RELOADS,
+    ENGINE_STATE,
+    ENGINE_RESTARTS,
+    BUILD,
 )

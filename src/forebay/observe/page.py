@@ -63,7 +63,7 @@ class CounterPage:
         self._map.close()
 
     def _add(self, metric: Metric, labels: tuple[str, ...]) -> int:
-        width = len(metric.buckets) + 2 if metric.buckets else 1
+        width = metric.width
         line = orjson.dumps([metric.name, labels, self._next]) + b"\n"
         end = _NAMES_AT + self._names_bytes + len(line)
         if self._next + width > _CAPACITY or end > _FILE_BYTES:
@@ -104,7 +104,7 @@ def read_page(path: Path) -> list[Series]:
     for name, labels, index in _names_in(content):
         metric = _BY_NAME.get(name)
         if metric is not None and values is not None:  # a metric of another release of forebay has no meaning here
-            width = len(metric.buckets) + 2 if metric.buckets else 1
+            width = metric.width
             found.append(Series(metric, labels, tuple(values[index : index + width])))
     return found
 

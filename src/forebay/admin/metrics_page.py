@@ -1,0 +1,103 @@
+"""The Prometheus page: every worker's counters summed, and what only this process knows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from forebay.admin.status import Status
+from forebay.observe import catalogue
+from forebay.observe.catalogue import METRICS, Metric
+from forebay.observe.gpu import gpu_utilization
+from forebay.observe.page import Series
+from forebay.observe.totals import CounterFolder
+
+_WINDOW_S = 10.0
+_STATES = ("starting", "warming", "ready", "stalled", "draining", "failed")
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+class MetricsPage(Collector):
+    """Gathers on every scrape. `sample` is called about once a second, for rates."""
+
+    def __init__(self, folder: CounterFolder, status: Callable[[], Status], clock: Callable[[], float]) -> None:
+        self._folder = folder
+        self._status = status
+        self._clock = clock
+        self._samples: deque[tuple[float, dict[str, float]]] = deque()
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """The page in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def sample(self) -> None:
+        """Remember the token counters, so that a rate over the last ten seconds can be told."""
+        now = self._clock()
+        self._samples.append((now, _tokens(self._folder.totals())))
+        while len(self._samples) > 1 and self._samples[1][0] <= now - _WINDOW_S:
+            self._samples.popleft()
+
+    def describe(self) -> Iterable[Family]:
+        return ()  # the registry asks this once to find clashes; there is one collector
+
+    def collect(self) -> Iterator[Family]:
+        by_metric: dict[str, list[Series]] = {}
+        for series in [*self._folder.totals(), *self._own()]:
+            by_metric.setdefault(series.metric.name, []).append(series)
+        for metric in METRICS:
+            if metric.name in by_metric:
+                yield _family(metric, by_metric[metric.name])
+
+    def _own(self) -> Iterator[Series]:
+        yield Series(catalogue.BUILD, (version("forebay"),), (1.0,))
+        for kind, rate in self._throughput().items():
+            yield Series(catalogue.THROUGHPUT, (kind,), (rate,))
+        for gpu, percent in gpu_utilization().items():
+            yield Series(catalogue.GPU_UTILISATION, (gpu,), (percent,))
+        for engine in self._status().engines:
+            for state in _STATES:
+                yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
+            yield Series(catalogue.ENGINE_RESTARTS, (engine.name,), (float(engine.restarts),))
+
+    def _throughput(self) -> dict[str, float]:
+        if len(self._samples) < 2:
+            return {"input": 0.0, "output": 0.0}
+        (then, before), (now, after) = self._samples[0], self._samples[-1]
+        return {kind: max(0.0, after[kind] - before[kind]) / (now - then) for kind in after}
+
+
+def _tokens(totals: list[Series]) -> dict[str, float]:
+    sums = {"input": 0.0, "output": 0.0}
+    for series in totals:
+        if series.metric is catalogue.TOKENS:
+            sums[series.labels[1]] += series.values[0]
+    return sums
+
+
+def _family(metric: Metric, found: list[Series]) -> Family:
+    family: Family
+    if metric.kind == "histogram":
+        family = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
+        for series in found:
+            family.add_metric(series.labels, _cumulative(metric, series.values), series.values[-1])
+        return family
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.text, labels=metric.labels)
+    for series in found:
+        family.add_metric(series.labels, series.values[0])
+    return family
+
+
+def _cumulative(metric: Metric, values: tuple[float, ...]) -> list[tuple[str, float]]:
+    total, buckets = 0.0, []
+    for bound, count in zip([*map(str, metric.buckets), "+Inf"], values[:-1], strict=True):
+        total += count
+        buckets.append((bound, total))
+    return buckets

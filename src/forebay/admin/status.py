@@ -1,0 +1,29 @@
+"""What the controller last saw, as the admin process needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class EngineStatus(msgspec.Struct, frozen=True):
+    """One engine's line; fields that only people read stay in the file."""
+
+    name: str
+    state: str
+    restarts: int = 0
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`run/status.json`, which has the form of `forebay status -o json`."""
+
+    engines: tuple[EngineStatus, ...] = ()
+
+
+def read_status(path: Path) -> Status:
+    """Read the file; a controller that has not written one yet, or a damaged one, reads as no engines."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Status)
+    except (OSError, msgspec.DecodeError):
+        return Status()
