@@ -42,7 +42,7 @@ def read(text: str, file: str, layer: Layer) -> tuple[Node | None, list[Finding]
     """Read one document; the node is None where its syntax is broken or it is empty."""
     if len(text.encode()) > SIZE_LIMIT_BYTES:
         why = _("the file is larger than {limit} bytes").format(limit=SIZE_LIMIT_BYTES)
-        return None, [Finding(rule="yaml-size", severity="error", where=file, why=why)]
+        return None, [Finding(rule="yaml_size", severity="error", where=file, why=why)]
     builder = _Builder(file, layer)
     try:
         for event in _events(text):
@@ -51,7 +51,7 @@ def read(text: str, file: str, layer: Layer) -> tuple[Node | None, list[Finding]
         builder.syntax_error(error)
         return None, builder.findings
     except (YAMLError, ValueError) as error:
-        builder.refuse("yaml-syntax", 1, 1, _("this is not YAML: {detail}").format(detail=error))
+        builder.refuse("yaml_syntax", 1, 1, _("this is not YAML: {detail}").format(detail=error))
         return None, builder.findings
     return builder.root, builder.findings
 
@@ -103,7 +103,7 @@ class _Builder:
         if isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents == 2:
-                self.refuse("yaml-documents", *_at(event), _("the file holds more than one document"), _("Remove ---"))
+                self.refuse("yaml_documents", *_at(event), _("the file holds more than one document"), _("Remove ---"))
         elif self._documents > 1:
             return
         elif isinstance(event, NodeEvent):
@@ -121,16 +121,16 @@ class _Builder:
         problem = str(error.problem or error.context or "").strip().splitlines()
         why = _("the YAML cannot be read here: {detail}").format(detail=problem[0] if problem else "?")
         fix = _("Check the indentation and the quotes on this line and the one above; tabs are not allowed")
-        self.refuse("yaml-syntax", line, column, why, fix)
+        self.refuse("yaml_syntax", line, column, why, fix)
 
     def _node(self, event: NodeEvent) -> None:
         line, column = _at(event)
         if isinstance(event, AliasEvent) or event.anchor is not None:
             # A value under two keys has no single line to blame, and aliases of aliases grow without bound.
             fix = _("Write the value out, or set it once under engine_defaults")
-            self.refuse("yaml-anchor", line, column, _("anchors and aliases (& and *) are not allowed"), fix)
+            self.refuse("yaml_anchor", line, column, _("anchors and aliases (& and *) are not allowed"), fix)
         if getattr(event, "tag", None) and not str(getattr(event, "tag", "")).startswith("tag:yaml.org,2002:"):
-            self.refuse("yaml-tag", line, column, _("tags (!name) are not allowed"), _("Remove the tag"))
+            self.refuse("yaml_tag", line, column, _("tags (!name) are not allowed"), _("Remove the tag"))
         if isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._start(event, line, column)
         elif self._skipping == 0:
@@ -139,7 +139,7 @@ class _Builder:
     def _start(self, event: NodeEvent, line: int, column: int) -> None:
         if self._skipping or len(self._open) >= DEPTH_LIMIT:
             if not self._skipping:
-                self.refuse("yaml-depth", line, column, _("values nest deeper than {n}").format(n=DEPTH_LIMIT))
+                self.refuse("yaml_depth", line, column, _("values nest deeper than {n}").format(n=DEPTH_LIMIT))
             self._skipping += 1
             return
         self._open.append(_Open(isinstance(event, MappingStartEvent), line, column))
@@ -169,14 +169,14 @@ class _Builder:
             if key in parent.keys:
                 first = parent.keys[key].place.line
                 why = _("{key} is written twice; the first is on line {line}").format(key=key, line=first)
-                self.refuse("yaml-duplicate", place.line, place.column, why, _("Keep one of them"))
+                self.refuse("yaml_duplicate", place.line, place.column, why, _("Keep one of them"))
             else:
                 # A key's own line is what an operator looks for, also where its value is a block below it.
                 parent.keys[key] = Node(value=node.value, place=place)
 
     def _key(self, parent: _Open, node: Node, line: int, column: int) -> None:
         if isinstance(node.value, dict | list):
-            self.refuse("yaml-key", line, column, _("a key must be text"), _("Write a plain word before the colon"))
+            self.refuse("yaml_key", line, column, _("a key must be text"), _("Write a plain word before the colon"))
             parent.key = ("", node.place)
             return
         parent.key = (self._last_scalar, node.place)
@@ -188,7 +188,7 @@ class _Builder:
         try:
             return scalar(event.value, plain=event.style is None)
         except ValueError:
-            self.refuse("yaml-number", *_at(event), _("this number has too many digits"))
+            self.refuse("yaml_number", *_at(event), _("this number has too many digits"))
             return None
 
     def _place(self, line: int, column: int) -> Place:

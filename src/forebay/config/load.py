@@ -132,7 +132,7 @@ def _parsed(path: FilePath) -> Node:
     if not findings and (root is None or not isinstance(root.value, dict)):
         why = _("the file holds no mapping of keys")
         fix = _("Start with `version: 1` and `models:`, or write one with `forebay init`")
-        findings = [Finding(rule="config-empty", severity="error", where=path.name, why=why, fix=fix)]
+        findings = [Finding(rule="config_empty", severity="error", where=path.name, why=why, fix=fix)]
     if root is None or findings:
         raise _refused(path, tuple(findings))
     return root
@@ -145,7 +145,7 @@ def _overlay_findings(file: Node, chosen: str) -> list[Finding]:
         return []
     if not isinstance(overlays.value, dict):
         why = _("{name} is not a mapping").format(name="environments")
-        return [Finding(rule="config-type", severity="error", where=f"{overlays.place}: environments", why=why)]
+        return [Finding(rule="config_type", severity="error", where=f"{overlays.place}: environments", why=why)]
     findings: list[Finding] = []
     for name, overlay in overlays.value.items():
         findings += _overlay_shape(name, overlay)
@@ -160,12 +160,12 @@ def _overlay_shape(name: str, overlay: Node) -> list[Finding]:
         return [_no_environment(name, where).findings[0]]
     if not isinstance(overlay.value, dict):
         why = _("{name} is not a mapping").format(name=f"environments.{name}")
-        return [Finding(rule="config-type", severity="error", where=where, why=why)]
+        return [Finding(rule="config_type", severity="error", where=where, why=why)]
     refused = [key for key in ("environment", "environments", "version") if key in overlay.value]
     why = _("this key cannot stand in an overlay")
     fix = _("Write it at the top of the file")
     places = [f"{overlay.value[key].place}: environments.{name}.{key}" for key in refused]
-    return [Finding(rule="config-overlay", severity="error", where=place, why=why, fix=fix) for place in places]
+    return [Finding(rule="config_overlay", severity="error", where=place, why=why, fix=fix) for place in places]
 
 
 def _other_overlay(file: Node, name: str, overlay: Node) -> list[Finding]:
@@ -199,7 +199,7 @@ def _no_environment(name: str, where: str = "--env") -> ConfigError:
     guess = nearest_name(name, known)
     why = _("{value} is none of {choices}").format(value=name, choices=", ".join(known))
     fix = _("Did you mean {guess}?").format(guess=guess) if guess else ""
-    finding = Finding(rule="config-choice", severity="error", where=where, why=why, fix=fix)
+    finding = Finding(rule="config_choice", severity="error", where=where, why=why, fix=fix)
     return ConfigError(_("there is no such environment"), findings=(finding,))
 
 

@@ -75,16 +75,6 @@ def find(node: Node, path: Path) -> Node | None:
     return node
 
 
-def nearest(node: Node, path: Path) -> Node:
-    """The node at `path`, or the deepest one above it that exists."""
-    for part in path:
-        child = step(node, part)
-        if child is None:
-            break
-        node = child
-    return node
-
-
 def step(node: Node, part: str | int) -> Node | None:
     """One step down, or None where there is nothing."""
     if isinstance(node.value, dict):

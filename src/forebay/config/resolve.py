@@ -101,7 +101,7 @@ def _known_to_release(engine: Node, path: Path, flags: Release | None, notes: No
         args = without(args, key)
         why = _("{flag} is left out: vLLM {release} does not take it").format(flag=key, release=flags.version)
         where = f"{node.place}: {show_path((*path, 'args', key))}"
-        finding = Finding(rule="flag-absent", severity="note", where=where, why=why)
+        finding = Finding(rule="flag_absent", severity="note", where=where, why=why)
         notes.setdefault((str(node.place), key, flags.version), finding)
     return replace(engine, ("args",), args)
 
@@ -137,7 +137,7 @@ def _note(node: Node, path: Path, allowed: float | str, limit: Limit, hardware: 
     words = {"value": node.value, "allowed": allowed, "hardware": hardware.name, "reason": _(limit.why)}
     fix = _("Write {allowed}, or leave hardware out of the file to keep {value}")
     return Finding(
-        rule="hardware-limit",
+        rule="hardware_limit",
         severity="warning" if written else "note",
         where=f"{node.place}: {show_path(path)}",
         why=_("{value} becomes {allowed} on {hardware}: {reason}").format(**words),

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from forebay.config.provenance import Node, Path, nearest, plain, show_path, step
+from forebay.config.provenance import Node, Path, Place, find, plain, show_path, step
 from forebay.config.schema import Config
 from forebay.config.shape import alternatives, field_at, keys_at
 from forebay.core.errors import Finding
@@ -29,8 +29,21 @@ def validate(root: Node) -> tuple[Config | None, list[Finding]]:
 
 
 def locate(root: Node, path: Path) -> str:
-    """`forebay.yaml:12: gateway.timeouts.head`, or the line of the nearest key above one that is not written."""
-    return f"{nearest(root, path).place}: {show_path(path)}" if path else str(root.place)
+    """`forebay.yaml:12: gateway.timeouts.head`; for a key that is not written, the operator's nearest line above it."""
+    node = find(root, path)
+    place = node.place if node is not None else _nearest_written(root, path)
+    return f"{place}: {show_path(path)}" if path else str(place)
+
+
+def _nearest_written(root: Node, path: Path) -> Place:
+    place, node = root.place, root
+    for part in path:
+        below = step(node, part)
+        if below is None:
+            break
+        node = below
+        place = node.place if node.place.layer == "file" else place
+    return place
 
 
 def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
@@ -75,7 +88,7 @@ def _finding(root: Node, path: Path, items: list[ErrorDetails]) -> Finding:
     if len(items) > 1:
         wanted = _kinds_wanted(root, path)
         why = _("{value} is not {wanted}").format(value=_shown(items[0]["input"]), wanted=wanted)
-        return Finding(rule="config-type", severity="error", where=where, why=why, fix=_described(root, path))
+        return Finding(rule="config_type", severity="error", where=where, why=why, fix=_described(root, path))
     item = items[0]
     explain = _EXPLAINED.get(item["type"], _other)
     rule, why, fix = explain(root, path, item)
@@ -86,7 +99,7 @@ Explained = tuple[str, str, str]
 
 
 def _missing(root: Node, path: Path, item: ErrorDetails) -> Explained:
-    return "config-missing", _("this key is missing"), ""
+    return "config_missing", _("this key is missing"), ""
 
 
 def _unknown(root: Node, path: Path, item: ErrorDetails) -> Explained:
@@ -100,7 +113,7 @@ def _unknown(root: Node, path: Path, item: ErrorDetails) -> Explained:
         fix = _("Did you mean {guess}?").format(guess=_(" or ").join(elsewhere[:2]))
     else:
         fix = _("Remove it; the keys here are {keys}").format(keys=", ".join(sorted(known)))
-    return "config-unknown-key", why, fix
+    return "config_unknown_key", why, fix
 
 
 def _elsewhere(name: str, kind: Any = Config, path: str = "") -> list[str]:
@@ -119,9 +132,9 @@ def _elsewhere(name: str, kind: Any = Config, path: str = "") -> list[str]:
 def _type(wanted: Callable[[], str]) -> Callable[[Node, Path, ErrorDetails], Explained]:
     def explain(root: Node, path: Path, item: ErrorDetails) -> Explained:
         if item["input"] is None:
-            return "config-type", _("the value is missing; {wanted} is wanted").format(wanted=wanted()), ""
+            return "config_type", _("the value is missing; {wanted} is wanted").format(wanted=wanted()), ""
         why = _("{value} is not {wanted}").format(value=_shown(item["input"]), wanted=wanted())
-        return "config-type", why, _quoting(item["input"], item["type"])
+        return "config_type", why, _quoting(item["input"], item["type"])
 
     return explain
 
@@ -150,7 +163,7 @@ def _range(root: Node, path: Path, item: ErrorDetails) -> Explained:
     why = texts[item["type"]].format(value=_shown(item["input"]), bound=f"{bound:g}")
     low = item["type"].startswith("greater")
     advice = _("Write {bound} or more") if low else _("Write {bound} or less")
-    return "config-range", why, advice.format(bound=f"{bound:g}")
+    return "config_range", why, advice.format(bound=f"{bound:g}")
 
 
 def _choice(root: Node, path: Path, item: ErrorDetails) -> Explained:
@@ -159,9 +172,9 @@ def _choice(root: Node, path: Path, item: ErrorDetails) -> Explained:
     if not choices:  # a literal that is no text: the version of the file
         expected = item.get("ctx", {}).get("expected")
         why = _("{value} is not {wanted}").format(value=_shown(item["input"]), wanted=expected)
-        return "config-choice", why, _("Write {value}").format(value=expected)
+        return "config_choice", why, _("Write {value}").format(value=expected)
     guess = nearest_name(str(item["input"]), choices)
-    return "config-choice", why, _("Did you mean {guess}?").format(guess=guess) if guess else ""
+    return "config_choice", why, _("Did you mean {guess}?").format(guess=guess) if guess else ""
 
 
 def _engine_kind(root: Node, path: Path, item: ErrorDetails) -> Explained:
@@ -170,10 +183,10 @@ def _engine_kind(root: Node, path: Path, item: ErrorDetails) -> Explained:
     tag = item.get("ctx", {}).get("tag")
     if tag is None:
         fix = _("Add kind: {kinds}").format(kinds=_(" or ").join(kinds))
-        return "config-missing", _("the engine does not say its kind"), fix
+        return "config_missing", _("the engine does not say its kind"), fix
     why = _("{value} is no kind of engine: {kinds}").format(value=tag, kinds=listed)
     guess = nearest_name(str(tag), kinds)
-    return "config-choice", why, _("Did you mean {guess}?").format(guess=guess) if guess else ""
+    return "config_choice", why, _("Did you mean {guess}?").format(guess=guess) if guess else ""
 
 
 def _pattern(root: Node, path: Path, item: ErrorDetails) -> Explained:
@@ -195,20 +208,20 @@ def _pattern(root: Node, path: Path, item: ErrorDetails) -> Explained:
     fix = next((hint for mark, hint in hints.items() if mark in pattern), "")
     # A value where a reference belongs is probably the secret itself: it must not be repeated.
     shown = _("the value") if "env:" in pattern else _shown(item["input"])
-    return "config-form", what.format(value=shown), fix
+    return "config_form", what.format(value=shown), fix
 
 
 def _too_short(root: Node, path: Path, item: ErrorDetails) -> Explained:
-    return "config-empty", _("nothing is given here"), _("Give at least one")
+    return "config_empty", _("nothing is given here"), _("Give at least one")
 
 
 def _value(root: Node, path: Path, item: ErrorDetails) -> Explained:
     error = item.get("ctx", {}).get("error")
-    return "config-value", str(error) if error is not None else item["msg"], ""
+    return "config_value", str(error) if error is not None else item["msg"], ""
 
 
 def _other(root: Node, path: Path, item: ErrorDetails) -> Explained:
-    return "config-value", _("{value} cannot be used here").format(value=_shown(item["input"])), ""
+    return "config_value", _("{value} cannot be used here").format(value=_shown(item["input"])), ""
 
 
 def _mapping() -> str:

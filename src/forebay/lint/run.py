@@ -18,5 +18,14 @@ def lint(loaded: Loaded) -> tuple[Finding, ...]:
     """The notes of loading and the findings of all rules, errors first."""
     if not list(rules):
         rules.load("forebay.lint.rules")
-    found = [finding for _name, rule in rules.items() for finding in rule(loaded)]
-    return tuple(sorted((*loaded.notes, *found), key=lambda finding: SEVERITIES.index(finding.severity)))
+    found = [*loaded.notes, *(finding for _name, rule in rules.items() for finding in rule(loaded))]
+    return tuple(sorted(_once(found), key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def _once(findings: list[Finding]) -> list[Finding]:
+    """A profile's value that reaches several engines is told once."""
+    kept: dict[tuple[str, ...], Finding] = {}
+    for finding in findings:
+        place = finding.where.partition(": ")[0] if finding.where.startswith("profiles/") else finding.where
+        kept.setdefault((finding.rule, place, finding.why), finding)
+    return list(kept.values())

@@ -11,7 +11,6 @@ from forebay.config.validate import locate
 from forebay.core.errors import Finding
 from forebay.messages import _
 
-
 # Names of forebay's own units: an engine called so would share their files under the state directory.
 _OWN_UNITS = re.compile(r"edge|admin|gateway|controller|console|(worker|gateway)-\d+")
 
@@ -39,7 +38,7 @@ def _aliases(config: Config, tree: Node) -> Iterator[Finding]:
                 continue
             why = _("the alias {alias} is taken by {other}").format(alias=alias, other=show_path(owners[alias]))
             fix = _("Remove one of the two: a name must mean one model")
-            yield Finding(rule="alias-clash", severity="error", where=locate(tree, path), why=why, fix=fix)
+            yield Finding(rule="alias_clash", severity="error", where=locate(tree, path), why=why, fix=fix)
 
 
 def _engines(config: Config, tree: Node) -> Iterator[Finding]:
@@ -51,11 +50,11 @@ def _engines(config: Config, tree: Node) -> Iterator[Finding]:
         if taken:
             why = _("the engine {name} is also {other}").format(name=taken[0], other=show_path(owners[taken[0]]))
             fix = _("Set a name of its own at one of them")
-            yield Finding(rule="engine-name", severity="error", where=where, why=why, fix=fix)
+            yield Finding(rule="engine_name", severity="error", where=where, why=why, fix=fix)
         elif reserved:
             why = _("an engine cannot be called {name}: a part of forebay is").format(name=reserved[0])
             fix = _("Set another name")
-            yield Finding(rule="engine-name", severity="error", where=where, why=why, fix=fix)
+            yield Finding(rule="engine_name", severity="error", where=where, why=why, fix=fix)
         owners.update(dict.fromkeys(engine_names(model, engine), path))
 
 

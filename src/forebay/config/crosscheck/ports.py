@@ -62,7 +62,7 @@ def ports(config: Config, tree: Node) -> Iterator[Finding]:
                 why = why.format(port=listener.port, count=_needed(config, listener.path))
                 fix = _("Start low enough for the last one to be {last} at most").format(last=LAST_PORT)
                 where = locate(tree, listener.path)
-                yield Finding(rule="port-range", severity="error", where=where, why=why, fix=fix)
+                yield Finding(rule="port_range", severity="error", where=where, why=why, fix=fix)
                 blamed.add((listener.path, ()))
             continue
         for other in seen:
@@ -72,7 +72,7 @@ def ports(config: Config, tree: Node) -> Iterator[Finding]:
                 why = _("port {port} is also {other}").format(port=mine.port, other=theirs.label)
                 fix = _("Choose another, such as {port}").format(port=_free(taken, mine.port))
                 where = locate(tree, mine.path)
-                yield Finding(rule="port-clash", severity="error", where=where, why=why, fix=fix)
+                yield Finding(rule="port_clash", severity="error", where=where, why=why, fix=fix)
                 blamed.add((listener.path, other.path))
         seen.append(listener)
 

@@ -57,7 +57,7 @@ def _too_early(config: Config, tree: Node, outer: Path, inner: Path, relation: s
     }
     why = _("{outer} {relation} {inner} ({value})").format(**words)
     fix = _("Raise it above {value}, or lower {inner}").format(**words)
-    return Finding(rule="timeout-order", severity="error", where=locate(tree, outer), why=why, fix=fix)
+    return Finding(rule="timeout_order", severity="error", where=locate(tree, outer), why=why, fix=fix)
 
 
 def _zeros(config: Config, tree: Node) -> Iterator[Finding]:
@@ -69,7 +69,7 @@ def _zeros(config: Config, tree: Node) -> Iterator[Finding]:
             if isinstance(value, float) and value == 0 and path not in _MAY_BE_ZERO:
                 why = _("a time of zero leaves no time at all")
                 fix = _("Write a duration, such as 30s")
-                yield Finding(rule="timeout-zero", severity="error", where=locate(tree, path), why=why, fix=fix)
+                yield Finding(rule="timeout_zero", severity="error", where=locate(tree, path), why=why, fix=fix)
 
 
 def _at(config: Config, path: Path) -> Any:
