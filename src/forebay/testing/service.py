@@ -1,0 +1,113 @@
+"""A whole service under test: one file, `forebay up`, and what an unmodified client needs to reach it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+from ruamel.yaml import YAML
+
+from forebay.store.state_dir import StateDir
+from forebay.testing.worker import free_port
+
+
+class Service:
+    """Writes a forebay.yaml with free ports into `folder` and runs the command line on it."""
+
+    def __init__(self, folder: Path, models: dict[str, Any], **sections: Any) -> None:
+        self.folder = folder
+        self.file = folder / "forebay.yaml"
+        self.state = StateDir(folder / ".forebay")
+        gateway = {"port": free_port(), "worker_port": _free_run(2), **sections.pop("gateway", {})}
+        edge = {"https_port": free_port(), "http_port": free_port(), **sections.pop("edge", {})}
+        observe = {"metrics": {"port": free_port()}, **sections.pop("observe", {})}
+        content = {
+            "version": 1,
+            "environment": "development",
+            "hardware": "cpu",
+            "models": models,
+            "gateway": gateway,
+            "edge": edge,
+            "observe": observe,
+            "admin": {"port": free_port()},
+            **sections,
+        }
+        self.content: dict[str, Any] = content
+        self.write()
+
+    def write(self) -> None:
+        """Write `content` to the file, after a change."""
+        with self.file.open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump(self.content, file)
+
+    def run(self, *arguments: str, check: bool = True, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run `forebay ARGUMENTS -c FILE`; an AssertionError shows what it printed where `check` fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "forebay", *arguments, "-c", str(self.file)],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != "FOREBAY_STATE"},
+        )
+        if check and done.returncode:
+            raise AssertionError(f"forebay {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def __enter__(self) -> Service:
+        try:
+            self.run("up", "--detach")
+        except BaseException:
+            self.run("down", check=False)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.run("down")
+
+    def status(self) -> dict[str, Any]:
+        """`forebay status -o json`."""
+        found: dict[str, Any] = orjson.loads(self.run("status", "-o", "json").stdout)
+        return found
+
+    @property
+    def key(self) -> str:
+        return self.state.dev_key.read_text().strip()
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API, through the edge."""
+        return f"https://localhost:{self.content['edge']['https_port']}/v1"
+
+    def tls(self) -> ssl.SSLContext:
+        """A context that trusts the development CA and nothing else."""
+        return ssl.create_default_context(cafile=str(self.state.tls / "ca.pem"))
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self.content['observe']['metrics']['port']}/metrics"
+
+
+def _free_run(count: int) -> int:
+    """First of `count` consecutive free ports."""
+    while True:
+        first = free_port()
+        if first + count < 65536 and all(_is_free(first + number) for number in range(count)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
