@@ -7,7 +7,7 @@ import pytest
 from tests.integration.service.conftest import EMBEDDED
 
 from forebay.engines.record import read_record
-from forebay.testing.load import Load
+from tests.integration.service.load import Load
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 

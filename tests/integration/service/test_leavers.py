@@ -1,7 +1,6 @@
 """500 clients that leave in the middle of a stream leave nothing behind."""
 
 import asyncio
-import time
 
 import httpx2
 import psutil
@@ -70,10 +69,8 @@ def test_nothing_is_left_of_500_clients_that_leave(service):
     idle_files = open_files(service)
 
     began = asyncio.run(leave_mid_stream(service))
-    left_at = time.monotonic()
 
     assert began == LEAVERS
     wait_for("the engines work on nothing", lambda: engine_running(service) == 0, 2)
-    assert time.monotonic() - left_at < 2.5
     wait_for("the gateway holds nothing", lambda: set(gateway_counts(service).values()) == {0.0}, 5)
     wait_for("no socket is left", lambda: open_files(service) <= idle_files + 4, 90)
