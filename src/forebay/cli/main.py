@@ -123,7 +123,11 @@ def _help_without_command() -> None:
 def _report(error: ForebayError, arguments: list[str]) -> int:
     if wants_json(arguments):
         click.echo(_as_json(error))
-    click.echo(f"forebay: {error}", err=True)
+    click.echo(f"forebay: {ForebayError.__str__(error)}", err=True)
+    if isinstance(error, ConfigError) and error.findings:
+        from forebay.cli.findings import lines  # noqa: PLC0415  not needed for --help
+
+        click.echo("\n".join(lines(error.findings)), err=True)
     return error.exit_code
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from forebay.cli.flags import Flags
 from forebay.config.load import Loaded, load
 from forebay.core.errors import ConfigError
 from forebay.lint.run import lint
 from forebay.messages import _
+from forebay.render.nginx import Site, render
 from forebay.store.state_dir import StateDir
 
 
@@ -23,6 +26,14 @@ def checked_configuration(flags: Flags) -> Loaded:
     if errors:
         raise ConfigError(_("{file} cannot be run").format(file=flags.config), findings=errors)
     return loaded
+
+
+def edge_files(loaded: Loaded, folder: Path) -> dict[str, str]:
+    """The edge's files by name, as they would lie in `folder`; its certificate is expected there as edge.pem."""
+    gateway = loaded.config.gateway
+    ports = tuple(range(gateway.worker_port, gateway.worker_port + gateway.workers))
+    root = folder.resolve()
+    return render(loaded.config, Site(folder=root, certificate=root / "edge.pem", worker_ports=ports))
 
 
 def state_dir(flags: Flags) -> StateDir:

@@ -21,7 +21,7 @@ from forebay.config.layers import (
 from forebay.config.provenance import Node, Origin, Path, find, leaves, origin, read_path, show_path, step
 from forebay.config.resolve import resolve
 from forebay.config.schema import Config
-from forebay.config.shape import default_of, field_at
+from forebay.config.shape import default_of, field_at, keys_at
 from forebay.config.validate import locate, nearest_name, validate
 from forebay.config.weights import Weights, weights
 from forebay.core.errors import ConfigError, Finding, UsageError
@@ -45,13 +45,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     def origin(self, key: str | Path) -> Origin:
         """Where a value came from: `gateway.timeouts.head`. UsageError where there is no such key."""
-        path = _resolved(key, self.written) if isinstance(key, str) else key
+        path = self.resolve(key) if isinstance(key, str) else key
         node = find(self.tree, path) or find(self.written, path)
         if node is not None:
             return origin(node)
         field = field_at(path, self.tree)
         if field is None or _value_at(self.config, path) is _NOTHING:
-            raise UsageError(_("there is no key {key}").format(key=show_path(path)), fix=self._advice(path))
+            raise UsageError(_("there is no key {key}").format(key=show_path(path)), fix=self.advice(path))
         return Origin(layer="default", file="", line=0, value=default_of(field))
 
     def where(self, path: Path) -> str:
@@ -63,9 +63,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         """What is known about the accelerators; None where `hardware` is not given."""
         return next((part.facts for part in self.profiles if part.facts is not None), None)
 
-    def _advice(self, path: Path) -> str:
+    def resolve(self, key: str) -> Path:
+        """The path that a dotted key means; UsageError where it is none."""
+        return _resolved(key, self.tree)
+
+    def advice(self, path: Path) -> str:
+        """What to say about a key that does not exist."""
+        beside = nearest_name(str(path[-1]), keys_at(path[:-1], self.tree)) if path else None
         known = tuple(show_path(written) for written, _node in leaves(self.tree))
-        guess = nearest_name(show_path(path), known)
+        guess = show_path((*path[:-1], beside)) if beside else nearest_name(show_path(path), known)
         return _("Did you mean {guess}?").format(guess=guess) if guess else _("`forebay config show` lists every key")
 
 

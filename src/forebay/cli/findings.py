@@ -1,0 +1,30 @@
+"""Findings for a person, in the operator's language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from forebay.cli.flags import paint
+from forebay.core.errors import Finding
+from forebay.messages import _
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def report(findings: tuple[Finding, ...], subject: str) -> str:
+    """The findings and their count."""
+    counts = {kind: sum(finding.severity == kind for finding in findings) for kind in _COLOURS}
+    total = _("{subject}: {error} errors, {warning} warnings, {note} notes").format(subject=subject, **counts)
+    return "\n".join([*lines(findings), total])
+
+
+def lines(findings: Iterable[Finding]) -> list[str]:
+    """One text a finding: severity, place, reason, rule; below it the fix."""
+    severities = {"error": _("error"), "warning": _("warning"), "note": _("note")}
+    texts = []
+    for finding in findings:
+        head = paint(severities[finding.severity], _COLOURS[finding.severity])
+        place = f"{finding.where}: " if finding.where else ""
+        advice = f"\n  {finding.fix}" if finding.fix else ""
+        texts.append(f"{head}: {place}{finding.why} [{finding.rule}]{advice}")
+    return texts
