@@ -9,7 +9,6 @@ from forebay.config.load import Loaded, load
 from forebay.core.errors import ConfigError
 from forebay.lint.run import lint
 from forebay.messages import _
-from forebay.render.nginx import Site, render
 from forebay.store.state_dir import StateDir
 
 
@@ -30,6 +29,8 @@ def checked_configuration(flags: Flags) -> Loaded:
 
 def edge_files(loaded: Loaded, folder: Path) -> dict[str, str]:
     """The edge's files by name, as they would lie in `folder`; its certificate is expected there as edge.pem."""
+    from forebay.render.nginx import Site, render  # noqa: PLC0415  `check` needs no renderer
+
     gateway = loaded.config.gateway
     ports = tuple(range(gateway.worker_port, gateway.worker_port + gateway.workers))
     root = folder.resolve()

@@ -63,8 +63,8 @@ def _path(item: ErrorDetails, root: Node) -> Path:
     for index, part in enumerate(location):
         if part == "[key]":
             break
-        if node is not None and isinstance(node.value, dict) and _is_engine(tuple(parts)) and part in _tags(node):
-            continue
+        if index == 4 and node is not None and _is_engine(tuple(parts)) and part in _tags(node):
+            continue  # the validator's name for the kind of engine, not a key
         below = step(node, part) if node is not None else None
         last = index == len(location) - 1
         if below is None and not (last and item["type"] in ("missing", "extra_forbidden")):
@@ -87,7 +87,7 @@ def _finding(root: Node, path: Path, items: list[ErrorDetails]) -> Finding:
     where = locate(root, path)
     if len(items) > 1:
         wanted = _kinds_wanted(root, path)
-        why = _("{value} is not {wanted}").format(value=_shown(items[0]["input"]), wanted=wanted)
+        why = _not(items[0]["input"], wanted)
         return Finding(rule="config_type", severity="error", where=where, why=why, fix=_described(root, path))
     item = items[0]
     explain = _EXPLAINED.get(item["type"], _other)
@@ -131,12 +131,15 @@ def _elsewhere(name: str, kind: Any = Config, path: str = "") -> list[str]:
 
 def _type(wanted: Callable[[], str]) -> Callable[[Node, Path, ErrorDetails], Explained]:
     def explain(root: Node, path: Path, item: ErrorDetails) -> Explained:
-        if item["input"] is None:
-            return "config_type", _("the value is missing; {wanted} is wanted").format(wanted=wanted()), ""
-        why = _("{value} is not {wanted}").format(value=_shown(item["input"]), wanted=wanted())
-        return "config_type", why, _quoting(item["input"], item["type"])
+        return "config_type", _not(item["input"], wanted()), _quoting(item["input"], item["type"])
 
     return explain
+
+
+def _not(value: object, wanted: str) -> str:
+    if value is None:
+        return _("the value is missing; {wanted} is wanted").format(wanted=wanted)
+    return _("{value} is not {wanted}").format(value=_shown(value), wanted=wanted)
 
 
 def _quoting(value: object, kind: str) -> str:
