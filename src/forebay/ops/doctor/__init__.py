@@ -1,0 +1,1 @@
+"""What on this machine would stop the service, each with its fix."""
