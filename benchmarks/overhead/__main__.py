@@ -1,0 +1,57 @@
+"""`python -m benchmarks.overhead`: measure, print the table, fail where a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.overhead import peers, report, stages
+from benchmarks.overhead.programs import mock_engine
+from benchmarks.overhead.rounds import Plan, measure
+
+_PROXY_CORE, _LOAD_CORE = 0, 1
+
+
+def main() -> int:
+    """Exit 1 where a target is missed."""
+    options = _options()
+    found = report.result(*_run(options), stages.measure() if options.profile else [])
+    sys.stdout.write(report.markdown(found))
+    for path in report.save(found) if options.save else []:
+        sys.stderr.write(f"written: {path.name}\n")
+    reasons = report.missed(found)
+    sys.stdout.writelines(f"missed: {reason}\n" for reason in reasons)
+    return 1 if reasons else 0
+
+
+def _run(options: argparse.Namespace) -> tuple[Plan, list[report.Row]]:
+    plan = Plan(options.rounds, options.requests, options.streams, _LOAD_CORE)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forebay-overhead-")))
+        engine = stack.enter_context(mock_engine(_LOAD_CORE))
+        place = (_PROXY_CORE, _LOAD_CORE, engine.port)
+        running = [
+            stack.enter_context(peers.nginx(folder / "nginx", *place)),
+            stack.enter_context(peers.forebay(folder / "forebay", *place)),
+        ]
+        if not options.brief:
+            running.append(stack.enter_context(peers.forebay(folder / "no-log", *place, log=False)))
+        return plan, measure(running, engine, folder, plan)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=30_000, help="requests a round")
+    parser.add_argument("--streams", type=int, default=500, help="streams a round, 64 events each")
+    parser.add_argument("--brief", action="store_true", help="nginx and forebay alone")
+    parser.add_argument("--profile", action="store_true", help="measure each stage of a request too")
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results/overhead.{json,md}")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What is measured: forebay's worker, and nginx as the yardstick. Each runs alone on its core, with JSON logs to a pipe."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.overhead.programs import await_port, pinned
+from forebay.gateway.snapshot import publish
+from forebay.render.edge import nginx_argv
+from forebay.testing.worker import GatewayWorker, free_port, wait_for
+
+# What nginx must do to be comparable: keep engine connections, pass events on at once, write its log in batches as
+# forebay does. It checks no key, parses no body and counts nothing.
+_NGINX = """
+daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid;
+events {{ worker_connections 4096; }}
+http {{
+  client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp; fastcgi_temp_path {folder}/temp;
+  uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
+  log_format calls escape=json '{{"timestamp":"$time_iso8601","level":"info","message":"request",'
+    '"request_id":"$request_id","client_ip":"$remote_addr","method":"$request_method","endpoint":"$uri",'
+    '"status":$status,"latency_s":$request_time,"upstream":"$upstream_addr"}}';
+  access_log /dev/stdout calls buffer=64k flush=1s;
+  keepalive_requests 1000000000; keepalive_timeout 75s;
+  upstream engines {{ server 127.0.0.1:{engine_port}; keepalive 256; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://engines; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A running proxy. `key` is what its clients authenticate with; nginx takes any."""
+
+    name: str
+    port: int
+    pid: int
+    key: str
+
+
+@contextmanager
+def nginx(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """The pinned nginx with one worker, kept engine connections, no buffering, JSON log."""
+    port = free_port()
+    (folder / "temp").mkdir(parents=True)
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, engine_port=engine_port))
+    with _logged(pinned(core, *nginx_argv(folder)), log_core) as pid:
+        await_port(port)
+        yield Peer("nginx", port, pid, "any")
+
+
+@contextmanager
+def forebay(folder: Path, core: int, log_core: int, engine_port: int, *, log: bool = True) -> Iterator[Peer]:
+    """A worker as it runs in production: keys, checks, metrics and, unless `log` is off, one log line a call."""
+    worker = GatewayWorker(folder, [engine_port], places=256).policy(log_access=log)
+    publish(worker.snapshot, worker.state.snapshots)
+    options = ["--state", str(folder), "--name", worker.name, "--port", str(worker.port)]
+    argv = pinned(core, sys.executable, "-m", "forebay.gateway.worker", *options)
+    with _logged(argv, log_core) as pid:
+        wait_for("the worker is ready", worker.state.acknowledgement(worker.name).exists)
+        yield Peer("forebay" if log else "forebay, no access log", worker.port, pid, worker.key)
+
+
+@contextmanager
+def _logged(argv: list[str], log_core: int) -> Iterator[int]:
+    """Run `argv` with its output in a pipe that another process reads, as a holder does; yields the pid."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        reader = subprocess.Popen(pinned(log_core, "cat"), stdin=process.stdout, stdout=subprocess.DEVNULL)
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+            process.wait()
+            reader.wait(10)

@@ -1,0 +1,174 @@
+"""What each stage of a request costs by itself: the gateway's own functions on realistic bytes, no sockets."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+import timeit
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.overhead.rounds import request_bytes
+from forebay.gateway import respond
+from forebay.gateway.admission import Admission
+from forebay.gateway.call import Call, Ledger
+from forebay.gateway.fleet import Fleet
+from forebay.gateway.identity import client_ip, identify
+from forebay.gateway.ingress import ClientConnection
+from forebay.gateway.meter import Meter
+from forebay.gateway.parts import Parts
+from forebay.gateway.routes import find_route
+from forebay.gateway.routing import policies
+from forebay.gateway.screen import request_for, screen
+from forebay.gateway.settle import settle
+from forebay.gateway.siblings import Siblings
+from forebay.gateway.upstream import EngineConnection
+from forebay.gateway.view import view_of
+from forebay.observe.log import JsonLog
+from forebay.observe.page import CounterPage
+from forebay.testing.fake_engine import completion
+from forebay.testing.worker import GatewayWorker
+from forebay.wire import response
+from forebay.wire.request_reader import RequestReader
+from forebay.wire.usage import usage_in
+
+_REPEATS, _CALLS = 9, 4000
+_PEER = ("127.0.0.1", 40000)
+Stage = tuple[str, float, str]
+
+
+class _Nowhere:
+    """A transport that sends nothing."""
+
+    def write(self, data: bytes) -> None:
+        self.written = data
+
+    def get_extra_info(self, name: str) -> object:
+        return _PEER if name == "peername" else None
+
+    def is_closing(self) -> bool:
+        return False
+
+
+def measure() -> list[Stage]:
+    """Every stage of one whole answer in the order of the path, then the whole path at once."""
+    with tempfile.TemporaryDirectory(prefix="forebay-stages-") as folder:
+        return _measure(Path(folder))
+
+
+def _measure(folder: Path) -> list[Stage]:
+    worker = GatewayWorker(folder, [1, 2], places=256)
+    received = request_bytes(worker.port, worker.key, stream=False)
+    answer = _answer()
+    parts = _parts(worker, folder)
+    view = parts.view
+    client = ClientConnection(parts)
+    client.connection_made(_Nowhere())  # type: ignore[arg-type]
+    reader = RequestReader(view.limits)
+    head, body = _whole(reader.feed(received))
+    route = find_route(head)
+    assert route.shape is not None  # noqa: S101
+    shape, now = route.shape, time.time()
+    asked = screen(head, body, shape, view)
+    ledger = Ledger(time.monotonic())
+    call = Call(client, head, body, ledger)
+    engine = parts.fleet.by_model["m"][0]
+    ledger.client_ip, ledger.endpoint, ledger.model, ledger.engine = "127.0.0.1", route.endpoint, "m", engine.ref.name
+    ledger.status, ledger.request_id, ledger.tenant, ledger.key_id = 200, "0" * 32, "t1", "0123456789"
+    ledger.input_tokens = ledger.output_tokens = 16
+    ledger.received_at = ledger.started_at
+    waiting = parts.admission.enter
+    text = answer[answer.index(b"\r\n\r\n") + 4 :]
+
+    def choose() -> None:
+        try:
+            waiting(call, "m", set(), 0.0).send(None)
+        except StopIteration as found:
+            parts.admission.leave(found.value)
+
+    def log_off() -> None:
+        parts.log.set_level("error")
+        settle(call, parts)
+
+    def log_on() -> None:
+        parts.log.set_level("info")
+        settle(call, parts)
+
+    stages = [
+        ("read the request", _cost_us(lambda: reader.feed(received)), "strict grammar, headers, body cut out"),
+        ("open the ledger", _cost_us(lambda: Call(client, head, body, Ledger(now))), "and the call"),
+        ("request id", _cost_us(lambda: os.urandom(16).hex()), "128 random bits, where the client sent none"),
+        ("client address", _cost_us(lambda: client_ip("127.0.0.1", b"", view.trusted)), "behind trusted proxies"),
+        ("route", _cost_us(lambda: find_route(head)), "allow-list"),
+        ("identify", _cost_us(lambda: identify(head, view, now)), "key form, checksum, HMAC-SHA256, constant-time compare"),
+        ("screen", _cost_us(lambda: screen(head, body, shape, view)), "JSON parsed and proven unambiguous, every field"),
+        ("choose", _cost_us(choose), "a place at the least loaded engine, and back"),
+        ("write the request", _cost_us(lambda: request_for(engine.ref, head.path, asked, "0" * 32)), "head of our own"),
+        ("read the answer's head", _cost_us(lambda: response.parse_head(answer)), "strict grammar"),
+        ("read the usage", _cost_us(lambda: usage_in(text)), "token counts out of the body"),
+        ("write the answer", _cost_us(lambda: respond.whole(200, text, "0" * 32, keep_alive=True)), ""),
+        ("count", (quiet := _cost_us(log_off)), "eight series of the counter page"),
+        ("log", _cost_us(log_on) - quiet, "one JSON line"),
+    ]
+    return [*stages, *_whole_path(client, parts, received, answer, sum(cost_us for _, cost_us, _ in stages))]
+
+
+def _whole_path(client: ClientConnection, parts: Parts, received: bytes, answer: bytes, known_us: float) -> list[Stage]:
+    """A request in and an answer out between two transports that go nowhere."""
+    engines = {}
+    for slot in parts.fleet.by_model["m"]:
+        connection = EngineConnection(slot.pool)
+        connection.connection_made(_Nowhere())  # type: ignore[arg-type]
+        slot.pool.keep(connection)
+        engines[slot] = connection
+
+    def carry() -> None:
+        client.data_received(received)
+        for connection in engines.values():
+            if connection.reader is not None:
+                connection.data_received(answer)
+
+    whole_us = _cost_us(carry)
+    return [
+        ("between the stages", whole_us - known_us, "callbacks, the line's coroutines, clocks, deadlines, pooling"),
+        ("all of it", whole_us, "the path without sockets; user time above it is uvloop, system time the kernel"),
+    ]
+
+
+def _parts(worker: GatewayWorker, folder: Path) -> Parts:
+    view = view_of("0" * 16, worker.snapshot)
+    page = CounterPage(folder / "stages.page")
+    fleet = Fleet(page, Siblings(folder, os.getpid()), time.monotonic)
+    fleet.update(worker.snapshot.engines)
+    score = policies.load("forebay.gateway.routing")[view.policy.routing]
+    admission = Admission(fleet, score, view.policy.queue_calls, time.monotonic)
+    log = JsonLog("forebay", "info", os.open(os.devnull, os.O_WRONLY))
+    respond.DATE.update(time.time())
+    return Parts(view, fleet, admission, Meter(page), log, time.monotonic)
+
+
+def _answer() -> bytes:
+    body = completion("a" * 100)
+    return b"HTTP/1.1 200 OK\r\nserver: e\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+
+
+def _whole(request: tuple[msgspec.Struct, bytes] | None) -> tuple[msgspec.Struct, bytes]:
+    assert request is not None  # noqa: S101
+    return request
+
+
+def _cost_us(stage: Callable[[], object]) -> float:
+    """CPU microseconds of one call; the empty call that timeit itself makes is taken off."""
+    return max(0.0, _raw_us(stage) - _raw_us(lambda: None))
+
+
+def _raw_us(stage: Callable[[], object]) -> float:
+    runs = timeit.repeat(stage, timer=time.process_time, repeat=_REPEATS, number=_CALLS)
+    return statistics.median(runs) / _CALLS * 1e6
