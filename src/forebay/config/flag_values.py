@@ -7,18 +7,18 @@ import operator
 from typing import Any
 
 from forebay.config.flags import Flag, number
-from forebay.messages import _
+from forebay.messages import N_, _
 
 _COMPARE = {"gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le}
 _SIGN = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 _WANTED = {
-    "bool": "true or false",
-    "int": "a whole number, or one such as 32k (1000) or 32K (1024)",
-    "float": "a number",
-    "str": "a text",
-    "enum": "a text",
-    "list": "a list of texts",
-    "json": "a mapping",
+    "bool": N_("true or false"),
+    "int": N_("a whole number, or one such as 32k (32000) or 32K (32768)"),
+    "float": N_("a number"),
+    "str": N_("a text"),
+    "enum": N_("a text"),
+    "list": N_("a list of texts"),
+    "json": N_("a mapping"),
 }
 
 
@@ -27,7 +27,9 @@ def fault(flag: Flag, value: Any) -> str:
     try:
         plain = _plain(flag, value)
     except (TypeError, ValueError):
-        return _("{name} takes {wanted}, not {value!r}").format(name=flag.name, wanted=_WANTED[flag.kind], value=value)
+        return _("{name} takes {wanted}, not {value!r}").format(
+            name=flag.name, wanted=_(_WANTED[flag.kind]), value=value
+        )
     if flag.choices and not flag.open:
         known = [str(choice) for choice in flag.choices]
         if odd := [item for item in (plain if isinstance(plain, list) else [plain]) if str(item) not in known]:

@@ -11,7 +11,7 @@ from forebay.config.flags import Release
 from forebay.config.schema.engines import VllmDefaults, VllmEngine
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.vllm_args import Arg, read
-from forebay.messages import _
+from forebay.messages import N_, _
 
 DEFAULTS = "engine_defaults.vllm"
 # Sequences that vLLM runs at once when nobody says: 1024 on 70 GiB and more, but for the A100.
@@ -75,7 +75,7 @@ def env_findings(env: Mapping[str, str], where: str, gpus: tuple[int, ...]) -> l
         name: _REFUSED_ENV[name] for name, value in env.items() if name in _REFUSED_ENV and value not in ("", "0")
     }
     if gpus and "CUDA_VISIBLE_DEVICES" in env:
-        refused["CUDA_VISIBLE_DEVICES"] = "gpus already says which GPUs the engine has"
+        refused["CUDA_VISIBLE_DEVICES"] = N_("gpus already says which GPUs the engine has")
     return [
         Finding(
             rule="env_refused",
@@ -89,9 +89,9 @@ def env_findings(env: Mapping[str, str], where: str, gpus: tuple[int, ...]) -> l
 
 
 _REFUSED_ENV = {
-    "VLLM_SERVER_DEV_MODE": "it opens routes that put the engine to sleep and call into its workers",
-    "VLLM_ALLOW_INSECURE_SERIALIZATION": "it lets a message run code in the engine",
-    "VLLM_API_KEY": "keys are checked at the gateway, which would be refused by the engine",
+    "VLLM_SERVER_DEV_MODE": N_("it opens routes that put the engine to sleep and call into its workers"),
+    "VLLM_ALLOW_INSECURE_SERIALIZATION": N_("it lets a message run code in the engine"),
+    "VLLM_API_KEY": N_("keys are checked at the gateway, whose own calls the engine would refuse"),
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from forebay.config.crosscheck.names import engine_names
 from forebay.config.schema import EmbeddedEngine
 from forebay.core.errors import ConfigError
 from forebay.engines.embedded_server import default_weights
-from forebay.engines.naming import engine_names
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
 
@@ -50,7 +50,7 @@ def embedded_specs(
             shutdown_s=_SHUTDOWN_S,
             warmup_prompt=engine.warmup_prompt,
         )
-        for copy, name in enumerate(engine_names(engine.name, model, engine.kind, engine.count))
+        for copy, name in enumerate(engine_names(model, engine))
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from forebay.config.flags import release
+from forebay.config.provenance import show_path
 from forebay.config.schema import Config, VllmEngine
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.command import merged_args
@@ -81,7 +82,7 @@ def _vllm_engines(config: Config) -> Iterator[tuple[str, VllmEngine]]:
     for name, model in config.models.items():
         for index, engine in enumerate(model.engines):
             if isinstance(engine, VllmEngine):
-                yield f"models.{name}.engines[{index}]", engine
+                yield show_path(("models", name, "engines", index)), engine
 
 
 def _size_findings(config: Config, where: str, engine: VllmEngine) -> list[Finding]:
@@ -102,7 +103,7 @@ def _size_findings(config: Config, where: str, engine: VllmEngine) -> list[Findi
     why = _("each copy has {have} GPUs, its flags need {need} (tensor x pipeline x data parallel)").format(
         have=have, need=need
     )
-    fix = _("Name {total} GPUs, or set tensor-parallel-size to fit").format(total=need * engine.count)
+    fix = _("List {total} in all, or set tensor-parallel-size to fit").format(total=need * engine.count)
     return [_error(where, why, fix)]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from forebay.config.crosscheck.names import engine_names
 from forebay.config.flags import release
+from forebay.config.provenance import show_path
 from forebay.config.schema import Config, Model, VllmEngine
 from forebay.config.schema.engines import VllmDefaults
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.command import command, sequences
-from forebay.engines.naming import engine_names
 from forebay.engines.spec import EngineSpec
 from forebay.engines.topology import cpus_of, gpu_findings, gpus_of_copy
 
@@ -28,9 +29,9 @@ def vllm_specs(
     sysfs: Path = Path("/sys"),
 ) -> tuple[EngineSpec, ...]:
     """One spec a copy, ready to start; ConfigError with every finding when it may not be started so."""
-    where = f"models.{model_name}.engines[{model.engines.index(engine)}]"
+    where = show_path(("models", model_name, "engines", model.engines.index(engine)))
     specs = []
-    for copy, name in enumerate(engine_names(engine.name, model_name, engine.kind, engine.count)):
+    for copy, name in enumerate(engine_names(model_name, engine)):
         gpus = gpus_of_copy(engine, copy)
         start = command(
             engine, served_name=model_name, release=release(engine.release), defaults=defaults, gpus=gpus, where=where
@@ -60,7 +61,7 @@ def vllm_findings(config: Config) -> list[Finding]:
     for name, model in config.models.items():
         for index, engine in enumerate(model.engines):
             if isinstance(engine, VllmEngine):
-                findings += _command_findings(name, f"models.{name}.engines[{index}]", engine, config)
+                findings += _command_findings(name, show_path(("models", name, "engines", index)), engine, config)
     # What is wrong in engine_defaults is found once for each engine that it reaches.
     return [*dict.fromkeys(findings), *gpu_findings(config)]
 

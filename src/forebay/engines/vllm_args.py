@@ -9,10 +9,9 @@ import msgspec
 
 from forebay.config.flag_values import fault, words
 from forebay.config.flags import Flag, Release, lifetime, number
+from forebay.config.provenance import show_path
 from forebay.core.errors import Finding
-from forebay.messages import _
-
-N_ = str  # marks texts that are translated where they are used
+from forebay.messages import N_, _
 
 
 class Arg(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +36,7 @@ def read(args: Mapping[str, Any], release: Release, where: str) -> tuple[dict[st
     chosen: dict[str, Arg] = {}
     findings: list[Finding] = []
     for key, value in args.items():
-        place = f"{where}.{key}"
+        place = f"{where}.{show_path((key,))}"
         read_one = _arg(key, value, release, place)
         if isinstance(read_one, Finding):
             findings.append(read_one)

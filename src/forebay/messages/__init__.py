@@ -19,6 +19,11 @@ def _(text: str) -> str:
     return _translations.gettext(text)
 
 
+def N_(text: str) -> str:  # noqa: N802  gettext's own name for it
+    """Mark a constant text for the catalogue; `_` translates it where it is shown."""
+    return text
+
+
 def speak(language: str | None = None) -> str:
     """Choose the language: the one named, else the locale's, else English. Returns the one chosen."""
     global _translations  # noqa: PLW0603  one language a process, chosen once at start
