@@ -24,7 +24,7 @@ from forebay.core.proc import Identity, end_group, identify
 from forebay.engines import program as programs
 from forebay.engines.log_file import LogFile
 from forebay.engines.log_lines import Lines, Wrapper
-from forebay.engines.record import UnitRecord, read_spec, write_record
+from forebay.engines.record import UnitRecord, describe_exit, read_spec, write_record
 from forebay.engines.spec import UnitSpec
 from forebay.engines.watcher import Watcher
 
@@ -225,16 +225,6 @@ class Holder:
             if ready:
                 self._answer_signals()
         return self._stop_by is not None
-
-
-def describe_exit(status: int) -> str:
-    """An exit status in words: `status 1`, `SIGKILL`."""
-    if status >= 0:
-        return f"status {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"
 
 
 def _catch_signals() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +59,16 @@ def write_spec(path: Path, spec: UnitSpec) -> None:
 def read_spec(path: Path) -> UnitSpec | None:
     """The spec at `path`; None where there is none. Raises StateError where it is damaged."""
     return _read(path, UnitSpec)
+
+
+def describe_exit(status: int) -> str:
+    """An exit status in words: `status 1`, `SIGKILL`."""
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
 
 
 def _read(path: Path, form: type[T]) -> T | None:

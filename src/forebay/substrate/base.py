@@ -23,6 +23,10 @@ class Substrate(Protocol):
         """Every unit that has been started and not deleted, ended ones included."""
         ...
 
+    def find(self, name: str) -> UnitRecord | None:
+        """One unit as `observe` would tell of it; cheap enough to ask ten times a second."""
+        ...
+
     def signal(self, name: str, number: int) -> bool:
         """Send a signal to the unit's program; False where it does not run."""
         ...

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from forebay.core.errors import RunError, StateError
-from forebay.core.proc import Identity, identify, marked, send, start_ticks
+from forebay.core.proc import marked, send
 from forebay.engines.log_tail import tail
-from forebay.engines.record import UNIT_MARK, UnitRecord, read_record, write_spec
+from forebay.engines.record import UNIT_MARK, UnitRecord, describe_exit, read_record, write_spec
 from forebay.engines.spec import UnitSpec
 from forebay.store.state_dir import StateDir
 
@@ -75,6 +75,15 @@ class LocalSubstrate:
             if record is not None:
                 found[record.name] = record
         return found
+
+    def find(self, name: str) -> UnitRecord | None:
+        holder = self._holders.get(name)
+        if holder is not None and holder.poll() is not None:
+            self._holders.pop(name, None)
+        try:
+            return read_record(self._state.unit(name))
+        except StateError:
+            return None
 
     def signal(self, name: str, number: int) -> bool:
         record = self._living(name)
@@ -163,7 +172,7 @@ class LocalSubstrate:
         """Holders that we started ourselves are our children until they are waited for."""
         for name, holder in list(self._holders.items()):
             if holder.poll() is not None:
-                del self._holders[name]
+                self._holders.pop(name, None)
 
     def _mark(self, name: str) -> str:
         return f"{self._state.root.resolve()}:{name}"
@@ -176,8 +185,6 @@ def is_running(record: UnitRecord) -> bool:
 
 def why_ended(record: UnitRecord, log: Path, lines: int = 3) -> str:
     """How the unit ended and what it said last, in one line for a person."""
-    from forebay.engines.holder import describe_exit  # noqa: PLC0415  a program's entry, imported for its words
-
     if record.error:
         how = record.error
     elif record.exit_status is not None:
@@ -186,6 +193,3 @@ def why_ended(record: UnitRecord, log: Path, lines: int = 3) -> str:
         how = "its holder was killed"
     last = " | ".join(tail(log, lines))
     return f"{how}; last lines: {last}" if last else how
-
-
-__all__ = ["Identity", "LocalSubstrate", "identify", "is_running", "minimal_environment", "start_ticks", "why_ended"]

@@ -1,0 +1,181 @@
+"""`forebay up`, `down`, `status`: the life of the service."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from forebay.cli.dev_key import curl_line, ensure_dev_key
+from forebay.cli.flags import Flags, columns, common, paint
+from forebay.cli.preflight import preflight
+from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
+from forebay.cli.wiring import checked_configuration, state_dir
+from forebay.controller.status import Status, UnitStatus, read_status
+from forebay.core.errors import ConfigError, RunError, StateError
+from forebay.core.proc import start_ticks
+from forebay.engines.fleet import expand
+from forebay.messages import _
+from forebay.store.state_dir import StateDir
+from forebay.substrate.local import LocalSubstrate
+
+_READY_MARGIN_S = 60.0
+_FOLLOW_S = 0.5
+_COLOURS = {"ready": "green", "failed": "red", "stalled": "red", "stopped": "red"}
+
+
+@click.command(help=_("Start the service and wait until it is ready; converge where it already runs."))
+@click.option("--detach", is_flag=True, help=_("Return once it is ready, and leave it running."))
+@common("config", "env", "output", "timeout")
+def up(flags: Flags, detach: bool) -> int:
+    """Check, start, wait; a start that fails leaves nothing running."""
+    loaded = checked_configuration(flags)
+    state = state_dir(flags)
+    specs = expand(loaded.config, flags.config.resolve().parent)
+    try:
+        state.prepare()
+        start = Start(config=loaded.config, config_path=flags.config, environment=flags.environment, state=state)
+        with sole(state):
+            fresh = controller_record(state) is None
+            findings = preflight(loaded.config, specs, state)
+            if findings:
+                raise ConfigError(_("the service cannot be started"), findings=findings)
+            limit_s = max((spec.start_s for spec in specs), default=0.0) + _READY_MARGIN_S
+            status = _start(flags, start, fresh, flags.timeout_s or limit_s)
+    except OSError as error:
+        raise RunError(_("the service cannot be started: {why}").format(why=error), where=str(state.root)) from error
+    _welcome(flags, start, status)
+    return 0 if detach or not fresh else _follow(flags, state)
+
+
+@click.command(help=_("Stop the service in order, and see that nothing is left running."))
+@common("config", "env", "timeout")
+def down(flags: Flags) -> int:
+    """Edge, workers, engines, admin; then whatever still carries the mark of this state directory."""
+    state = state_dir(flags)
+    if not state.root.is_dir():
+        flags.say(_("nothing runs"))
+        return 0
+    with sole(state):
+        stopped = bring_down(state, flags.say, timeout_s=flags.timeout_s)
+    left = LocalSubstrate(state).strays()
+    if left:
+        pids = ", ".join(f"{unit} (pid {pid})" for pid, unit in left.items())
+        raise RunError(_("these processes are still there: {pids}").format(pids=pids))
+    flags.say(_("stopped: nothing is left running") if stopped else _("nothing runs"))
+    return 0
+
+
+@click.command(help=_("Show what runs and how it is; exit 1 where the service does not run."))
+@common("config", "env", "output")
+def status(flags: Flags) -> int:
+    """The controller's last view, corrected by what really lives."""
+    state = state_dir(flags)
+    seen = read_status(state.status) if state.root.is_dir() else None
+    if seen is None:
+        if flags.output != "table":
+            flags.answer(_NOTHING_RUNS)
+        flags.say(_("nothing runs: start it with `forebay up`"))
+        return 1
+    seen = _corrected(seen, state)
+    flags.answer(seen, lambda: _table(seen))
+    return 0
+
+
+_NOTHING_RUNS: dict[str, Any] = {
+    "state": "stopped",
+    "reasons": [],
+    "edge": {"url": ""},
+    "gateway": {"url": "", "admin_url": "", "workers": []},
+    "console_url": "",
+    "engines": [],
+}
+
+
+def _start(flags: Flags, start: Start, fresh: bool, timeout_s: float) -> Status:
+    if start.config.environment == "development":
+        ensure_dev_key(start.state)
+    flags.say(_("starting {service}").format(service=start.config.service) if fresh else _("converging"))
+    with _interrupted_by_sigterm():
+        try:
+            return await_ready(start.state, launch(start), timeout_s, flags.say)
+        except (RunError, StateError, KeyboardInterrupt):
+            if fresh:
+                abandon(start.state, lambda _line: None)
+                flags.say(_("nothing is left running"))
+            raise
+
+
+def _welcome(flags: Flags, start: Start, status: Status) -> None:
+    if flags.output != "table":
+        flags.answer(status)
+        return
+    flags.say(_("ready: {url}").format(url=status.edge.url))
+    if start.config.environment == "development":
+        flags.say(_("try it:"))
+        flags.answer(None, lambda: curl_line(start.config, start.state, status))
+
+
+def _follow(flags: Flags, state: StateDir) -> int:
+    """Tell what changes until Ctrl-C or SIGTERM; then stop everything."""
+    flags.say(_("Ctrl-C stops it"))
+    told: dict[str, str] = {}
+    seen = read_status(state.status)
+    if seen is not None:
+        tell_changes(seen, told, lambda _line: None)
+    with _interrupted_by_sigterm():
+        try:
+            while controller_record(state) is not None:
+                time.sleep(_FOLLOW_S)
+                seen = read_status(state.status)
+                if seen is not None:
+                    tell_changes(seen, told, flags.say)
+            flags.say(_("the service was stopped from elsewhere"))
+        except KeyboardInterrupt:
+            with sole(state):
+                bring_down(state, flags.say, timeout_s=flags.timeout_s)
+            flags.say(_("stopped: nothing is left running"))
+    return 0
+
+
+class _interrupted_by_sigterm:  # noqa: N801  reads as a statement
+    """SIGTERM is Ctrl-C here: whoever asks us to end gets the same orderly end."""
+
+    def __enter__(self) -> None:
+        def interrupt(_number: int, _frame: object) -> None:
+            raise KeyboardInterrupt
+
+        self._before: Callable[[int, Any], Any] | int | None = signal.signal(signal.SIGTERM, interrupt)
+
+    def __exit__(self, *_reason: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+
+def _corrected(seen: Status, state: StateDir) -> Status:
+    """A status whose controller is gone is old: say so, and which of its processes still live."""
+    if controller_record(state) is not None and start_ticks(seen.controller.pid) is not None:
+        return seen
+    reason = _("the controller does not run: this is what it saw last")
+    return msgspec.structs.replace(seen, state="degraded", reasons=(reason, *seen.reasons))
+
+
+def _table(seen: Status) -> str:
+    rows = [_row(unit) for unit in seen.units]
+    edge = seen.edge
+    if edge.state != "none":
+        rows.insert(0, ["edge", _painted(edge.state), edge.pid or "-", edge.restarts, edge.url, edge.reason])
+    head = [_("name"), _("state"), _("pid"), _("restarts"), _("url"), _("reason")]
+    lines = [_("{state}: {url}").format(state=_painted(seen.state), url=seen.edge.url), "", columns(head, rows)]
+    return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])
+
+
+def _row(unit: UnitStatus) -> list[object]:
+    return [unit.name, _painted(unit.state), unit.pid or "-", unit.restarts, unit.url, unit.reason]
+
+
+def _painted(state: str) -> str:
+    return paint(state, _COLOURS.get(state, "yellow"))

@@ -1,0 +1,170 @@
+"""Starts, watches and stops the whole service, for `up`, `down` and `status`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from forebay.config.schema import Config
+from forebay.controller.desired import controller_unit
+from forebay.controller.status import Status, read_status
+from forebay.core.errors import RunError
+from forebay.engines.log_tail import tail
+from forebay.engines.record import UnitRecord, read_spec
+from forebay.messages import _
+from forebay.store.state_dir import StateDir
+from forebay.substrate.local import LocalSubstrate, is_running, why_ended
+
+Say = Callable[[str], None]
+CONTROLLER = "controller"
+_POLL_S = 0.1
+_STOP_MARGIN_S = 15.0
+_CONTROLLER_STARTS = 3
+_HASTE_S = 5.0
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What `up` is to bring about."""
+
+    config: Config
+    config_path: Path
+    environment: str | None
+    state: StateDir
+
+
+@contextlib.contextmanager
+def sole(state: StateDir) -> Iterator[None]:
+    """Only one command changes what runs; RunError where another is at it."""
+    descriptor = os.open(state.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                _("another forebay command starts or stops this service now"),
+                where=str(state.root),
+                fix=_("Wait for it to end"),
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def controller_record(state: StateDir) -> UnitRecord | None:
+    """The controller's record, while its holder lives."""
+    record = LocalSubstrate(state).find(CONTROLLER)
+    return record if record is not None and record.holder.alive else None
+
+
+def launch(start: Start) -> float:
+    """Start the controller, or tell a running one to read the configuration; returns when that was asked."""
+    substrate = LocalSubstrate(start.state)
+    unit = controller_unit(start.config_path, start.environment, start.config, start.state)
+    running = controller_record(start.state)
+    asked_at = time.time()
+    if running is not None and running.digest == unit.digest:
+        substrate.signal(CONTROLLER, signal.SIGHUP)
+        return asked_at
+    if running is not None:
+        substrate.stop([CONTROLLER], unit.stop_s + _STOP_MARGIN_S)
+    substrate.start(unit)
+    return asked_at
+
+
+def await_ready(state: StateDir, asked_at: float, timeout_s: float, say: Say) -> Status:
+    """Wait until every unit is ready, telling each change; RunError says what is not and why."""
+    deadline = time.monotonic() + timeout_s
+    told: dict[str, str] = {}
+    status: Status | None = None
+    while time.monotonic() < deadline:
+        _check_controller(state)
+        status = read_status(state.status)
+        if status is not None and status.controller.read_at >= asked_at:
+            if status.controller.findings:
+                raise RunError(
+                    "\n".join([_("the running service refuses the configuration:"), *status.controller.findings])
+                )
+            tell_changes(status, told, say)
+            if status.state == "ready":
+                return status
+            if status.state == "failed":
+                raise RunError("\n".join([_("the service does not start:"), *status.reasons]))
+        time.sleep(_POLL_S)
+    reasons = status.reasons if status is not None else ()
+    raise RunError("\n".join([_("the service is not ready after {n:g} s:").format(n=timeout_s), *reasons]))
+
+
+def tell_changes(status: Status, told: dict[str, str], say: Say) -> None:
+    """One line for each unit whose state is another than `told`, which is brought up to date."""
+    now = {unit.name: (unit.state, unit.reason) for unit in status.units}
+    if status.edge.state != "none":
+        now["edge"] = (status.edge.state, status.edge.reason)
+    for name, (state, reason) in now.items():
+        if told.get(name) != state:
+            told[name] = state
+            say(f"  {name}: {state}" + (f" ({reason})" if state != "ready" and reason else ""))
+
+
+def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> tuple[str, ...]:
+    """Stop every unit in order and see that nothing is left; returns the names that ran.
+
+    The controller goes first, because it would start again what is stopped; the data plane does not need it. Then the
+    edge takes no more clients, the workers finish their calls, the engines are idle, and the counters are read last.
+    """
+    substrate = LocalSubstrate(state)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    running = [name for name, record in substrate.observe().items() if record.holder.alive]
+    for stage in _stages(running):
+        say(_("stopping {names}").format(names=", ".join(stage)))
+        late = substrate.stop(stage, _stage_s(state, stage, deadline))
+        if late:
+            say(_("killed, because the time was over: {names}").format(names=", ".join(late)))
+    strays = substrate.end_strays()
+    if strays:
+        say(_("ended what had no holder: {names}").format(names=", ".join(strays)))
+    for name in substrate.observe():
+        substrate.delete(name)
+    for trace in (state.status, *state.run.glob("*.ack")):
+        trace.unlink(missing_ok=True)
+    return tuple(sorted({*running, *strays}))
+
+
+def abandon(state: StateDir, say: Say) -> None:
+    """Bring down a start that failed: nobody's calls are in it, so nothing is waited for."""
+    bring_down(state, say, timeout_s=_HASTE_S)
+
+
+def _check_controller(state: StateDir) -> None:
+    record = LocalSubstrate(state).find(CONTROLLER)
+    if record is not None and record.holder.alive and (is_running(record) or record.starts < _CONTROLLER_STARTS):
+        return
+    why = _("it was stopped") if record is None else why_ended(record, state.log(CONTROLLER))
+    raise RunError(_("the controller does not run: {why}").format(why=why), where=str(state.log(CONTROLLER)))
+
+
+def _stages(running: Sequence[str]) -> Iterator[list[str]]:
+    own = {CONTROLLER, "edge", "admin"}
+    workers = [name for name in running if name.startswith("worker-")]
+    engines = [name for name in running if name not in own and name not in workers]
+    for stage in ([CONTROLLER], ["edge"], workers, engines, ["admin"]):
+        present = [name for name in stage if name in running]
+        if present:
+            yield present
+
+
+def _stage_s(state: StateDir, stage: Sequence[str], deadline: float | None) -> float:
+    specs = [read_spec(state.run / f"{name}.spec") for name in stage]
+    own_s = max((spec.stop_s for spec in specs if spec is not None), default=30.0) + _STOP_MARGIN_S
+    return own_s if deadline is None else max(0.0, min(own_s, deadline - time.monotonic()))
+
+
+def last_words(state: StateDir, name: str, lines: int) -> list[str]:
+    """What a unit said last."""
+    return tail(state.log(name), lines)

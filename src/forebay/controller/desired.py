@@ -1,0 +1,138 @@
+"""What should run: units from the configuration. Pure but for free ports."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from forebay.config.schema import Config
+from forebay.core.errors import RunError
+from forebay.engines.record import digest_of
+from forebay.engines.spec import EngineSpec, UnitSpec
+from forebay.store.state_dir import StateDir
+from forebay.substrate.local import minimal_environment
+
+# Below the ports that the kernel gives to outgoing connections, so that none of those takes an engine's port.
+_ENGINE_PORTS = range(18100, 32000)
+_DRAIN_MARGIN_S = 5.0
+
+
+def engine_digest(spec: EngineSpec) -> str:
+    """Names what the engine's process is asked to be; a port of its own choosing is not part of it."""
+    return digest_of((*spec.argv, str(spec.port)), spec.env, spec.cpus)
+
+
+def engine_unit(spec: EngineSpec, port: int, config: Config, state: StateDir) -> UnitSpec:
+    """The process of an owned engine at `port`."""
+    unit = _unit(spec.name, tuple(part.replace("{port}", str(port)) for part in spec.argv), config, state)
+    return msgspec.structs.replace(
+        unit,
+        digest=engine_digest(spec),
+        port=port,
+        env={**minimal_environment(), **spec.env},
+        cpus=spec.cpus,
+        stop_s=spec.shutdown_s,
+    )
+
+
+def worker_names(config: Config) -> tuple[str, ...]:
+    return tuple(f"worker-{number + 1}" for number in range(config.gateway.workers))
+
+
+def worker_ports(config: Config) -> tuple[int, ...]:
+    return tuple(config.gateway.worker_port + number for number in range(config.gateway.workers))
+
+
+def worker_unit(name: str, port: int, config: Config, state: StateDir) -> UnitSpec:
+    """A gateway worker; everything that may change without a restart is in the snapshot, not here."""
+    gateway = config.gateway
+    argv = (
+        *(sys.executable, "-m", "forebay.gateway.worker", "--state", str(state.root), "--name", name),
+        *("--port", str(port), "--shared-port", str(gateway.port), "--bind", gateway.bind),
+    )
+    unit = _unit(name, argv, config, state)
+    return msgspec.structs.replace(
+        unit, digest=digest_of(argv, {}), port=port, stop_s=gateway.timeouts.drain + _DRAIN_MARGIN_S
+    )
+
+
+def admin_unit(config: Config, state: StateDir) -> UnitSpec:
+    """The admin API and the metrics page."""
+    metrics = config.observe.metrics
+    argv = (
+        *(sys.executable, "-m", "forebay.admin.main", "--state", str(state.root)),
+        *("--bind", config.admin.bind, "--port", str(config.admin.port)),
+        *("--metrics-bind", metrics.bind, "--metrics-port", str(metrics.port)),
+    )
+    unit = _unit("admin", argv, config, state)
+    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), port=config.admin.port, stop_s=10.0)
+
+
+def controller_unit(config_path: Path, environment: str | None, config: Config, state: StateDir) -> UnitSpec:
+    """The controller itself: the one unit that its holder starts again."""
+    argv = (
+        *(sys.executable, "-m", "forebay.controller.main", "--config", str(config_path.resolve())),
+        *("--state", str(state.root)),
+        *(("--env", environment) if environment else ()),
+    )
+    unit = _unit("controller", argv, config, state)
+    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=15.0, restart=True)
+
+
+def has_program(module: str) -> bool:
+    """Whether this build holds the program of a unit."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def free_port(taken: set[int], host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on and nobody here has been promised; RunError where there is none."""
+    for port in random.sample(_ENGINE_PORTS, 200):
+        if port not in taken and can_bind(host, port):
+            return port
+    raise RunError("no free port for an engine", fix="Stop what fills the ports 18100 to 32000")
+
+
+def can_bind(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def reachable(bind: str) -> str:
+    """An address of this machine where what listens on `bind` answers."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104  compared, not bound
+
+
+def url_host(bind: str) -> str:
+    """The address as a URL writes it."""
+    host = reachable(bind)
+    return f"[{host}]" if ":" in host else host
+
+
+def _unit(name: str, argv: tuple[str, ...], config: Config, state: StateDir) -> UnitSpec:
+    log = config.observe.log
+    return UnitSpec(
+        name=name,
+        argv=argv,
+        env=minimal_environment(),
+        log=str(state.log(name)),
+        log_rotate_bytes=log.rotate,
+        log_keep=log.keep,
+        service=config.service,
+        version=version("forebay"),
+    )

@@ -1,0 +1,332 @@
+"""Keeps one unit as it should be: started, healthy, started again, drained, stopped.
+
+Every keeper is a task of its own. What it knows about the unit's process it reads from the holder's record each time,
+so that a keeper made by a second controller continues where the first one's ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from forebay.controller.journal import Journal
+from forebay.controller.probes import Probe
+from forebay.controller.restarts import History, after_end
+from forebay.core.errors import ForebayError
+from forebay.engines.health import Evidence, Health, advance, begin
+from forebay.engines.record import UnitRecord
+from forebay.engines.scrape import EngineLoad
+from forebay.engines.spec import EngineSpec, UnitSpec
+from forebay.substrate.base import Substrate
+from forebay.substrate.local import is_running, why_ended
+
+Kind = Literal["engine", "worker", "admin", "edge"]
+_TURN_S = 0.1
+_LOOK_SOON_S = 0.1
+_LOOK_S = 1.0
+_KILL_MARGIN_S = 15.0
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """What a unit should be. `make` builds its spec for a port; None for a server that is not ours to run.
+
+    `port` 0 takes any. `drain_s` None: the unit finishes its own work when it is asked to stop.
+    """
+
+    name: str
+    kind: Kind
+    digest: str
+    port: int
+    make: Callable[[int], UnitSpec] | None
+    log: Path
+    engine: EngineSpec | None = None
+    drain_s: float | None = None
+    prepare: Callable[[], Awaitable[None]] | None = None
+
+
+class Turnstile:
+    """Lets one unit at a time be replaced."""
+
+    def __init__(self) -> None:
+        self.inside: str | None = None
+
+    def enter(self, name: str) -> bool:
+        """Pass, unless another one is inside."""
+        self.inside = self.inside or name
+        return self.inside == name
+
+    def leave(self, name: str) -> None:
+        if self.inside == name:
+            self.inside = None
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What all keepers share. `changed` is set when a state changed; `still_routed` asks the publisher."""
+
+    substrate: Substrate
+    journal: Journal
+    changed: asyncio.Event
+    still_routed: Callable[[str], bool]
+    take_port: Callable[[str, int], int]
+    turnstile: Turnstile
+
+
+class Keeper:
+    """One unit and its task."""
+
+    def __init__(self, desired: Desired, probe: Probe, around: Surroundings) -> None:
+        self.desired = desired
+        self.serving = desired.engine
+        self.probe = probe
+        self.history = History()
+        self.port = desired.port
+        self.pid = 0
+        self.load: EngineLoad | None = None
+        self.leave = False
+        self.removed = False
+        self.health = begin(time.monotonic())
+        self._around = around
+        self._up = False
+        self._started_s = 0.0
+        self._was_ready = False
+        self._start_at_s = 0.0
+        self._looking: asyncio.Task[Evidence] | None = None
+        self._look_at_s = 0.0
+        self._idle_looks = 0
+        self._given_up: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.desired.name
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is not started any more until somebody changes something."""
+        return self.history.hopeless
+
+    def adopt(self, was_ready: dict[str, int]) -> None:
+        """Take over a unit that already runs; `was_ready`: pids that the controller before us had found ready."""
+        if self.desired.make is None:
+            self._mark_up(None)
+        else:
+            record = self._around.substrate.find(self.name)
+            if record is None or not is_running(record):
+                return
+            self._mark_up(record)
+            self._around.journal.say("info", f"{self.name} is adopted", unit=self.name, pid=self.pid)
+        if self.name in was_ready and was_ready[self.name] == self.pid:
+            # Judged anew from here, but never taken out of routing only because the controller was away.
+            now_s = time.monotonic()
+            self.health = Health(state="ready", reason="adopted", since_s=now_s, begun_s=now_s, answered_s=now_s)
+            self._was_ready = True
+
+    async def retarget(self, desired: Desired, probe: Probe) -> None:
+        """Want something else; a unit that runs and is no longer what is wanted is replaced in its turn."""
+        await self._stop_looking()
+        await self.probe.close()
+        self.desired, self.probe = desired, probe
+        if desired.make is None or not self._outdated(self._around.substrate.find(self.name)):
+            self.serving = desired.engine
+            self.port = desired.port or self.port
+
+    def give_up(self, why: str) -> None:
+        """End the unit at the next turn, and start it again."""
+        self._given_up = why
+
+    def forgive(self) -> None:
+        """Forget the failures: the operator asked again."""
+        self.history = History(restarts=self.history.restarts)
+        self._start_at_s = 0.0
+
+    async def run(self) -> None:
+        """Keep the unit until it is removed."""
+        try:
+            while not (self.removed and not self._up):
+                try:
+                    await self._turn()
+                except (ForebayError, OSError) as error:
+                    self._around.journal.say("error", f"{self.name}: {error}", unit=self.name)
+                    await asyncio.sleep(1.0)
+                await asyncio.sleep(_TURN_S)
+            if self.desired.make is not None:
+                self._around.substrate.delete(self.name)
+        finally:
+            self._release_turnstile()
+            await self._stop_looking()
+            await self.probe.close()
+
+    async def _turn(self) -> None:
+        if not self._up:
+            await self._consider_start()
+            return
+        record = self._around.substrate.find(self.name) if self.desired.make is not None else None
+        if self.desired.make is not None and (record is None or not is_running(record)):
+            await self._note_end(self._why(record))
+            return
+        if self._given_up is not None:
+            await self._kill(self._given_up)
+            return
+        self._look()
+        if self.health.state == "failed":
+            await self._kill(self.health.reason)
+        elif self._must_go(record):
+            await self._go(record)
+
+    # Starting and ending
+
+    async def _consider_start(self) -> None:
+        if self.leave or self.removed:
+            self._settle("draining", "it was asked to leave and has stopped")
+            return
+        if self.hopeless or time.monotonic() < self._start_at_s:
+            return
+        if self.desired.prepare is not None:
+            await self.desired.prepare()
+        make = self.desired.make
+        record = None
+        if make is not None:
+            self.port = self._around.take_port(self.name, self.desired.port or self.port)
+            record = await asyncio.to_thread(self._around.substrate.start, make(self.port))
+        self.serving = self.desired.engine
+        self._mark_up(record)
+        self._become(begin(time.monotonic()))
+        self._around.journal.say("info", f"{self.name} is started", unit=self.name, pid=self.pid, port=self.port)
+
+    def _mark_up(self, record: UnitRecord | None) -> None:
+        self._up = True
+        self._was_ready = False
+        self._given_up = None
+        self._idle_looks = 0
+        self.load = None
+        self._started_s = time.monotonic()
+        if record is not None:
+            self.port = record.port or self.port
+            self.pid = record.program.pid if record.program else 0
+
+    async def _note_end(self, why: str) -> None:
+        """Decide what an end means: asked for, one more try, or hopeless."""
+        await self._stop_looking()
+        await self.probe.close()
+        self._up = False
+        self.pid = 0
+        self.load = None
+        if self.leave or self.removed:
+            self._settle("draining", "it was asked to leave and has stopped")
+            return
+        self.history = after_end(self.history, lived_s=time.monotonic() - self._started_s, was_ready=self._was_ready)
+        self._start_at_s = time.monotonic() + self.history.wait_s
+        if self.hopeless:
+            self._release_turnstile()
+            why = f"{self.history.never_ready} starts in a row never became ready; {why}"
+        self._settle("failed", why)
+        level = "error" if self.hopeless else "warning"
+        then = "is not started again" if self.hopeless else f"is started again in {self.history.wait_s:g} s"
+        self._around.journal.say(level, f"{self.name} {then}: {why}", unit=self.name)
+
+    async def _kill(self, why: str) -> None:
+        if self.desired.make is None:
+            return
+        record = self._around.substrate.find(self.name)
+        await asyncio.to_thread(self._around.substrate.kill, self.name)
+        await self._note_end(f"{why}; {self._why(record)}" if record and record.ended_at else why)
+
+    def _why(self, record: UnitRecord | None) -> str:
+        return "its record is gone" if record is None else why_ended(record, self.desired.log)
+
+    # Looking
+
+    def _look(self) -> None:
+        """Take the evidence that has come in, judge it, and send for more."""
+        now_s = time.monotonic()
+        if self._looking is not None and self._looking.done():
+            evidence = self._looking.result()
+            self._looking = None
+            self.load = evidence.load
+            self._judge(msgspec.structs.replace(evidence, leave=self._leaves_routing()), now_s)
+            self._look_at_s = now_s + (_LOOK_S if self.health.state == "ready" else _LOOK_SOON_S)
+        elif self._leaves_routing() and self.health.state != "draining":
+            self._judge(Evidence(answers=True, load=self.load, leave=True), now_s)
+        if self._looking is None and now_s >= self._look_at_s:
+            self._looking = asyncio.create_task(self.probe.look(self.health, self.port))
+
+    def _judge(self, evidence: Evidence, now_s: float) -> None:
+        before = self.health
+        self._become(advance(before, evidence, self.probe.patience, now_s))
+        if self.health.state == "draining":
+            empty = evidence.load is not None and evidence.load.held == 0 and before.state == "draining"
+            self._idle_looks = self._idle_looks + 1 if empty and not self._around.still_routed(self.name) else 0
+        if self.health.state == "ready":
+            self._was_ready = True
+            self._release_turnstile()
+
+    def _become(self, health: Health) -> None:
+        before, self.health = self.health, health
+        if (before.state, before.reason) != (health.state, health.reason):
+            self._around.changed.set()
+        if before.state != health.state and health.state in ("ready", "stalled", "draining"):
+            level = "warning" if health.state == "stalled" else "info"
+            self._around.journal.say(level, f"{self.name} is {health.state}: {health.reason}", unit=self.name)
+
+    def _settle(self, state: Literal["draining", "failed"], reason: str) -> None:
+        now_s = time.monotonic()
+        if (self.health.state, self.health.reason) != (state, reason):
+            self._become(msgspec.structs.replace(begin(now_s), state=state, reason=reason))
+
+    async def _stop_looking(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+            self._looking = None
+
+    # Leaving
+
+    def _leaves_routing(self) -> bool:
+        if self.leave or self.removed:
+            return True
+        passes = self._around.turnstile.inside == self.name
+        return passes and self._outdated(self._around.substrate.find(self.name))
+
+    def _outdated(self, record: UnitRecord | None) -> bool:
+        return record is not None and record.digest != self.desired.digest
+
+    def _must_go(self, record: UnitRecord | None) -> bool:
+        if self.leave or self.removed:
+            return True
+        if not self._outdated(record):
+            return False
+        # One at a time: the others carry the calls meanwhile. Held until the new one is ready or hopeless.
+        return self._around.turnstile.enter(self.name)
+
+    async def _go(self, record: UnitRecord | None) -> None:
+        """Stop the unit once nothing is left in it, or its time is over."""
+        if self.desired.make is None:
+            if self.removed:
+                self._up = False
+            return
+        if not self._may_stop():
+            return
+        await self._stop_looking()
+        stop_s = self.desired.make(self.port).stop_s + _KILL_MARGIN_S
+        late = await asyncio.to_thread(self._around.substrate.stop, [self.name], stop_s)
+        self._around.journal.say("warning" if late else "info", f"{self.name} has stopped", unit=self.name)
+        self._up = False
+        self.pid = 0
+        self._start_at_s = 0.0
+        self._settle("draining", "it was asked to leave and has stopped")
+
+    def _may_stop(self) -> bool:
+        if self.desired.drain_s is None or not self._was_ready:
+            return True
+        if self.health.state != "draining":
+            return False
+        return self._idle_looks >= 2 or time.monotonic() - self.health.since_s > self.desired.drain_s
+
+    def _release_turnstile(self) -> None:
+        self._around.turnstile.leave(self.name)

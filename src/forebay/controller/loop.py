@@ -1,0 +1,269 @@
+"""The controller: reads the configuration, keeps its units, publishes snapshots, tells the status."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+
+import msgspec
+
+from forebay.config.load import load
+from forebay.config.schema import Config
+from forebay.controller.desired import can_bind, free_port, worker_ports
+from forebay.controller.journal import Journal
+from forebay.controller.keeper import Keeper, Surroundings, Turnstile
+from forebay.controller.plan import Planned, plan
+from forebay.controller.publish import Publisher
+from forebay.controller.report import report
+from forebay.controller.snapshot import EngineNow, build
+from forebay.controller.status import Status, read_status, write_status
+from forebay.core.errors import ConfigError, ForebayError, StateError
+from forebay.engines.fleet import expand
+from forebay.render.edge import write_edge
+from forebay.security import key_store
+from forebay.store.sqlite import connect, data_version
+from forebay.store.state_dir import StateDir
+from forebay.substrate.local import LocalSubstrate
+
+_TICK_S = 0.1
+_STATUS_S = 1.0
+_CERTIFICATE_S = 60.0
+_EXPIRY_S = 1.0
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """What the controller was started with."""
+
+    config: Path
+    environment: str | None
+    state: StateDir
+
+
+class Controller:
+    """Owns the keepers; everything else it holds can be read again from disk by another controller."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._state = arguments.state
+        self._config, units = self._read()
+        log = self._config.observe.log
+        self.journal = Journal(self._config.service, log.level)
+        self._substrate = LocalSubstrate(self._state)
+        self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
+        self._database = connect(self._state.database)
+        self._pepper = key_store.load_pepper(self._state.pepper)
+        self._keys: list[key_store.KeyRow] = []
+        self._key_version = -1
+        self._keys_read_s = float("-inf")
+        self._created_at = self._state.database.stat().st_mtime_ns // 10**9
+        self._keepers: dict[str, Keeper] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._read_at = time.time()
+        self._findings: tuple[str, ...] = ()
+        self._changed = asyncio.Event()
+        self._reload_asked = False
+        self._stopping = False
+        self._status_s = float("-inf")
+        self._certificate_s = time.monotonic()
+        self._around = Surroundings(
+            substrate=self._substrate,
+            journal=self.journal,
+            changed=self._changed,
+            still_routed=lambda name: self._publisher.still_routed(name, self._worker_names()),
+            take_port=self._take_port,
+            turnstile=Turnstile(),
+        )
+        self._first_units = units
+
+    def ask_reload(self) -> None:
+        """Read the configuration again at the next turn."""
+        self._reload_asked = True
+        self._changed.set()
+
+    def ask_stop(self) -> None:
+        """Leave; what runs goes on running."""
+        self._stopping = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep everything until asked to leave."""
+        before = self._status_before()
+        ended = self._substrate.end_strays()
+        if ended:
+            self.journal.say("warning", "processes without a holder were ended", units=list(ended))
+        self._forget_unwanted(self._first_units)
+        async with asyncio.TaskGroup() as group:
+            await self._converge(self._first_units, group, before)
+            while not self._stopping:
+                await self._turn(group)
+                self._changed.clear()
+                try:
+                    async with asyncio.timeout(_TICK_S):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+            for task in self._tasks.values():
+                task.cancel()
+        self._write_status()
+        self._database.close()
+
+    async def _turn(self, group: asyncio.TaskGroup) -> None:
+        if self._reload_asked:
+            self._reload_asked = False
+            await self._reload(group)
+        self._drop_ended()
+        self._watch_database()
+        self._publish()
+        await self._watch_certificate()
+        now_s = time.monotonic()
+        if self._changed.is_set() or now_s - self._status_s > _STATUS_S:
+            self._status_s = now_s
+            self._write_status()
+
+    # Configuration
+
+    def _read(self) -> tuple[Config, dict[str, Planned]]:
+        loaded = load(self._arguments.config, self._arguments.environment)
+        base = self._arguments.config.resolve().parent
+        engines = expand(loaded.config, base)
+        return loaded.config, plan(loaded.config, engines, self._state, base, self._forget_acknowledgement)
+
+    def _forget_acknowledgement(self, worker: str) -> None:
+        self._publisher.forget(worker)
+
+    async def _reload(self, group: asyncio.TaskGroup) -> None:
+        """An unusable configuration changes nothing; a usable one changes as little as possible."""
+        try:
+            config, units = self._read()
+            if config.edge.kind != "none" and "edge" in self._keepers:
+                await self._renew_edge(config)
+        except ForebayError as error:
+            self._findings = _said(error)
+            self._read_at = time.time()
+            self.journal.say("error", "the new configuration is refused; the old one stays", findings=self._findings)
+            return
+        self._config, self._findings, self._publisher.refused = config, (), None
+        self.journal.set_level(config.observe.log.level)
+        await self._converge(units, group, None)
+        self._read_at = time.time()
+        self.journal.say("info", "the configuration has been read again")
+
+    async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
+        was_ready = {unit.name: unit.pid for unit in before.units if unit.state == "ready"} if before else {}
+        if before is not None and before.edge.state == "ready":
+            was_ready["edge"] = before.edge.pid
+        for name, keeper in self._keepers.items():
+            keeper.removed = name not in units
+        for name, (desired, probe) in units.items():
+            known = self._keepers.get(name)
+            if known is not None:
+                await known.retarget(desired, probe)
+                known.forgive()
+                continue
+            keeper = Keeper(desired, probe, self._around)
+            keeper.adopt(was_ready)
+            self._keepers[name] = keeper
+        self._watch_database()
+        self._publish()  # before any worker starts: it needs one to read
+        for name, keeper in self._keepers.items():
+            if name not in self._tasks:
+                self._tasks[name] = group.create_task(keeper.run())
+
+    def _forget_unwanted(self, units: dict[str, Planned]) -> None:
+        """Units of an earlier configuration that nobody keeps any more are stopped; ended ones are forgotten."""
+        for name, record in self._substrate.observe().items():
+            if name in units or name == "controller":
+                continue
+            if record.holder.alive:
+                self.journal.say("info", f"{name} is no longer wanted and is stopped", unit=name)
+                self._substrate.stop([name], 30.0)
+            self._substrate.delete(name)
+
+    def _drop_ended(self) -> None:
+        for name, task in list(self._tasks.items()):
+            if task.done():
+                del self._tasks[name], self._keepers[name]
+
+    # Keys, intents, snapshots
+
+    def _watch_database(self) -> None:
+        """Keys and intents, as soon as another process has changed them; keys also as they expire."""
+        now_s = time.monotonic()
+        try:
+            version = data_version(self._database)
+            if version == self._key_version and now_s - self._keys_read_s < _EXPIRY_S:
+                return
+            self._keys = key_store.active(self._database, time.time())
+            intents = {row["engine"]: row["intent"] for row in self._database.execute("SELECT * FROM intents")}
+        except sqlite3.Error as error:
+            self.journal.say("error", f"the state database cannot be read: {error}")
+            return
+        self._key_version, self._keys_read_s = version, now_s
+        for name, keeper in self._keepers.items():
+            keeper.leave = keeper.desired.kind == "engine" and intents.get(name) == "drain"
+
+    def _publish(self) -> None:
+        engines = [
+            EngineNow(spec=keeper.serving, port=keeper.port, routable=keeper.health.routable)
+            for keeper in self._keepers.values()
+            if keeper.serving is not None
+        ]
+        try:
+            self._publisher.offer(build(self._config, engines, self._keys, self._pepper, self._created_at))
+            late = self._publisher.pursue(self._worker_names())
+        except OSError as error:  # a full disk: what the workers hold stays good
+            self.journal.say("error", f"the snapshot cannot be written: {error}")
+            return
+        for name in late:
+            self._keepers[name].give_up("it did not take the snapshot")
+
+    def _worker_names(self) -> list[str]:
+        return [name for name, keeper in self._keepers.items() if keeper.desired.kind == "worker"]
+
+    # Edge, ports, status
+
+    async def _watch_certificate(self) -> None:
+        """A certificate that was renewed is served without being told."""
+        if time.monotonic() - self._certificate_s < _CERTIFICATE_S or "edge" not in self._keepers:
+            return
+        self._certificate_s = time.monotonic()
+        try:
+            await self._renew_edge(self._config)
+        except (ForebayError, OSError) as error:
+            self.journal.say("error", "the edge cannot be renewed; it keeps what it has", findings=_said(error))
+
+    async def _renew_edge(self, config: Config) -> None:
+        base = self._arguments.config.resolve().parent
+        if await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base):
+            self._substrate.signal("edge", 1)
+            self.journal.say("info", "the edge reads its new configuration", unit="edge")
+
+    def _take_port(self, name: str, wanted: int) -> int:
+        keeper = self._keepers[name]
+        if keeper.desired.port:
+            return keeper.desired.port
+        taken = {other.port for other in self._keepers.values() if other is not keeper}
+        if wanted and wanted not in taken and can_bind("127.0.0.1", wanted):
+            return wanted
+        return free_port(taken)
+
+    def _status_before(self) -> Status | None:
+        try:
+            return read_status(self._state.status)
+        except StateError:
+            return None
+
+    def _write_status(self) -> None:
+        status = report(self._config, self._keepers.values(), self._publisher, self._read_at, self._findings)
+        try:
+            write_status(self._state.status, status)
+        except OSError as error:
+            self.journal.say("error", f"the status cannot be written: {error}")
+
+
+def _said(error: Exception) -> tuple[str, ...]:
+    if isinstance(error, ConfigError) and error.findings:
+        return tuple(map(str, error.findings))
+    return (str(error),)

@@ -1,0 +1,61 @@
+"""`python -m forebay.controller.main --config FILE --state DIR [--env NAME]`: the controller's process.
+
+SIGHUP reads the configuration again. SIGTERM leaves everything running: the units are stopped by `forebay down`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from forebay.controller.loop import Arguments, Controller
+from forebay.core.errors import ForebayError
+from forebay.observe.log import JsonLog
+from forebay.store.state_dir import StateDir
+
+
+def main(argv: list[str]) -> int:
+    """Run until SIGTERM; status 1 and a log line where it cannot start."""
+    arguments = _arguments(argv)
+    arguments.state.prepare()
+    try:
+        return uvloop.run(_run(arguments))
+    except ForebayError as error:
+        log = JsonLog("forebay")
+        log.write("error", str(error), time.time(), detail=error.detail)
+        log.flush()
+        return 1
+
+
+async def _run(arguments: Arguments) -> int:
+    loop = asyncio.get_running_loop()
+    # A reload that is asked for while we start is a reload: the handler must stand before anything takes time.
+    early: list[int] = []
+    loop.add_signal_handler(signal.SIGHUP, early.append, signal.SIGHUP)
+    controller = Controller(arguments)
+    loop.add_signal_handler(signal.SIGHUP, controller.ask_reload)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, controller.ask_stop)
+    if early:
+        controller.ask_reload()
+    await controller.run()
+    return 0
+
+
+def _arguments(argv: list[str]) -> Arguments:
+    parser = argparse.ArgumentParser(prog="forebay.controller.main", allow_abbrev=False)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--env")
+    given = parser.parse_args(argv)
+    return Arguments(given.config, given.env, StateDir(given.state))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

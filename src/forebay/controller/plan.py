@@ -1,0 +1,90 @@
+"""The configuration as the units that keepers keep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from forebay.config.schema import Config
+from forebay.controller import desired as units
+from forebay.controller.keeper import Desired, Kind
+from forebay.controller.probes import EngineProbe, Probe, ServiceProbe
+from forebay.engines.spec import EngineSpec, UnitSpec
+from forebay.render.edge import edge_unit, write_edge
+from forebay.store.state_dir import StateDir
+
+Planned = tuple[Desired, Probe]
+
+
+def plan(
+    config: Config, engines: tuple[EngineSpec, ...], state: StateDir, base: Path, forget: Callable[[str], None]
+) -> dict[str, Planned]:
+    """Every unit by name, with what looks after its health; `forget` drops what an earlier worker acknowledged."""
+    planned = [_engine(spec, config, state) for spec in engines]
+    ports = units.worker_ports(config)
+    planned += [
+        _worker(name, port, config, state, forget) for name, port in zip(units.worker_names(config), ports, strict=True)
+    ]
+    if units.has_program("forebay.admin.main"):
+        planned.append(_admin(config, state))
+    if config.edge.kind != "none":
+        planned.append(_edge(config, state, base))
+    return {unit.name: (unit, probe) for unit, probe in planned}
+
+
+def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
+    owned = bool(spec.argv)
+    unit = Desired(
+        name=spec.name,
+        kind="engine",
+        digest=units.engine_digest(spec) if owned else "",
+        port=spec.port,
+        make=partial(_make_engine, spec, config, state) if owned else None,
+        log=state.log(spec.name),
+        engine=spec,
+        drain_s=spec.drain_s,
+    )
+    return unit, EngineProbe(spec, config.observe.metrics.scrape)
+
+
+def _make_engine(spec: EngineSpec, config: Config, state: StateDir, port: int) -> UnitSpec:
+    return units.engine_unit(spec, port, config, state)
+
+
+def _worker(name: str, port: int, config: Config, state: StateDir, forget: Callable[[str], None]) -> Planned:
+    async def prepare() -> None:
+        forget(name)
+
+    spec = units.worker_unit(name, port, config, state)
+    return _fixed("worker", spec, state, prepare), ServiceProbe(units.reachable(config.gateway.bind), "/health")
+
+
+def _admin(config: Config, state: StateDir) -> Planned:
+    return _fixed("admin", units.admin_unit(config, state), state), ServiceProbe(
+        units.reachable(config.admin.bind), "/health"
+    )
+
+
+def _edge(config: Config, state: StateDir, base: Path) -> Planned:
+    async def prepare() -> None:
+        await asyncio.to_thread(write_edge, config, state, units.worker_ports(config), base)
+
+    unit = _fixed("edge", edge_unit(config, state), state, prepare)
+    return unit, ServiceProbe(units.reachable(config.edge.bind), None)
+
+
+def _fixed(
+    kind: Kind, spec: UnitSpec, state: StateDir, prepare: Callable[[], Awaitable[None]] | None = None
+) -> Desired:
+    """A unit whose port the configuration names."""
+    return Desired(
+        name=spec.name,
+        kind=kind,
+        digest=spec.digest,
+        port=spec.port,
+        make=lambda _port: spec,
+        log=state.log(spec.name),
+        prepare=prepare,
+    )

@@ -1,0 +1,115 @@
+"""What is looked at to judge a unit: each probe gathers the evidence of one round."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+import msgspec
+
+from forebay.controller.http import Address, Answer, ask, connects
+from forebay.engines.health import Evidence, Health, Patience
+from forebay.engines.scrape import EngineLoad, parse
+from forebay.engines.spec import EngineSpec
+
+_HEALTH_S = 3.0
+_METRICS_S = 3.0
+_WARMUP_LIMIT_S = 300.0
+_WARMUP_TOKENS = 4
+_SERVICE_PATIENCE = Patience(start_s=60.0, stall_s=10.0)
+
+
+class Probe(Protocol):
+    """Gathers evidence about one unit."""
+
+    @property
+    def patience(self) -> Patience: ...
+
+    async def look(self, health: Health, port: int) -> Evidence:
+        """One round, within a few seconds."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ServiceProbe:
+    """A worker or the admin process: `GET path` answers 200; without a path, something accepts connections."""
+
+    def __init__(self, host: str, path: str | None) -> None:
+        self.patience = _SERVICE_PATIENCE
+        self._host = host
+        self._path = path
+
+    async def look(self, health: Health, port: int) -> Evidence:
+        address = Address(self._host, port)
+        if self._path is None:
+            answers = await connects(address, _HEALTH_S)
+        else:
+            answers = (await ask(address, self._path, timeout_s=_HEALTH_S)).status == 200
+        return Evidence(answers=answers, warmed_at_s=time.monotonic() if answers else None)
+
+    async def close(self) -> None:
+        return
+
+
+class EngineProbe:
+    """An engine: /health, a warm-up generation where one is due, and its metrics every `scrape_s`."""
+
+    def __init__(self, spec: EngineSpec, scrape_s: float) -> None:
+        self.patience = Patience(start_s=spec.start_s, stall_s=spec.stall_s, owned=bool(spec.argv))
+        self.load: EngineLoad | None = None
+        self._spec = spec
+        self._scrape_s = scrape_s
+        self._scraped_s = float("-inf")
+        self._warmed_s: float | None = None
+        self._warming: asyncio.Task[Answer] | None = None
+
+    async def look(self, health: Health, port: int) -> Evidence:
+        address = Address(self._spec.host, port)
+        answer = await ask(address, "/health", timeout_s=_HEALTH_S)
+        # An external server may have no such route: that it answers at all is what can be known.
+        answers = answer.status == 200 if self._spec.argv else 0 < answer.status < 500
+        if answers and health.state not in ("starting", "warming"):
+            # Who waits for an engine to empty wants to know now.
+            await self._scrape(address, 0.0 if health.state == "draining" else self._scrape_s)
+        if answers:
+            self._warm(health, address)
+        return Evidence(answers=answers, warmed_at_s=self._warmed_s, load=self.load)
+
+    async def close(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            self._warming = None
+
+    async def _scrape(self, address: Address, every_s: float) -> None:
+        now_s = time.monotonic()
+        if now_s - self._scraped_s < every_s:
+            return
+        self._scraped_s = now_s
+        answer = await ask(address, "/metrics", timeout_s=_METRICS_S)
+        self.load = parse(answer.body.decode("utf-8", "replace")) if answer.status == 200 else None
+
+    def _warm(self, health: Health, address: Address) -> None:
+        """Start, or look after, the generation that a warming engine owes."""
+        if health.state != "warming":
+            return
+        if not self._spec.argv:  # an external engine is another's: its tokens may cost money
+            self._warmed_s = time.monotonic()
+            return
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._generate(address))
+        elif self._warming.done():
+            if self._warming.result().status == 200:
+                self._warmed_s = time.monotonic()
+            self._warming = None
+
+    async def _generate(self, address: Address) -> Answer:
+        wanted = {
+            "model": self._spec.served_name or self._spec.model,
+            "prompt": self._spec.warmup_prompt,
+            "max_tokens": _WARMUP_TOKENS,
+            "temperature": 0,
+        }
+        timeout_s = min(self._spec.start_s, _WARMUP_LIMIT_S)
+        return await ask(address, "/v1/completions", timeout_s=timeout_s, body=msgspec.json.encode(wanted))

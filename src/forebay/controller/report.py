@@ -1,0 +1,107 @@
+"""The keepers' view as the status that people and `forebay status` read."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from forebay.config.schema import Config
+from forebay.controller.desired import url_host
+from forebay.controller.keeper import Keeper
+from forebay.controller.publish import Publisher
+from forebay.controller.status import (
+    ControllerStatus,
+    EdgeStatus,
+    EngineStatus,
+    GatewayStatus,
+    Status,
+    UnitStatus,
+    WorkerStatus,
+    overall,
+)
+
+
+def report(
+    config: Config, keepers: Iterable[Keeper], publisher: Publisher, read_at: float, findings: tuple[str, ...]
+) -> Status:
+    """The status of this moment."""
+    by_kind: dict[str, list[Keeper]] = {"engine": [], "worker": [], "admin": [], "edge": []}
+    for keeper in keepers:
+        by_kind[keeper.desired.kind].append(keeper)
+    engines = tuple(_engine(keeper) for keeper in by_kind["engine"])
+    workers = tuple(_worker(keeper, config, publisher) for keeper in by_kind["worker"])
+    admin = tuple(UnitStatus(**_common(keeper, _http(config.admin.bind, keeper.port))) for keeper in by_kind["admin"])
+    edge = tuple(UnitStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
+    units = (*engines, *workers, *admin, *edge)
+    ready = frozenset(engine.model for engine in engines if engine.state == "ready")
+    admin_url = _http(config.admin.bind, config.admin.port)
+    return Status(
+        state=overall(units, frozenset(config.models), ready),
+        reasons=tuple(f"{unit.name} {unit.state}: {unit.reason}" for unit in units if unit.state != "ready"),
+        edge=_edge(edge[0]) if edge else EdgeStatus(url=edge_url(config), state="none"),
+        gateway=GatewayStatus(
+            url=_http(config.gateway.bind, config.gateway.port), admin_url=admin_url, workers=workers
+        ),
+        console_url=f"{admin_url}/",
+        engines=engines,
+        admin=admin[0] if admin else None,
+        controller=ControllerStatus(
+            pid=os.getpid(),
+            read_at=read_at,
+            updated_at=time.time(),
+            environment=config.environment,
+            findings=findings,
+        ),
+        snapshot=publisher.digest,
+    )
+
+
+def edge_url(config: Config) -> str:
+    """Where clients go: the edge, or the gateway where there is no edge."""
+    if config.edge.kind == "none":
+        return _http(config.gateway.bind, config.gateway.port)
+    port = "" if config.edge.https_port == 443 else f":{config.edge.https_port}"
+    return f"https://{config.edge.server_names[0].removeprefix('*.')}{port}"
+
+
+def _engine(keeper: Keeper) -> EngineStatus:
+    spec, load = keeper.serving, keeper.load
+    assert spec is not None  # noqa: S101  an engine's keeper is made with its spec
+    url = f"http://{spec.host}:{keeper.port}" if keeper.port else ""
+    return EngineStatus(
+        **_common(keeper, url),
+        model=spec.model,
+        kind=spec.kind,
+        running=load.running if load else None,
+        waiting=load.waiting if load else None,
+        kv_usage_ratio=load.kv_usage_ratio if load else None,
+    )
+
+
+def _worker(keeper: Keeper, config: Config, publisher: Publisher) -> WorkerStatus:
+    url = _http(config.gateway.bind, keeper.port)
+    return WorkerStatus(**_common(keeper, url), snapshot=publisher.acknowledged(keeper.name))
+
+
+def _edge(unit: UnitStatus) -> EdgeStatus:
+    return EdgeStatus(url=unit.url, state=unit.state, pid=unit.pid, reason=unit.reason, restarts=unit.restarts)
+
+
+def _common(keeper: Keeper, url: str) -> dict[str, Any]:
+    health = keeper.health
+    return {
+        "name": keeper.name,
+        "state": health.state,
+        "reason": health.reason,
+        "url": url,
+        "pid": keeper.pid,
+        "since": round(time.time() - (time.monotonic() - health.since_s), 1),
+        "restarts": keeper.history.restarts,
+        "hopeless": keeper.hopeless,
+    }
+
+
+def _http(bind: str, port: int) -> str:
+    return f"http://{url_host(bind)}:{port}"

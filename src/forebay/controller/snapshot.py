@@ -1,0 +1,81 @@
+"""Builds what the workers hold from the configuration, the engines' health and the keys. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from forebay.config.schema import Config
+from forebay.controller.desired import worker_names
+from forebay.engines.spec import EngineSpec
+from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Policy, Snapshot
+from forebay.security.key_store import KeyRow
+
+
+class EngineNow(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine as it is at this moment; port 0 means that it has none yet."""
+
+    spec: EngineSpec
+    port: int
+    routable: bool
+
+
+def build(
+    config: Config, engines: Iterable[EngineNow], keys: Iterable[KeyRow], pepper: str, created_at: int
+) -> Snapshot:
+    """The snapshot of this moment; the same input gives the same bytes."""
+    return Snapshot(
+        policy=policy(config),
+        workers=worker_names(config),
+        models=tuple(
+            ModelRef(
+                name=name, aliases=tuple(model.aliases), context_tokens=model.context_tokens, created_at=created_at
+            )
+            for name, model in config.models.items()
+        ),
+        engines=tuple(_engine(engine) for engine in engines if engine.port),
+        keys=tuple(
+            KeyRecord(id=key.id, digest=key.digest, tenant=key.tenant, scopes=key.scopes, expires_at=key.expires_at)
+            for key in keys
+        ),
+        pepper=pepper,
+    )
+
+
+def policy(config: Config) -> Policy:
+    """The data path's limits and timeouts."""
+    gateway, limits, timeouts = config.gateway, config.gateway.limits, config.gateway.timeouts
+    values: Mapping[str, object] = {
+        "service": config.service,
+        "routing": gateway.routing,
+        "trusted_proxies": tuple(gateway.trusted_proxies),
+        "log_level": config.observe.log.level,
+        "log_access": config.observe.log.access,
+        "connections": limits.connections,
+        "queue_calls": gateway.queue.calls,
+        "queue_wait_s": gateway.queue.wait,
+        "retry_attempts": gateway.retry.attempts,
+        "retry_budget_ratio": gateway.retry.budget_ratio,
+        **{f"{name}_bytes": getattr(limits, name) for name in ("target", "head", "body", "answer", "event")},
+        **{
+            f"{name}_s": getattr(timeouts, name)
+            for name in ("head", "body", "idle", "connect", "first_byte", "chunk", "stall", "call", "drain")
+        },
+    }
+    return msgspec.convert(values, Policy)
+
+
+def _engine(engine: EngineNow) -> EngineRef:
+    spec = engine.spec
+    return EngineRef(
+        name=spec.name,
+        model=spec.model,
+        host=spec.host,
+        port=engine.port,
+        kind=spec.kind,
+        max_outstanding=spec.max_outstanding,
+        routable=engine.routable,
+        served_name=spec.served_name,
+        authorization=spec.authorization,
+    )

@@ -1,0 +1,107 @@
+"""What the controller last saw: `run/status.json`, and the answer of `forebay status -o json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from forebay.core.errors import StateError
+from forebay.core.files import write_atomically
+
+Overall = Literal["starting", "ready", "degraded", "failed", "stopped"]
+
+
+class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A process of the service. `since` and other times are seconds since the epoch; `pid` 0: it does not run."""
+
+    name: str
+    state: str
+    reason: str
+    url: str
+    pid: int
+    since: float
+    restarts: int = 0
+    hopeless: bool = False
+
+
+class EngineStatus(UnitStatus, frozen=True, kw_only=True):
+    model: str
+    kind: str
+    running: int | None = None
+    waiting: int | None = None
+    kv_usage_ratio: float | None = None
+
+
+class WorkerStatus(UnitStatus, frozen=True, kw_only=True):
+    snapshot: str
+
+
+class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
+    url: str
+    admin_url: str
+    workers: tuple[WorkerStatus, ...]
+
+
+class EdgeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`url` is where clients go; the gateway's own where there is no edge."""
+
+    url: str
+    state: str
+    pid: int = 0
+    reason: str = ""
+    restarts: int = 0
+
+
+class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`read_at`: when the configuration was last read; `findings`: why the newest one is not in force, if it is not."""
+
+    pid: int
+    read_at: float
+    updated_at: float
+    environment: str
+    findings: tuple[str, ...] = ()
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    state: Overall
+    reasons: tuple[str, ...]
+    edge: EdgeStatus
+    gateway: GatewayStatus
+    console_url: str
+    engines: tuple[EngineStatus, ...]
+    admin: UnitStatus | None = None
+    controller: ControllerStatus
+    snapshot: str
+
+    @property
+    def units(self) -> tuple[UnitStatus, ...]:
+        """Every unit but the edge, which has a form of its own."""
+        return (*self.engines, *self.gateway.workers, *((self.admin,) if self.admin else ()))
+
+
+def write_status(path: Path, status: Status) -> None:
+    write_atomically(path, msgspec.json.encode(status))
+
+
+def read_status(path: Path) -> Status | None:
+    """The last status; None where there is none. StateError where it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Status)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise StateError("the status cannot be read", where=str(path), detail=str(error)) from error
+
+
+def overall(units: tuple[UnitStatus, ...], models: frozenset[str], ready_models: frozenset[str]) -> Overall:
+    """One word for the whole: ready when every unit is; degraded when every model still has an engine that answers."""
+    states = {unit.state for unit in units if unit.state != "draining"}
+    if states <= {"ready"} and models <= ready_models:
+        return "ready"
+    if any(unit.hopeless for unit in units):
+        return "failed"
+    if models <= ready_models:
+        return "degraded"
+    return "starting"
