@@ -30,7 +30,7 @@ docs: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m docs.generate
 
 messages: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m src.forebay.messages.update
+	$(VENV)/bin/python -m forebay.messages.update
 
 $(VENV)/bin/python:
 	@echo "forebay: creating the virtual environment $(VENV)"

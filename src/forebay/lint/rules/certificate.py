@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from forebay.config.load import Loaded
 from forebay.core.errors import Finding
@@ -27,7 +26,7 @@ def certificate(loaded: Loaded) -> Iterator[Finding]:
         )
         return
     for key, text in (("chain", edge.certificate.chain), ("key", edge.certificate.key.removeprefix("file:"))):
-        if ".forebay" in PurePath(text).parts:
+        if ".forebay" in text.split("/"):
             why = _("the certificate made for development cannot be used in {environment}")
             where = loaded.where(("edge", "certificate", key))
             fix = _("Name a certificate that clients trust")
