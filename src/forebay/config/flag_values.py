@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 from typing import Any
 
@@ -30,6 +31,9 @@ def fault(flag: Flag, value: Any) -> str:
         return _("{name} takes {wanted}, not {value!r}").format(
             name=flag.name, wanted=_(_WANTED[flag.kind]), value=value
         )
+    texts = [str(item) for item in plain] if flag.kind == "list" else words(flag, value)[1:]
+    if flag.kind not in ("int", "float") and any(map(_reads_as_flag, texts)):
+        return _("{name} cannot take a text that begins with a dash: vLLM would read a flag").format(name=flag.name)
     if flag.choices and not flag.open:
         known = [str(choice) for choice in flag.choices]
         if odd := [item for item in (plain if isinstance(plain, list) else [plain]) if str(item) not in known]:
@@ -84,7 +88,9 @@ def _int(flag: Flag, value: Any) -> Any:
 
 
 def _float(flag: Flag, value: Any) -> float:
-    return float(value)
+    if not math.isfinite(read := float(value)):
+        raise ValueError
+    return read
 
 
 def _list(flag: Flag, value: Any) -> list[Any]:
@@ -94,6 +100,10 @@ def _list(flag: Flag, value: Any) -> list[Any]:
 def _json(flag: Flag, value: Any) -> Any:
     # A text that does not look like JSON is a name that vLLM itself reads (a level, a device).
     return json.loads(value) if isinstance(value, str) and value.lstrip().startswith(("{", "[")) else value
+
+
+def _reads_as_flag(word: str) -> bool:
+    return word.startswith("-") or "\0" in word
 
 
 _READERS = {"int": _int, "float": _float, "list": _list, "json": _json}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+from fractions import Fraction
 from importlib import resources
 from typing import Any, Literal
 
@@ -158,7 +159,7 @@ def number(text: str) -> int:
     if "." in amount and not suffix.islower():
         raise ValueError(f"{text!r}: only k, m, g and t take a fraction")
     base = 1000 if suffix.islower() else 1024
-    return int(float(amount) * base ** (" kmgt".index(suffix.lower()) if suffix else 0))
+    return int(Fraction(amount) * base ** (" kmgt".index(suffix.lower()) if suffix else 0))
 
 
 # What each flag became, newest first; the first that the release has is the answer.
