@@ -26,6 +26,7 @@ class Edge(Section):
     bind: str = "127.0.0.1"
     """Address it listens on."""
     https_port: Port = 8443
+    """Port for TLS; 443 in production."""
     http_port: Port | None = 8080
     """Port that redirects to HTTPS; `null` opens none."""
     server_names: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1"]
@@ -38,8 +39,12 @@ class Edge(Section):
     client_body: Bytes | None = None
     """Largest request body. Default: the gateway's own limit."""
     client_header_timeout: Seconds = 10.0
+    """How long a client may take for the head of a request."""
     client_body_timeout: Seconds = 30.0
+    """How long a client may pause within a body."""
     send_timeout: Seconds = 60.0
+    """How long a client may read nothing of an answer; not shorter than gateway.timeouts.stall."""
     keepalive_timeout: Seconds = 75.0
+    """How long an idle connection is kept."""
     shutdown: Seconds = 600.0
     """How long old processes finish their streams after a reload."""

@@ -113,7 +113,9 @@ class EmbeddedDefaults(Section):
     """Defaults for embedded engines: keys of the engine itself."""
 
     context_tokens: Annotated[int, Field(ge=256, le=1048576)] | None = None
+    """Context of one sequence, in tokens."""
     max_sequences: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Sequences that run at once."""
 
 
 class VllmDefaults(Section):
@@ -122,7 +124,9 @@ class VllmDefaults(Section):
     args: dict[str, FlagValue] = {}
     """Flags of `vllm serve` without their dashes."""
     env: dict[str, str] = {}
+    """Environment of every vLLM engine."""
     log_level: Literal["debug", "info", "warning", "error"] | None = None
+    """Log level of every vLLM engine."""
 
 
 class EngineDefaults(Section):

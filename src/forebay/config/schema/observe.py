@@ -26,7 +26,9 @@ class Metrics(Section):
     """The Prometheus page, summed over all workers."""
 
     bind: str = "127.0.0.1"
+    """Address of the metrics page; it asks for no key."""
     port: Port = 9090
+    """Port of the metrics page."""
     scrape: Seconds = 2.0
     """How often engines' own metrics are read."""
 

@@ -21,7 +21,9 @@ class Admin(Section):
     """The admin API: a process and a port of its own, never the data port."""
 
     bind: str = "127.0.0.1"
+    """Address it listens on; keep it on loopback."""
     port: Port = 8100
+    """Port of the admin API and the console."""
 
 
 class Config(Section):
@@ -32,11 +34,13 @@ class Config(Section):
     service: Name = "forebay"
     """Name of the service in logs."""
     environment: Environment = "development"
+    """Which environment this is: its profile sets sizes, ports and log levels. `--env` wins over it."""
     scenario: Scenario | None = None
     """Which load the engines are tuned for."""
     hardware: Hardware | None = None
     """Which accelerators the engines have."""
     models: Annotated[dict[ModelName, Model], Field(min_length=1)]
+    """Models by the name that clients ask for."""
     engine_defaults: EngineDefaults = EngineDefaults()
     gateway: Gateway = Gateway()
     edge: Edge = Edge()
