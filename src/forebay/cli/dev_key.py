@@ -36,7 +36,7 @@ def curl_line(config: Config, state: StateDir, status: Status) -> str:
     model = next(iter(config.models))
     trust = f" --cacert {shlex.quote(str(state.tls / 'ca.pem'))}" if status.edge.url.startswith("https") else ""
     question = {"role": "user", "content": "What is the capital of France?"}
-    body = json.dumps({"model": model, "messages": [question]})
+    body = json.dumps({"model": model, "messages": [question], "temperature": 0})
     return (
         f"curl{trust} {status.edge.url}/v1/chat/completions "
         f'-H "Authorization: Bearer $(cat {shlex.quote(str(state.dev_key))})" '

@@ -165,9 +165,6 @@ def _corrected(seen: Status, state: StateDir) -> Status:
 
 def _table(seen: Status) -> str:
     rows = [_row(unit) for unit in seen.units]
-    edge = seen.edge
-    if edge.state != "none":
-        rows.insert(0, ["edge", _painted(edge.state), edge.pid or "-", edge.restarts, edge.url, edge.reason])
     head = [_("name"), _("state"), _("pid"), _("restarts"), _("url"), _("reason")]
     lines = [_("{state}: {url}").format(state=_painted(seen.state), url=seen.edge.url), "", columns(head, rows)]
     return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])

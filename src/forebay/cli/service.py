@@ -103,13 +103,10 @@ def await_ready(state: StateDir, asked_at: float, timeout_s: float, say: Say) ->
 
 def tell_changes(status: Status, told: dict[str, str], say: Say) -> None:
     """One line for each unit whose state is another than `told`, which is brought up to date."""
-    now = {unit.name: (unit.state, unit.reason) for unit in status.units}
-    if status.edge.state != "none":
-        now["edge"] = (status.edge.state, status.edge.reason)
-    for name, (state, reason) in now.items():
-        if told.get(name) != state:
-            told[name] = state
-            say(f"  {name}: {state}" + (f" ({reason})" if state != "ready" and reason else ""))
+    for unit in status.units:
+        if told.get(unit.name) != unit.state:
+            told[unit.name] = unit.state
+            say(f"  {unit.name}: {unit.state}" + (f" ({unit.reason})" if unit.state != "ready" else ""))
 
 
 def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> tuple[str, ...]:

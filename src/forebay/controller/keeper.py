@@ -18,6 +18,7 @@ import msgspec
 from forebay.controller.journal import Journal
 from forebay.controller.probes import Probe
 from forebay.controller.restarts import History, after_end
+from forebay.controller.status import UnitStatus
 from forebay.core.errors import ForebayError
 from forebay.engines.health import Evidence, Health, advance, begin
 from forebay.engines.record import UnitRecord
@@ -110,8 +111,10 @@ class Keeper:
         """Whether it is not started any more until somebody changes something."""
         return self.history.hopeless
 
-    def adopt(self, was_ready: dict[str, int]) -> None:
-        """Take over a unit that already runs; `was_ready`: pids that the controller before us had found ready."""
+    def adopt(self, seen: UnitStatus | None) -> None:
+        """Take over a unit that already runs; `seen` is what the controller before us last saw of it."""
+        if seen is not None:
+            self.history = History(restarts=seen.restarts)
         if self.desired.make is None:
             self._mark_up(None)
         else:
@@ -120,10 +123,10 @@ class Keeper:
                 return
             self._mark_up(record)
             self._around.journal.say("info", f"{self.name} is adopted", unit=self.name, pid=self.pid)
-        if self.name in was_ready and was_ready[self.name] == self.pid:
+        if seen is not None and seen.state == "ready" and seen.pid == self.pid:
             # Judged anew from here, but never taken out of routing only because the controller was away.
             now_s = time.monotonic()
-            self.health = Health(state="ready", reason="adopted", since_s=now_s, begun_s=now_s, answered_s=now_s)
+            self.health = Health(state="ready", reason=seen.reason, since_s=now_s, begun_s=now_s, answered_s=now_s)
             self._was_ready = True
 
     async def retarget(self, desired: Desired, probe: Probe) -> None:

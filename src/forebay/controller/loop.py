@@ -57,7 +57,8 @@ class Controller:
         self._keys: list[key_store.KeyRow] = []
         self._key_version = -1
         self._keys_read_s = float("-inf")
-        self._created_at = self._state.database.stat().st_mtime_ns // 10**9
+        # A time that stays: the same state must give the same snapshot after the controller was started again.
+        self._created_at = int(self._state.pepper.stat().st_mtime)
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._read_at = time.time()
@@ -151,9 +152,7 @@ class Controller:
         self.journal.say("info", "the configuration has been read again")
 
     async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
-        was_ready = {unit.name: unit.pid for unit in before.units if unit.state == "ready"} if before else {}
-        if before is not None and before.edge.state == "ready":
-            was_ready["edge"] = before.edge.pid
+        seen = {unit.name: unit for unit in before.units} if before else {}
         for name, keeper in self._keepers.items():
             keeper.removed = name not in units
         for name, (desired, probe) in units.items():
@@ -163,7 +162,7 @@ class Controller:
                 known.forgive()
                 continue
             keeper = Keeper(desired, probe, self._around)
-            keeper.adopt(was_ready)
+            keeper.adopt(seen.get(name))
             self._keepers[name] = keeper
         self._watch_database()
         self._publish()  # before any worker starts: it needs one to read

@@ -33,14 +33,14 @@ def report(
     engines = tuple(_engine(keeper) for keeper in by_kind["engine"])
     workers = tuple(_worker(keeper, config, publisher) for keeper in by_kind["worker"])
     admin = tuple(UnitStatus(**_common(keeper, _http(config.admin.bind, keeper.port))) for keeper in by_kind["admin"])
-    edge = tuple(UnitStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
+    edge = tuple(EdgeStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
     units = (*engines, *workers, *admin, *edge)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
     return Status(
         state=overall(units, frozenset(config.models), ready),
         reasons=tuple(f"{unit.name} {unit.state}: {unit.reason}" for unit in units if unit.state != "ready"),
-        edge=_edge(edge[0]) if edge else EdgeStatus(url=edge_url(config), state="none"),
+        edge=edge[0] if edge else _no_edge(config),
         gateway=GatewayStatus(
             url=_http(config.gateway.bind, config.gateway.port), admin_url=admin_url, workers=workers
         ),
@@ -66,6 +66,10 @@ def edge_url(config: Config) -> str:
     return f"https://{config.edge.server_names[0].removeprefix('*.')}{port}"
 
 
+def _no_edge(config: Config) -> EdgeStatus:
+    return EdgeStatus(name="edge", state="none", reason="", url=edge_url(config), pid=0, since=0.0)
+
+
 def _engine(keeper: Keeper) -> EngineStatus:
     spec, load = keeper.serving, keeper.load
     assert spec is not None  # noqa: S101  an engine's keeper is made with its spec
@@ -83,10 +87,6 @@ def _engine(keeper: Keeper) -> EngineStatus:
 def _worker(keeper: Keeper, config: Config, publisher: Publisher) -> WorkerStatus:
     url = _http(config.gateway.bind, keeper.port)
     return WorkerStatus(**_common(keeper, url), snapshot=publisher.acknowledged(keeper.name))
-
-
-def _edge(unit: UnitStatus) -> EdgeStatus:
-    return EdgeStatus(url=unit.url, state=unit.state, pid=unit.pid, reason=unit.reason, restarts=unit.restarts)
 
 
 def _common(keeper: Keeper, url: str) -> dict[str, Any]:

@@ -25,8 +25,10 @@ class History(msgspec.Struct, frozen=True):
 
     @property
     def wait_s(self) -> float:
-        """How long to wait now. One that served well starts at once: its clients wait."""
-        return 0.0 if self.short_lives == 0 else min(LIMIT_S, FIRST_S * 2.0 ** (self.short_lives - 1))
+        """How long to wait now. One that had served starts at once the first time: its clients wait."""
+        if self.short_lives <= (0 if self.never_ready else 1):
+            return 0.0
+        return min(LIMIT_S, FIRST_S * 2.0 ** (min(self.short_lives, 16) - 1))
 
 
 def after_end(history: History, *, lived_s: float, was_ready: bool) -> History:

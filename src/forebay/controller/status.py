@@ -44,14 +44,8 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerStatus, ...]
 
 
-class EdgeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """`url` is where clients go; the gateway's own where there is no edge."""
-
-    url: str
-    state: str
-    pid: int = 0
-    reason: str = ""
-    restarts: int = 0
+class EdgeStatus(UnitStatus, frozen=True, kw_only=True):
+    """`url` is where clients go; the gateway's own, and the state `none`, where there is no edge."""
 
 
 class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +71,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def units(self) -> tuple[UnitStatus, ...]:
-        """Every unit but the edge, which has a form of its own."""
-        return (*self.engines, *self.gateway.workers, *((self.admin,) if self.admin else ()))
+        """Every unit, the edge first."""
+        edge = () if self.edge.state == "none" else (self.edge,)
+        return (*edge, *self.engines, *self.gateway.workers, *((self.admin,) if self.admin else ()))
 
 
 def write_status(path: Path, status: Status) -> None:

@@ -24,7 +24,8 @@ _OWN_PROMPT = b"You are a helpful AI assistant named SmolLM"
 _HEADER_BYTES = 16 * 1024 * 1024
 _PROMPT_CACHE_MIB = 256
 _SPARE_THREADS = 8
-_QUIET, _CHATTY = 2, 4
+# Never 4 or more: llama.cpp would write prompts into the log.
+_QUIET, _CHATTY = 2, 3
 
 
 def main(argv: list[str]) -> int:
@@ -83,6 +84,8 @@ def _parameters(parameters: object, asked: argparse.Namespace) -> object:
     }
     if needs_our_template(asked.weights):
         values["chat_template"] = CHAT_TEMPLATE
+        # What SmolLM2's makers recommend; llama.cpp's own default of 0.8 is too lively for 135 million parameters.
+        parameters.sampling.temp, parameters.sampling.top_p = 0.2, 0.9  # type: ignore[attr-defined]
     for name, value in values.items():
         setattr(parameters, name, value)
     parameters.model.path = str(asked.weights)  # type: ignore[attr-defined]

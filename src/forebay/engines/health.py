@@ -80,14 +80,16 @@ def advance(health: Health, evidence: Evidence, patience: Patience, now_s: float
 
 
 def _starting(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
+    if evidence.answers and _is_warm(health, evidence):  # what generates nothing needs no warming
+        return _enter(health, "ready", "it answers", now_s)
     if evidence.answers:
         return _enter(health, "warming", "waits for its first generation", now_s)
     return _unless_late(health, "/health did not answer", patience, now_s)
 
 
 def _warming(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
-    if evidence.warmed_at_s is not None and evidence.warmed_at_s >= health.since_s:
-        return _enter(health, "ready", "its warm-up generation succeeded", now_s)
+    if _is_warm(health, evidence):
+        return _enter(health, "ready", "it answers and generates", now_s)
     return _unless_late(health, "no warm-up generation succeeded", patience, now_s)
 
 
@@ -119,6 +121,10 @@ _RULES = {
     "stalled": _stalled,
     "draining": _draining,
 }
+
+
+def _is_warm(health: Health, evidence: Evidence) -> bool:
+    return evidence.warmed_at_s is not None and evidence.warmed_at_s >= health.since_s
 
 
 def _hindered(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> str | None:
