@@ -90,10 +90,10 @@ def _maps(config: Config) -> list[str]:
     hosts = list(dict.fromkeys(_host(name) for name in config.edge.server_names))
     hsts = [f'on "max-age={int(config.edge.hsts)}";'] if config.edge.hsts else []
     return [
-        "# A client's own id is kept where it is harmless in a log.",
+        "# A client's own id is kept where the gateway keeps it too: short, and harmless in a log.",
         *block(
             "map $http_x_request_id $forebay_request_id",
-            ["default $request_id;", '"~^[A-Za-z0-9._:-]{1,128}$" $http_x_request_id;'],
+            ["default $request_id;", '"~^[A-Za-z0-9._-]{8,64}$" $http_x_request_id;'],
         ),
         "# A redirect leads to a name of this service only, whatever Host was sent.",
         *block(

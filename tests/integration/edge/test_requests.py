@@ -52,8 +52,8 @@ def test_the_gateway_learns_when_the_request_was_complete(edge: Edge) -> None:
 
 
 def test_a_sound_request_id_is_kept_and_any_other_replaced(edge: Edge) -> None:
-    assert header(received(edge, headers={"X-Request-Id": "abc-1.2:3_4"}), "x-request-id") == ["abc-1.2:3_4"]
-    for unsound in ('a"b', "a b", "x" * 129, "ä"):
+    assert header(received(edge, headers={"X-Request-Id": "abc-1.2_3"}), "x-request-id") == ["abc-1.2_3"]
+    for unsound in ('abcdefg"h', "a b c d e", "x" * 65, "short", "ääääääää"):
         (made,) = header(received(edge, headers={"X-Request-Id": unsound}), "x-request-id")
         assert re.fullmatch(r"[0-9a-f]{32}", made)
 
@@ -165,10 +165,12 @@ def test_events_are_never_compressed(edge: Edge) -> None:
 
 def test_the_log_tells_of_refusals_without_what_was_sent(edge: Edge) -> None:
     secret = "fb_canary"
-    edge.call("POST", f"/echo?key={secret}", b"x" * (LIMIT_BYTES + 1), {"Authorization": secret, "X-Request-Id": "r-1"})
+    edge.call(
+        "POST", f"/echo?key={secret}", b"x" * (LIMIT_BYTES + 1), {"Authorization": secret, "X-Request-Id": "refused-1"}
+    )
     edge.raw(b"GET /?key=" + secret.encode() + b" HTTP/1.1\r\nHost: a b\r\n\r\n")
-    until(lambda: '"request_id":"r-1"' in edge.log(), "the refusal is logged")
-    (line,) = [json.loads(text) for text in edge.log().splitlines() if '"request_id":"r-1"' in text]
+    until(lambda: '"request_id":"refused-1"' in edge.log(), "the refusal is logged")
+    (line,) = [json.loads(text) for text in edge.log().splitlines() if '"request_id":"refused-1"' in text]
     assert (line["status"], line["level"], line["client_ip"]) == (413, "warning", "127.0.0.1")
     assert line["message"] == "answered by the edge"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
