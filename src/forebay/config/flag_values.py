@@ -34,19 +34,7 @@ def fault(flag: Flag, value: Any) -> str:
     texts = [str(item) for item in plain] if flag.kind == "list" else words(flag, value)[1:]
     if flag.kind not in ("int", "float") and any(map(_reads_as_flag, texts)):
         return _("{name} cannot take a text that begins with a dash: vLLM would read a flag").format(name=flag.name)
-    if flag.choices and not flag.open:
-        known = [str(choice) for choice in flag.choices]
-        if odd := [item for item in (plain if isinstance(plain, list) else [plain]) if str(item) not in known]:
-            return _("{name} takes {choices}, not {value!r}").format(
-                name=flag.name, choices=", ".join(known), value=odd[0]
-            )
-    if isinstance(plain, int | float) and not isinstance(plain, bool):
-        for relation, bound in flag.limits.items():
-            if not _COMPARE[relation](plain, bound):
-                return _("{name} must be {sign} {bound:g}, not {value}").format(
-                    name=flag.name, sign=_SIGN[relation], bound=bound, value=value
-                )
-    return ""
+    return _choice_fault(flag, plain) or _limit_fault(flag, plain)
 
 
 def words(flag: Flag, value: Any, *, name: str = "") -> tuple[str, ...]:
@@ -65,6 +53,24 @@ def words(flag: Flag, value: Any, *, name: str = "") -> tuple[str, ...]:
         items = [str(item) for item in _plain(flag, value)]
         return tuple(word for item in items for word in (name, item)) if flag.append else (name, *items)
     return (name, str(_plain(flag, value)))
+
+
+def _choice_fault(flag: Flag, plain: Any) -> str:
+    known = [str(choice) for choice in flag.choices]
+    items = plain if isinstance(plain, list) else [plain]
+    odd = [item for item in items if known and not flag.open and str(item) not in known]
+    if not odd:
+        return ""
+    return _("{name} takes {choices}, not {value!r}").format(name=flag.name, choices=", ".join(known), value=odd[0])
+
+
+def _limit_fault(flag: Flag, plain: Any) -> str:
+    for relation, bound in flag.limits.items():
+        if isinstance(plain, int | float) and not _COMPARE[relation](plain, bound):
+            return _("{name} must be {sign} {bound:g}, not {value}").format(
+                name=flag.name, sign=_SIGN[relation], bound=bound, value=plain
+            )
+    return ""
 
 
 def _plain(flag: Flag, value: Any) -> Any:

@@ -40,6 +40,11 @@ def command(
     defaults = defaults or VllmDefaults()
     args, wrong = merged_args(engine, defaults, release, where)
     wrong += env_findings(defaults.env, f"{DEFAULTS}.env", gpus) + env_findings(engine.env, f"{where}.env", gpus)
+    if engine.weights.startswith("-"):
+        why = _("weights cannot begin with a dash: vLLM would read a flag")
+        wrong.append(
+            Finding(rule="weights", severity="error", where=f"{where}.weights", why=why, fix=_("Write ./ first"))
+        )
     if wrong:
         raise ConfigError(_("the engine cannot be started"), where=where, findings=tuple(wrong))
     env = _environment(engine, gpus) | defaults.env | engine.env

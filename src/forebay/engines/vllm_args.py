@@ -71,7 +71,7 @@ def _arg(key: str, value: Any, release: Release, where: str) -> Arg | Finding:
     nested = key.partition(".")[2]
     if refusal := _refused(flag, value, where):
         return refusal
-    if why := "" if nested else fault(flag, value):
+    if why := "" if nested and isinstance(value, bool) else fault(flag, value):
         return _error("flag_value", where, why, _HINTS.get((flag.name, str(value)), ""))
     return Arg(flag=flag, name=f"{flag.name}.{nested}" if nested else flag.name, value=value)
 
