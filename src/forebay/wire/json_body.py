@@ -28,7 +28,10 @@ def parse_object(body: bytes) -> tuple[dict[str, Any], bool]:
         raise BadBody(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
     if type(value) is not dict:
         raise BadBody("The body is not a JSON object.")
-    canonical = orjson.dumps(value) == body
+    try:
+        canonical = orjson.dumps(value) == body
+    except orjson.JSONEncodeError:  # orjson reads 1024 levels and writes 254
+        raise BadBody("The body is nested too deeply.") from None
     if not canonical:
         _look_closely(body)
     if b"\\u0000" in body and _has_nul(value):
@@ -68,7 +71,7 @@ def _integer(text: str) -> int:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value) or (value == 0 and text.startswith("-")):
+    if not math.isfinite(value):
         raise BadBody("A number is not finite.")
     return value
 

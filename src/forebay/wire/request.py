@@ -16,6 +16,14 @@ _HEAD = re.compile(
     rb"([A-Z]{1,16}) (/[!-~]*+) HTTP/1\.([01])"
     rb"((?:\r\n" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+)*+)\r\n\r\n"
 )
+# The same grammar, of a head that is not whole yet.
+_LINE = re.compile(rb"[A-Z]{1,16} /[!-~]*+ HTTP/1\.[01]\r\n")
+_LINE_BEGUN = re.compile(rb"[A-Z]{0,16}(?:(?<=[A-Z]) (?:/[!-~]*+(?: ([!-~]*+\r?))?)?)?\Z")
+_LINE_ENDS = (b"HTTP/1.0\r", b"HTTP/1.1\r")
+_FIELDS_BEGUN = re.compile(
+    rb"(?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
+    rb"(?:\r|" + _TOKEN + rb"++(?::[\t\x20-\x7e\x80-\xff]*+\r?)?)?\Z"
+)
 _WANTED = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|connection|content-type|content-encoding|authorization|expect"
     rb"|x-forwarded-for|x-request-id|x-request-start|x-http-method(?:-override)?|x-method-override)"
@@ -148,22 +156,25 @@ def _body_bytes(length: bytes | None, encoding: bytes | None, http_1_1: bool) ->
 
 def _explain(received: bytes, target_limit_bytes: int, head_limit_bytes: int) -> None:
     """Raise Malformed if no further byte can make `received` a head; return if more may come."""
-    line_end = received.find(b"\n")
-    if line_end < 0:
+    line_end = received.find(b"\n") + 1
+    if not line_end:
         if len(received) > target_limit_bytes + 32:
             raise Malformed(414, "target_too_long", f"The request target is longer than {target_limit_bytes} bytes.")
-        if re.match(rb"[A-Z]{0,16}(?:$| (?:$|/))", received) is None:
-            raise Malformed(400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1.")
+        begun = _LINE_BEGUN.match(received)
+        if begun is None or not any(end.startswith(begun[1] or b"") for end in _LINE_ENDS):
+            raise _bad_line()
         return
-    if re.match(rb"[A-Z]{1,16} /[!-~]* HTTP/1\.[01]\r\n", received) is None:
-        raise Malformed(400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1.")
+    if not _LINE.fullmatch(received, 0, line_end):
+        raise _bad_line()
     end = received.find(b"\r\n\r\n")
-    if end >= 0 or re.search(rb"(?<!\r)\n|\r(?!\n|$)|\x00", received):
-        if end > head_limit_bytes + target_limit_bytes:
-            raise _too_large(head_limit_bytes)
-        raise Malformed(400, "bad_header", "A header line is not `name: value`.")
-    if len(received) > head_limit_bytes + target_limit_bytes:
+    if (len(received) if end < 0 else end) > head_limit_bytes + target_limit_bytes:
         raise _too_large(head_limit_bytes)
+    if not _FIELDS_BEGUN.match(received, line_end):
+        raise Malformed(400, "bad_header", "A header line is not `name: value`.")
+
+
+def _bad_line() -> Malformed:
+    return Malformed(400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1.")
 
 
 def _too_large(limit_bytes: int) -> Malformed:

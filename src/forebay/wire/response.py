@@ -13,6 +13,8 @@ _HEAD = re.compile(
 _WANTED = re.compile(
     rb"\r\n(content-length|transfer-encoding|connection|content-type|retry-after):[\t ]*([^\r]*)", re.IGNORECASE
 )
+_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n")
+_LINE_BEGINS = (b"HTTP/1.0 ", b"HTTP/1.1 ")
 _MAX_HEAD_BYTES = 64 * 1024
 
 CHUNKED = -1
@@ -37,7 +39,7 @@ def parse_head(received: bytes) -> tuple[ResponseHead, int] | None:
     """Read one head and the offset behind it; None while incomplete; raises BadAnswer."""
     match = _HEAD.match(received)
     if match is None:
-        if len(received) > _MAX_HEAD_BYTES or b"\r\n\r\n" in received:
+        if len(received) > _MAX_HEAD_BYTES or b"\r\n\r\n" in received or not _may_be_head(received):
             raise BadAnswer("its head is malformed or longer than 64 KiB")
         return None
     minor, status_text, fields_text = match.groups()
@@ -57,6 +59,14 @@ def parse_head(received: bytes) -> tuple[ResponseHead, int] | None:
         fields.get(b"retry-after", b""),
     )
     return head, match.end()
+
+
+def _may_be_head(begun: bytes) -> bool:
+    """Whether a head may begin so: an engine that speaks something else is not waited for."""
+    line_end = begun.find(b"\n") + 1
+    if line_end:
+        return _LINE.fullmatch(begun, 0, line_end) is not None
+    return any(line.startswith(begun[:9]) for line in _LINE_BEGINS)
 
 
 def _body_bytes(status: int, length: bytes | None, encoding: bytes | None) -> int:

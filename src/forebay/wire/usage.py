@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+# No answer has a million million tokens; a count beyond it would break the counters and the log line it goes into.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int = 0
+    prompt_tokens: _Count
+    completion_tokens: _Count = 0
 
 
 class _Metered(msgspec.Struct):
@@ -22,6 +27,6 @@ def usage_in(payload: bytes) -> tuple[int, int] | None:
     """Prompt and completion tokens, or None where the payload reports none that can be read."""
     try:
         usage = _decode(payload).usage
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return None if usage is None else (usage.prompt_tokens, usage.completion_tokens)
