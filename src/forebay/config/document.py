@@ -129,7 +129,7 @@ class _Builder:
             # A value under two keys has no single line to blame, and aliases of aliases grow without bound.
             fix = _("Write the value out, or set it once under engine_defaults")
             self.refuse("yaml_anchor", line, column, _("anchors and aliases (& and *) are not allowed"), fix)
-        if getattr(event, "tag", None) and not str(getattr(event, "tag", "")).startswith("tag:yaml.org,2002:"):
+        if getattr(event, "tag", None):
             self.refuse("yaml_tag", line, column, _("tags (!name) are not allowed"), _("Remove the tag"))
         if isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._start(event, line, column)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from forebay.config.provenance import Node, Path, Place, find, plain, show_path, step
 from forebay.config.schema import Config
-from forebay.config.shape import alternatives, field_at, keys_at
+from forebay.config.shape import alternatives, field_at, keys_at, kinds_at
 from forebay.core.errors import Finding
 from forebay.messages import _
 
@@ -259,8 +259,7 @@ _EXPLAINED: dict[str, Callable[[Node, Path, ErrorDetails], Explained]] = {
 
 
 def _kinds_wanted(root: Node, path: Path) -> str:
-    field = field_at(path, root)
-    kinds = alternatives(field.annotation) if field is not None else [bool, float, str, list]
+    kinds = kinds_at(path, root)
     words = {
         bool: _("true or false"),
         int: _("a whole number"),
