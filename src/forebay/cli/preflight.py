@@ -12,12 +12,11 @@ from forebay.config.crosscheck.ports import listeners
 from forebay.config.schema import Config, VllmEngine
 from forebay.controller.desired import can_bind
 from forebay.core.errors import Finding
-from forebay.core.proc import marked
 from forebay.core.units import show_size
-from forebay.engines.record import UNIT_MARK
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
 from forebay.store.state_dir import StateDir
+from forebay.substrate.local import LocalSubstrate
 
 _DISK_BYTES = 256 * 1024 * 1024
 
@@ -25,7 +24,7 @@ _DISK_BYTES = 256 * 1024 * 1024
 def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> tuple[Finding, ...]:
     """Every reason not to start. Ports that our own running units hold are no reason."""
     return (
-        *_ports(config, _owners(), _our_pids(state)),
+        *_ports(config, _owners(), set(LocalSubstrate(state).processes())),
         *_weights(config, specs),
         *_programs(specs),
         *_disk(state.root),
@@ -43,11 +42,6 @@ def _owners() -> dict[int, int]:
         for connection in connections
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.pid
     }
-
-
-def _our_pids(state: StateDir) -> set[int]:
-    prefix = f"{state.root.resolve()}:"
-    return set(marked(UNIT_MARK, lambda value: value.startswith(prefix)))
 
 
 def _ports(config: Config, owners: dict[int, int], ours: set[int]) -> Iterator[Finding]:

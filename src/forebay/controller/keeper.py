@@ -111,6 +111,13 @@ class Keeper:
         """Whether it is not started any more until somebody changes something."""
         return self.history.hopeless
 
+    @property
+    def outdated(self) -> bool:
+        """Whether what runs is not what is wanted."""
+        return self.removed or (
+            self.desired.make is not None and self._outdated(self._around.substrate.find(self.name))
+        )
+
     def adopt(self, seen: UnitStatus | None) -> None:
         """Take over a unit that already runs; `seen` is what the controller before us last saw of it."""
         if seen is not None:

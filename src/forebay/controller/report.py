@@ -100,6 +100,7 @@ def _common(keeper: Keeper, url: str) -> dict[str, Any]:
         "since": round(time.time() - (time.monotonic() - health.since_s), 1),
         "restarts": keeper.history.restarts,
         "hopeless": keeper.hopeless,
+        "outdated": keeper.outdated,
     }
 
 

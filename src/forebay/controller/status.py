@@ -14,7 +14,10 @@ Overall = Literal["starting", "ready", "degraded", "failed", "stopped"]
 
 
 class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A process of the service. `since` and other times are seconds since the epoch; `pid` 0: it does not run."""
+    """A process of the service. `since` and other times are seconds since the epoch; `pid` 0: it does not run.
+
+    `hopeless`: it is not started any more. `outdated`: it is about to be replaced or removed.
+    """
 
     name: str
     state: str
@@ -24,6 +27,7 @@ class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     restarts: int = 0
     hopeless: bool = False
+    outdated: bool = False
 
 
 class EngineStatus(UnitStatus, frozen=True, kw_only=True):
@@ -93,7 +97,7 @@ def read_status(path: Path) -> Status | None:
 def overall(units: tuple[UnitStatus, ...], models: frozenset[str], ready_models: frozenset[str]) -> Overall:
     """One word for the whole: ready when every unit is; degraded when every model still has an engine that answers."""
     states = {unit.state for unit in units if unit.state != "draining"}
-    if states <= {"ready"} and models <= ready_models:
+    if states <= {"ready"} and models <= ready_models and not any(unit.outdated for unit in units):
         return "ready"
     if any(unit.hopeless for unit in units):
         return "failed"

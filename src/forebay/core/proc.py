@@ -68,6 +68,32 @@ def marked(variable: str, accepts: Callable[[str], bool]) -> dict[int, str]:
     return found
 
 
+def untitled(folder: Path) -> set[int]:
+    """Living processes that work in `folder` and have overwritten their environment.
+
+    nginx does so to show a title in `ps`, and any mark goes with it.
+    """
+    found = set()
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            here = (entry / "cwd").readlink() == folder
+            if here and b"=" not in (entry / "environ").read_bytes() and start_ticks(int(entry.name)) is not None:
+                found.add(int(entry.name))
+        except OSError:  # gone meanwhile, or another user's
+            continue
+    return found
+
+
+def session_of(pid: int) -> int:
+    """The leader of the process's session; 0 where it is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 def send(pids: Iterable[int], number: int) -> None:
     """Send a signal to each process that is still there."""
     for pid in pids:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from forebay.core.errors import RunError, StateError
-from forebay.core.proc import marked, send
+from forebay.core.proc import marked, send, session_of, untitled
 from forebay.engines.log_tail import tail
 from forebay.engines.record import UNIT_MARK, UnitRecord, describe_exit, read_record, write_spec
 from forebay.engines.spec import UnitSpec
@@ -56,7 +56,7 @@ class LocalSubstrate:
             stderr=subprocess.PIPE,
             env={**minimal_environment(), UNIT_MARK: self._mark(spec.name)},
             start_new_session=True,
-            cwd=self._state.root,
+            cwd=self._state.root.resolve(),
         )
         self._holders[spec.name] = holder
         return self._await_record(spec.name, holder)
@@ -116,13 +116,20 @@ class LocalSubstrate:
         self._state.unit(name).unlink(missing_ok=True)
         (self._state.run / f"{name}.spec").unlink(missing_ok=True)
 
-    def strays(self) -> dict[int, str]:
-        """Processes with our mark whose unit has no living holder."""
+    def processes(self) -> dict[int, str]:
+        """Every living process of a unit, its holder included: pid to unit."""
         prefix = self._mark("")
-        owned = {name for name, record in self.observe().items() if record.holder.alive}
         found = marked(UNIT_MARK, lambda value: value.startswith(prefix))
         units = {pid: value.removeprefix(prefix) for pid, value in found.items() if pid != os.getpid()}
-        return {pid: unit for pid, unit in units.items() if unit not in owned}
+        leaders = {record.program.pid: name for name, record in self.observe().items() if record.program}
+        for pid in untitled(self._state.root.resolve()):
+            units[pid] = leaders.get(session_of(pid), "edge")
+        return units
+
+    def strays(self) -> dict[int, str]:
+        """Processes of units that have no living holder."""
+        owned = {name for name, record in self.observe().items() if record.holder.alive}
+        return {pid: unit for pid, unit in self.processes().items() if unit not in owned}
 
     def end_strays(self) -> tuple[str, ...]:
         ended: set[str] = set()
@@ -165,8 +172,7 @@ class LocalSubstrate:
         return waiting
 
     def _pids_of(self, name: str) -> Iterable[int]:
-        mark = self._mark(name)
-        return [pid for pid in marked(UNIT_MARK, lambda value: value == mark) if pid != os.getpid()]
+        return [pid for pid, unit in self.processes().items() if unit == name]
 
     def _reap(self) -> None:
         """Holders that we started ourselves are our children until they are waited for."""
