@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -36,6 +37,7 @@ from forebay.store.state_dir import StateDir
 
 _SWEEP_S = 0.25
 _BACKLOG = 4096
+_LOG_PIPE_BYTES = 1024 * 1024  # the most an ordinary user may ask for; 64 KiB, the default, is 160 calls
 
 
 class Worker:
@@ -153,6 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
             sockets.append(_listen(options.bind, options.shared_port, shared=True))
         with contextlib.suppress(OSError):  # a file or a terminal: then a write may take a moment
             os.set_blocking(1, False)
+            fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, _LOG_PIPE_BYTES)
         uvloop.run(_serve(options.name, StateDir(options.state.resolve()), sockets))
     except (ForebayError, OSError) as error:
         print(f"worker {options.name} cannot start: {error}", file=sys.stderr)  # noqa: T201

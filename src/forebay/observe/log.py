@@ -15,6 +15,8 @@ import orjson
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _LIMIT_BYTES = 4 * 1024 * 1024
+# Written when this much is held, not only from time to time: a busy worker logs more in 250 ms than a pipe takes.
+_BATCH_BYTES = 32 * 1024
 
 
 class JsonLog:
@@ -22,8 +24,9 @@ class JsonLog:
 
     def __init__(self, service: str, level: str = "info", descriptor: int = 1) -> None:
         self._descriptor = descriptor
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        # One buffer, not a list of lines: orjson's objects, kept, leave the allocator a hole each (1.8 against 0.3 µs).
+        self._held = bytearray()
+        self._flush_at_bytes = _BATCH_BYTES
         self._second = 0
         self._second_text = ""
         self.dropped = 0
@@ -41,11 +44,12 @@ class JsonLog:
     def add(self, line: dict[str, Any]) -> None:
         """Add one finished line; the access log builds its own."""
         encoded = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-        if self._held_bytes + len(encoded) > _LIMIT_BYTES:
+        if len(self._held) + len(encoded) > _LIMIT_BYTES:
             self.dropped += 1
             return
-        self._held.append(encoded)
-        self._held_bytes += len(encoded)
+        self._held += encoded
+        if len(self._held) > self._flush_at_bytes:
+            self.flush()
 
     @property
     def fixed(self) -> dict[str, str]:
@@ -63,13 +67,12 @@ class JsonLog:
         """Write what is held; what does not fit now is kept for the next time."""
         if not self._held:
             return
-        content = b"".join(self._held)
         try:
-            written = os.write(self._descriptor, content)
+            written = os.write(self._descriptor, self._held)
         except BlockingIOError:
             written = 0
         except OSError:  # the reader is gone: nobody will ever see these lines
-            self.dropped += len(self._held)
-            written = len(content)
-        self._held = [content[written:]] if written < len(content) else []
-        self._held_bytes = len(content) - written
+            self.dropped += self._held.count(b"\n")
+            written = len(self._held)
+        del self._held[:written]
+        self._flush_at_bytes = len(self._held) + _BATCH_BYTES
