@@ -1,4 +1,4 @@
-"""What is measured: forebay's worker, and nginx as the yardstick. Each runs alone on its core, with JSON logs to a pipe."""
+"""What is measured: forebay's worker, and nginx as the yardstick, each alone on its core with a JSON log to a pipe."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import msgspec
 
 from benchmarks.overhead.programs import await_port, pinned
 from forebay.gateway.snapshot import publish
+from forebay.observe.catalogue import LOG_DROPPED
+from forebay.observe.page import read_page
 from forebay.render.edge import nginx_argv
 from forebay.testing.worker import GatewayWorker, free_port, wait_for
 
@@ -69,6 +71,10 @@ def forebay(folder: Path, core: int, log_core: int, engine_port: int, *, log: bo
     with _logged(argv, log_core) as pid:
         wait_for("the worker is ready", worker.state.acknowledgement(worker.name).exists)
         yield Peer("forebay" if log else "forebay, no access log", worker.port, pid, worker.key)
+        page = next(worker.state.counters.glob("*.page"))
+        dropped = [each.values[0] for each in read_page(page) if each.metric is LOG_DROPPED]
+        if dropped != [0.0]:
+            raise RuntimeError(f"a log that loses lines is cheap: {dropped} were dropped")
 
 
 @contextmanager

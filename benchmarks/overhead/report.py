@@ -92,8 +92,6 @@ def _ratio(cost: Cost, yardstick: Cost) -> float:
 
 
 def _machine() -> str:
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
     return f"{model}, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"

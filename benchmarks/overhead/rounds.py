@@ -85,7 +85,7 @@ def _in_turn(peers: Sequence[Peer], rounds: int) -> Iterator[Peer]:
         yield from peers if number % 2 == 0 else reversed(peers)
 
 
-def _spent_on(peer: Peer, engine: MockEngine, answers: int, events: int, request: Path, core: int) -> Spent:  # noqa: PLR0913
+def _spent_on(peer: Peer, engine: MockEngine, answers: int, events: int, request: Path, core: int) -> Spent:
     before = spent(peer.pid)
     load(core, peer.port, answers, request, stream=events > 0)
     used = spent(peer.pid).since(before)
