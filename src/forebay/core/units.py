@@ -16,7 +16,7 @@ _SIZE_BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", re.ASCII)
 
 
 def duration_s(text: str) -> float:
