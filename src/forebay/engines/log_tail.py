@@ -10,23 +10,27 @@ from typing import Any
 import msgspec
 
 _BLOCK_BYTES = 64 * 1024
+_LOOK_BACK = 40
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The messages of the program's last lines, oldest first; the holder's own lines are left out."""
-    messages = (message(line) for line in last_lines(path, lines * 4))
-    return [text for text in messages if text][-lines:]
+    """What the program said last, oldest first: its errors, where it told of any, else its last lines."""
+    entries = [_entry(line) for line in last_lines(path, _LOOK_BACK)]
+    program = [(level, text) for level, text, part in entries if part != "holder" and text]
+    errors = [text for level, text in program if level == "error"]
+    return (errors or [text for _level, text in program])[-lines:]
 
 
-def message(line: str) -> str:
-    """What a log line says to a person; empty for a line of the holder."""
+def _entry(line: str) -> tuple[str, str, str]:
+    """Level, message and part of a log line, whatever it is."""
     try:
         fields: Any = msgspec.json.decode(line)
     except msgspec.DecodeError:
-        return line
+        return "", line, ""
     if not isinstance(fields, dict):
-        return line
-    return "" if fields.get("part") == "holder" else str(fields.get("message", line))
+        return "", line, ""
+    level, text, part = (str(fields.get(name, "")) for name in ("level", "message", "part"))
+    return level.lower(), text or line, part
 
 
 def last_lines(path: Path, lines: int) -> list[str]:
