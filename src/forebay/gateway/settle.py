@@ -3,49 +3,53 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from forebay.gateway.call import Call
+from msgspec import UNSET
+
+from forebay.gateway.call import Call, Ledger
 from forebay.gateway.parts import Parts
 from forebay.gateway.routes import METHODS
+from forebay.observe.log import LEVELS, AccessLine, JsonLog, Tokens
 
 
 def settle(call: Call, parts: Parts) -> None:
-    """Count and log one call. Latencies are in milliseconds in the log, as the source document has them."""
-    ledger = call.ledger
+    """Count and log one call."""
     now = parts.clock()
     method = METHODS.get(call.head.method, "other")
-    parts.meter.settle(ledger, method, now)
-    policy = parts.view.policy
-    if not policy.log_access or parts.log.threshold > 20:
-        return
-    line: dict[str, Any] = {
-        "timestamp": parts.log.stamp(time.time()),
-        "level": "info",
-        "message": "request",
-        **parts.log.fixed,
-        "request_id": ledger.request_id,
-        "client_ip": ledger.client_ip,
-        "model": ledger.model,
-        "tokens": {"input": ledger.input_tokens, "output": ledger.output_tokens},
-        "latency_ms": _ms(now - ledger.started_at),
-        "method": method,
-        "endpoint": ledger.endpoint,
-        "status": ledger.status,
-    }
-    if ledger.key_id:
-        line["tenant"], line["key_id"] = ledger.tenant, ledger.key_id
-    if ledger.model:
-        line["engine"], line["stream"] = ledger.engine, ledger.stream
-        line["queue_ms"], line["retries"] = _ms(ledger.queue_s), ledger.retries
-    if ledger.first_event_at:
-        line["ttft_ms"] = _ms(ledger.first_event_at - ledger.started_at)
-    if ledger.code:
-        line["code"] = ledger.code
-    if ledger.cancelled:
-        line["cancelled"] = ledger.cancelled
-    parts.log.add(line)
+    parts.meter.settle(call.ledger, method, now)
+    if parts.view.policy.log_access and parts.log.threshold <= LEVELS["info"]:
+        parts.log.add(_line(call.ledger, method, now, parts.log))
+
+
+def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
+    model, first_event_at = ledger.model, ledger.first_event_at
+    # In the order of AccessLine's fields: naming all of them costs 0.7 µs a call.
+    return AccessLine(
+        log.stamp(time.time()),
+        "info",
+        "request",
+        log.service,
+        log.version,
+        ledger.request_id,
+        ledger.client_ip,
+        model,
+        Tokens(ledger.input_tokens, ledger.output_tokens),
+        _ms(now - ledger.started_at),
+        method,
+        ledger.endpoint,
+        ledger.status,
+        ledger.tenant or UNSET,
+        ledger.key_id or UNSET,
+        ledger.engine if model else UNSET,
+        ledger.stream if model else UNSET,
+        _ms(ledger.queue_s) if model else UNSET,
+        ledger.retries if model else UNSET,
+        _ms(first_event_at - ledger.started_at) if first_event_at else UNSET,
+        ledger.code or UNSET,
+        ledger.cancelled or UNSET,
+    )
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    """To the microsecond. `round` would cost three times as much."""
+    return int(seconds * 1_000_000) / 1000

@@ -11,12 +11,50 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import orjson
+import msgspec
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _LIMIT_BYTES = 4 * 1024 * 1024
 # Written when this much is held, not only from time to time: a busy worker logs more in 250 ms than a pipe takes.
 _BATCH_BYTES = 32 * 1024
+_encode_into = msgspec.json.Encoder().encode_into
+
+
+class Tokens(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of one call, as its engine counted them."""
+
+    input: int
+    output: int
+
+
+class AccessLine(msgspec.Struct, frozen=True, gc=False):
+    """One call in the log; what does not apply to it is left out. Latencies are in milliseconds.
+
+    `gc=False`: it holds text and numbers alone, and the collector need not look at it.
+    """
+
+    timestamp: str
+    level: str
+    message: str
+    service: str
+    version: str
+    request_id: str
+    client_ip: str
+    model: str
+    tokens: Tokens
+    latency_ms: float
+    method: str
+    endpoint: str
+    status: int
+    tenant: str | msgspec.UnsetType = msgspec.UNSET
+    key_id: str | msgspec.UnsetType = msgspec.UNSET
+    engine: str | msgspec.UnsetType = msgspec.UNSET
+    stream: bool | msgspec.UnsetType = msgspec.UNSET
+    queue_ms: float | msgspec.UnsetType = msgspec.UNSET
+    retries: int | msgspec.UnsetType = msgspec.UNSET
+    ttft_ms: float | msgspec.UnsetType = msgspec.UNSET
+    code: str | msgspec.UnsetType = msgspec.UNSET
+    cancelled: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JsonLog:
@@ -24,13 +62,13 @@ class JsonLog:
 
     def __init__(self, service: str, level: str = "info", descriptor: int = 1) -> None:
         self._descriptor = descriptor
-        # One buffer, not a list of lines: orjson's objects, kept, leave the allocator a hole each (1.8 against 0.3 µs).
+        # One buffer, not a list of lines: kept bytes objects leave the allocator a hole each (1.8 against 0.3 µs).
         self._held = bytearray()
         self._flush_at_bytes = _BATCH_BYTES
-        self._second = 0
-        self._second_text = ""
+        self._second = self._millisecond = 0
+        self._second_text = self._stamp = ""
         self.dropped = 0
-        self._fixed = {"service": service, "version": version("forebay")}
+        self.service, self.version = service, version("forebay")
         self.set_level(level)
 
     def set_level(self, level: str) -> None:
@@ -39,29 +77,31 @@ class JsonLog:
     def write(self, level: str, message: str, at: float, **fields: Any) -> None:
         """Add one line of `fields`; `at` is seconds since the epoch."""
         if LEVELS[level] >= self.threshold:
-            self.add({"timestamp": self.stamp(at), "level": level, "message": message, **self._fixed, **fields})
+            fixed = {"service": self.service, "version": self.version}
+            self.add({"timestamp": self.stamp(at), "level": level, "message": message, **fixed, **fields})
 
-    def add(self, line: dict[str, Any]) -> None:
+    def add(self, line: dict[str, Any] | AccessLine) -> None:
         """Add one finished line; the access log builds its own."""
-        encoded = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-        if len(self._held) + len(encoded) > _LIMIT_BYTES:
+        held = self._held
+        if len(held) > _LIMIT_BYTES:
             self.dropped += 1
             return
-        self._held += encoded
-        if len(self._held) > self._flush_at_bytes:
+        _encode_into(line, held, -1)
+        held += b"\n"
+        if len(held) > self._flush_at_bytes:
             self.flush()
 
-    @property
-    def fixed(self) -> dict[str, str]:
-        return self._fixed
-
     def stamp(self, at: float) -> str:
-        """RFC 3339 with milliseconds; the second is formatted once."""
-        second = int(at)
-        if second != self._second:
-            self._second = second
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        return f"{self._second_text}{int((at - second) * 1000):03d}Z"
+        """RFC 3339 with milliseconds; busy workers write many lines within one."""
+        millisecond = int(at * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second = millisecond // 1000
+            if second != self._second:
+                self._second = second
+                self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+            self._stamp = f"{self._second_text}{millisecond % 1000:03d}Z"
+        return self._stamp
 
     def flush(self) -> None:
         """Write what is held; what does not fit now is kept for the next time."""
