@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
+
 from forebay.gateway.call import Ledger
 from forebay.observe import catalogue
 from forebay.observe.catalogue import Metric
 from forebay.observe.page import CounterPage, Histogram
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    """The series of one method, endpoint and status."""
+
+    requests: int
+    duration: Histogram
+
+
+class _Model(msgspec.Struct, frozen=True):
+    """The series of one model."""
+
+    queue_wait: Histogram
+    ttft: Histogram
+    gaps: Histogram
+    input_tokens: int
+    output_tokens: int
 
 
 class Meter:
@@ -16,7 +35,8 @@ class Meter:
     def __init__(self, page: CounterPage) -> None:
         self._page = page
         self._values = page.values
-        self._histograms: dict[tuple[str, str, str], Histogram] = {}
+        self._outcomes: dict[tuple[str, str, int], _Outcome] = {}
+        self._models: dict[str, _Model] = {}
         phase = partial(page.histogram, catalogue.PHASE)
         self.receive = phase("receive")
         self.wait = phase("wait")
@@ -33,7 +53,7 @@ class Meter:
 
     def gaps(self, model: str) -> Histogram:
         """The inter-token latency of one model, for the pump."""
-        return self._histogram(catalogue.ITL, model)
+        return (self._models.get(model) or self._model(model)).gaps
 
     def call_began(self) -> None:
         self._values[self._in_flight] += 1
@@ -48,8 +68,11 @@ class Meter:
         """Count one finished call."""
         values = self._values
         values[self._in_flight] -= 1
-        values[self._page.index(catalogue.REQUESTS, method, ledger.endpoint, str(ledger.status))] += 1
-        self._histogram(catalogue.DURATION, method, ledger.endpoint).observe(now - ledger.started_at)
+        outcome = self._outcomes.get((method, ledger.endpoint, ledger.status))
+        if outcome is None:
+            outcome = self._outcome(method, ledger.endpoint, ledger.status)
+        values[outcome.requests] += 1
+        outcome.duration.observe(now - ledger.started_at)
         self.receive.observe(ledger.received_at - ledger.started_at)
         if ledger.wait_s:
             self.wait.observe(ledger.wait_s)
@@ -61,20 +84,30 @@ class Meter:
             self._settle_model(ledger)
 
     def _settle_model(self, ledger: Ledger) -> None:
-        model = ledger.model
-        self._histogram(catalogue.QUEUE_WAIT, model).observe(ledger.queue_s)
+        model = self._models.get(ledger.model) or self._model(ledger.model)
+        model.queue_wait.observe(ledger.queue_s)
         if ledger.connect_s:
             self.connect.observe(ledger.connect_s)
         if ledger.first_event_at:
-            self._histogram(catalogue.TTFT, model).observe(ledger.first_event_at - ledger.started_at)
-        if ledger.input_tokens or ledger.output_tokens:
-            self._values[self._page.index(catalogue.TOKENS, model, "input")] += ledger.input_tokens
-            self._values[self._page.index(catalogue.TOKENS, model, "output")] += ledger.output_tokens
+            model.ttft.observe(ledger.first_event_at - ledger.started_at)
+        self._values[model.input_tokens] += ledger.input_tokens
+        self._values[model.output_tokens] += ledger.output_tokens
 
-    def _histogram(self, metric: Metric, first: str, second: str = "") -> Histogram:
-        key = (metric.name, first, second)
-        found = self._histograms.get(key)
-        if found is None:
-            labels = (first, second) if second else (first,)
-            found = self._histograms[key] = self._page.histogram(metric, *labels)
+    def _outcome(self, method: str, endpoint: str, status: int) -> _Outcome:
+        page = self._page
+        found = self._outcomes[method, endpoint, status] = _Outcome(
+            page.index(catalogue.REQUESTS, method, endpoint, str(status)),
+            page.histogram(catalogue.DURATION, method, endpoint),
+        )
+        return found
+
+    def _model(self, name: str) -> _Model:
+        page = self._page
+        found = self._models[name] = _Model(
+            page.histogram(catalogue.QUEUE_WAIT, name),
+            page.histogram(catalogue.TTFT, name),
+            page.histogram(catalogue.ITL, name),
+            page.index(catalogue.TOKENS, name, "input"),
+            page.index(catalogue.TOKENS, name, "output"),
+        )
         return found
