@@ -6,6 +6,7 @@ python -m forebay.config.flags_derive --python VENV/bin/python [--compare | --ad
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from importlib import resources
@@ -18,6 +19,7 @@ from forebay.config.flags import Flag, Table, stored_table
 from forebay.core.errors import ForebayError, RunError
 
 PROBE_LIMIT_S = 300.0
+_FIX = "Name a python that has vLLM"
 
 
 class Difference(msgspec.Struct, frozen=True, order=True):
@@ -31,16 +33,13 @@ class Difference(msgspec.Struct, frozen=True, order=True):
 
 def derive(python: Path) -> Table:
     """The table of the vLLM that `python` runs; RunError with vLLM's last words when it cannot be read."""
-    with resources.as_file(resources.files("forebay.config").joinpath("flags_probe.py")) as probe:
-        # Isolated: else the probe's neighbours would stand in for vLLM's own imports.
-        argv = [str(python), "-I", str(probe)]
-        try:
-            ran = subprocess.run(argv, capture_output=True, timeout=PROBE_LIMIT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RunError(f"vLLM's parser was not read: {error}", fix="Name a python that has vLLM") from error
+    ran = _probe(python, {})
+    if ran.returncode:
+        # A build for GPUs on a machine without one does not know its device, but its parser can still be read.
+        ran = _probe(python, {"VLLM_TARGET_DEVICE": "cpu"})
     if ran.returncode:
         last = ran.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise RunError(f"vLLM's parser was not read: {' '.join(last)}", fix="Name a python that has vLLM")
+        raise RunError(f"vLLM's parser was not read: {' '.join(last)}", fix=_FIX)
     return msgspec.json.decode(ran.stdout, type=Table)
 
 
@@ -100,6 +99,16 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     sys.stdout.writelines(f"{d.flag} {d.field}: stored {d.stored}, vLLM {d.derived}\n" for d in found)
     return 1 if found else 0
+
+
+def _probe(python: Path, env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    with resources.as_file(resources.files("forebay.config").joinpath("flags_probe.py")) as probe:
+        # Isolated: else the probe's neighbours would stand in for vLLM's own imports.
+        argv = [str(python), "-I", str(probe)]
+        try:
+            return subprocess.run(argv, env=os.environ | env, capture_output=True, timeout=PROBE_LIMIT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise RunError(f"vLLM's parser was not read: {error}", fix=_FIX) from error
 
 
 def _visible(flag: Flag) -> dict[str, Any]:

@@ -22,9 +22,12 @@ def main() -> None:
     flags = {}
     parser = serve_parser()
     for action in parser._actions:
-        long = [spelling for spelling in action.option_strings if spelling.startswith("--")]
+        # What an action lists of itself lacks the spellings that are accepted but hidden from help.
+        spellings = [spelling for spelling, named in parser._option_string_actions.items() if named is action]
+        long = [spelling for spelling in spellings if spelling.startswith("--")]
         if long and action.dest != "help":
-            flags[long[0]] = [{"from": release, "to": release, **described(parser, action, long[0])}]
+            row = described(parser, action, spellings, long[0])
+            flags[long[0]] = [{"from": release, "to": release, **row}]
     json.dump({"releases": [release], "flags": dict(sorted(flags.items()))}, answer)
 
 
@@ -36,11 +39,14 @@ def serve_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def described(parser: argparse.ArgumentParser, action: argparse.Action, name: str) -> dict[str, Any]:
+def described(
+    parser: argparse.ArgumentParser, action: argparse.Action, spellings: list[str], name: str
+) -> dict[str, Any]:
     """One flag, without what a parser cannot show: bounds, choices that plugins may extend, announced removals."""
-    negative = [spelling for spelling in action.option_strings if negates(parser, action, spelling)]
+    negative = [spelling for spelling in spellings if negates(parser, action, spelling)]
     row: dict[str, Any] = {"kind": kind(action)}
-    choices = [choice for choice in action.choices or () if choice is not None]
+    # Older releases listed "None" and every pair of choices, joined by a comma, as choices of their own.
+    choices = [choice for choice in action.choices or () if choice not in (None, "None") and "," not in str(choice)]
     if choices:
         row["choices"] = choices
     default = plain(action.default)
@@ -48,7 +54,7 @@ def described(parser: argparse.ArgumentParser, action: argparse.Action, name: st
         row["default"] = default
     if negative:
         row["negative"] = sorted(negative, key=lambda spelling: (not spelling.startswith("--no-"), spelling))
-    if aliases := [s for s in action.option_strings if s != name and s not in negative]:
+    if aliases := [s for s in spellings if s != name and s not in negative]:
         row["aliases"] = aliases
     if isinstance(action, argparse._AppendAction):
         row["append"] = True
