@@ -82,22 +82,22 @@ class AnswerReader:
         self._call.fail(self._connection, EngineFailed("stale" if stale else reason, sent=not stale))
 
     def _read_head(self, received: bytes) -> None:
-        parsed = parse_head(received)
-        if parsed is None:
-            self._held = received
-            return
-        head, end = parsed
-        if head.status < 200:  # an interim answer; the real one follows
-            self._held = b""
-            if len(received) > end:
-                self._read_head(received[end:])
-            return
+        while True:
+            parsed = parse_head(received) if received else None
+            if parsed is None:
+                self._held = received
+                return
+            head, end = parsed
+            rest = received[end:]
+            if head.status >= 200:
+                break
+            received = rest  # an interim answer; the real one follows
+        self._held = b""
         self._head = head
-        rest = received[end:]
         if head.status == 200 and head.content_type.startswith(b"text/event-stream"):
             pump = self._open_stream(head)
             self._connection.reader = pump
-            if rest:
+            if rest or head.body_bytes == 0:
                 pump.received(rest)
             return
         if head.body_bytes == CHUNKED:

@@ -20,6 +20,8 @@ from forebay.wire.response import ResponseHead
 
 # Answers that say that this engine cannot now, but another may. Never a 4xx: the next engine would say the same.
 _TRY_ELSEWHERE = {502, 503}
+# What the client asked for is too large, on this engine as on any other: no reason to leave the engine alone.
+_TOO_LARGE = {"answer_too_large", "event_too_long"}
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -46,7 +48,8 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
                 raise EngineFailed(f"status_{answer.status}", sent=True)
         except EngineFailed as failure:
             _give_up(call, engine, parts, failure.reason)
-            engine.failed()
+            if failure.reason not in _TOO_LARGE:
+                engine.failed()
             avoid.add(engine.ref.name)
             sent += failure.sent
             if sent >= policy.retry_attempts or not _may_retry(failure, parts):
@@ -64,7 +67,7 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
 def _may_retry(failure: EngineFailed, parts: Parts) -> bool:
     # What never reached an engine has cost nothing: it may wait for one that comes back, as long as any call may wait.
     # What did reach one is a second piece of work and comes out of the budget.
-    if failure.reason in {"timeout", "answer_too_large"}:
+    if failure.reason == "timeout" or failure.reason in _TOO_LARGE:
         return False  # the time is spent, or the next answer is as large
     return not failure.sent or parts.budget.spend()
 
@@ -72,8 +75,8 @@ def _may_retry(failure: EngineFailed, parts: Parts) -> bool:
 def _lost(failure: EngineFailed) -> Refusal:
     if failure.reason == "timeout":
         return Refusal("engine_timeout", "The engine did not begin to answer in time.")
-    if failure.reason == "answer_too_large":
-        return Refusal("answer_too_large", "The engine's answer is too large; ask for it as a stream.")
+    if failure.reason in _TOO_LARGE:
+        return Refusal("answer_too_large", "The engine's answer is too large; ask for less, or for it as a stream.")
     return Refusal("engine_lost", "The engine went away and no other could answer.", retry_after_s=1)
 
 

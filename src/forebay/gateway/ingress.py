@@ -93,7 +93,9 @@ class ClientConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._stalled_since = 0.0
         now = self._parts.clock()
-        if self._call is not None:
+        if self._lingering:
+            self.deadline = now + _LINGER_S
+        elif self._call is not None:
             self.deadline = self._call.deadline
             if self._call.upstream is not None:
                 self._call.upstream.resume(now + self._parts.view.policy.chunk_s)
@@ -114,13 +116,14 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
 
     def abort(self) -> None:
+        self._closing = True
         if self._transport is not None:
             self._transport.abort()
 
     def call_ended(self) -> None:
         """The call is settled: take the next request, or close."""
         call, self._call = self._call, None
-        if self._transport is None or call is None:
+        if self._transport is None or self._transport.is_closing() or call is None:
             return
         if not self.keeps_alive(call.head):
             self._linger()
@@ -161,12 +164,9 @@ class ClientConnection(asyncio.Protocol):
         call = self._call
         if call is None:
             return
-        if self._stalled_since and now < call.deadline:
-            call.interrupt(ClientGone("client_stalled"))
+        if self._stalled_since:
             self.abort()
-        elif call.ledger.status:
-            call.interrupt(ClientGone("deadline"))
-            self.abort()
+            call.interrupt(ClientGone("client_stalled" if now < call.deadline else "deadline"))
         else:
             call.interrupt(Refusal("deadline_exceeded", "The call took too long.", close=True))
 
@@ -177,7 +177,9 @@ class ClientConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _read_held(self) -> None:
-        if self._call is None and self._transport is not None and not self._lingering:
+        transport = self._transport
+        ready = self._call is None and not self._lingering and self._reader.held_bytes
+        if ready and transport is not None and not transport.is_closing():
             self._read(b"")
 
     def _read(self, data: bytes) -> None:
@@ -236,9 +238,16 @@ class ClientConnection(asyncio.Protocol):
     def _linger(self) -> None:
         """Send our end, and read on for a moment: a reset would take the answer from under the client."""
         self._lingering = True
-        if self._transport is not None:
-            self.deadline = self._parts.clock() + _LINGER_S
-            self._transport.write_eof()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        # A client that has not read all of it yet may take as long as any slow reader.
+        unread = transport.get_write_buffer_size() > 0
+        self.deadline = self._parts.clock() + (self._parts.view.policy.stall_s if unread else _LINGER_S)
+        transport.write_eof()
+        if self._reading_paused:
+            self._reading_paused = False
+            transport.resume_reading()
 
 
 def _since(started_at: bytes) -> float:

@@ -50,6 +50,8 @@ async def serve(call: Call, parts: Parts) -> None:
         _refuse(call, refusal)
     except ClientGone as gone:
         ledger.cancelled, ledger.status = gone.reason, 499
+        if gone.reason == "client_stalled":
+            ledger.code = "client_too_slow"
     except Exception as error:  # noqa: BLE001  the outermost edge: recorded, answered, never passed on
         parts.log.write(
             "error",
@@ -61,8 +63,10 @@ async def serve(call: Call, parts: Parts) -> None:
         )
         _refuse(call, Refusal("internal_error", "The gateway failed on this request.", close=True))
     finally:
-        settle(call, parts)
-        call.client.call_ended()
+        try:
+            settle(call, parts)
+        finally:
+            call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
 async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
@@ -72,7 +76,11 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
     ledger.status = 200
     pump.begin(respond.stream_head(ledger.request_id, keep_alive=call.client.keeps_alive(call.head)))
     if not pump.ended:
-        await call.wait(pump)
+        try:
+            await call.wait(pump)
+        except Refusal as refusal:
+            ledger.code = refusal.code
+            pump.stop(refusal)
     if pump.usage is not None:
         ledger.input_tokens, ledger.output_tokens = pump.usage
     if pump.cut:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from forebay.observe.page import Histogram
 
 _DONE = (b"data: [DONE]\n\n", b"data: [DONE]\r\n\r\n")
-_USAGE = b'"usage":{'
-_USAGE_ONLY = b'"choices":[]'
+_USAGE, _USAGE_SPACED = b'"usage":{', b'"usage": {'
+_NO_CHOICES = (b'"choices":[]', b'"choices": []')
 
 
 class StreamPump:
@@ -37,6 +37,7 @@ class StreamPump:
         "_chunks",
         "_connection",
         "_event_bytes",
+        "_excess",
         "_gaps",
         "_held",
         "_keep_alive",
@@ -56,6 +57,7 @@ class StreamPump:
         self._gaps = gaps
         self._chunks = ChunkedDecoder() if head.body_bytes == CHUNKED else None
         self._missing = head.body_bytes
+        self._excess = False
         self._keep_alive = head.keep_alive
         self._held = b""
         self._last_events = b""
@@ -81,9 +83,14 @@ class StreamPump:
         first = self._last_events
         self._last_at = time.monotonic()
         if self.ended:
-            self._call.client.write(head + (chunk(first) if first else b"") + self._ending())
+            self._call.client.write(head + chunk(first) + self._ending())
         else:
+            self._connection.deadline = self._last_at + self._chunk_s
             self._call.client.write(head + chunk(first))
+
+    def stop(self, refusal: Refusal) -> None:
+        """End the stream for a reason of our own; the client has whole events, so it can be told."""
+        self._call.client.write(chunk(event(refusal.body())) + LAST_CHUNK)
 
     def received(self, data: bytes) -> None:
         if not self._open:
@@ -94,7 +101,7 @@ class StreamPump:
         self._last_at = now
         self._connection.deadline = now + self._chunk_s
         chunks = self._chunks
-        if chunks is None or self._held:
+        if chunks is None or self._held or not chunks.aligned:
             self._received_piecewise(data)
             return
         try:
@@ -102,7 +109,7 @@ class StreamPump:
         except BadChunk:
             self._end("bad_framing")
             return
-        if chunks.aligned and not chunks.done and payload.endswith(b"\n\n") and _USAGE not in payload:
+        if chunks.aligned and not chunks.done and payload.endswith(b"\n\n") and not _has_usage(payload):
             self._last_events = payload
             self._call.client.write(data)
         else:
@@ -110,10 +117,7 @@ class StreamPump:
 
     def lost(self, reason: str) -> None:
         """The connection ended before the framing did, unless its end was the framing."""
-        if self._missing == UNTIL_CLOSE and reason == "closed" and not self._held:
-            self._end("" if self._last_events.endswith(_DONE) else "no_done")
-        else:
-            self._end(reason)
+        self._end("no_done" if self._missing == UNTIL_CLOSE and reason == "closed" and not self._held else reason)
 
     def _received_first(self, data: bytes) -> None:
         """Hold the answer's beginning until one event is whole: until then another engine may be asked."""
@@ -130,7 +134,9 @@ class StreamPump:
                 self._end("bad_framing")
                 return
         elif self._missing != UNTIL_CLOSE:
-            self._missing -= len(data)
+            payload = data[: self._missing]
+            self._excess = len(payload) < len(data)
+            self._missing -= len(payload)
         self._take(payload)
 
     def _take(self, payload: bytes) -> None:
@@ -144,12 +150,11 @@ class StreamPump:
             return
         over = self._chunks.done if self._chunks is not None else self._missing == 0
         if whole:
-            if _USAGE in whole:
+            if _has_usage(whole):
                 whole = self._read_usage(whole)
             self._last_events = whole
         if over:
-            clean = not self._held and self._last_events.endswith(_DONE)
-            self._end("" if clean else "half_event" if self._held else "no_done", whole)
+            self._end("half_event" if self._held else "no_done", whole)
         elif whole and self._open:
             self._call.client.write(chunk(whole))
 
@@ -157,33 +162,45 @@ class StreamPump:
         """Note the token counts; drop the event that carries nothing else if the client did not ask for it."""
         kept = []
         for each in events(whole):
-            if _USAGE in each:
-                self.usage = usage_in(data_of(each))
-                if not self._keep_usage and _USAGE_ONLY in each:
+            if _has_usage(each):
+                self.usage = usage_in(data_of(each)) or self.usage
+                if not self._keep_usage and any(empty in each for empty in _NO_CHOICES):
                     continue
             kept.append(each)
         return b"".join(kept)
 
     def _end(self, cut: str, last: bytes = b"") -> None:
-        """The stream is over, cleanly or cut; the client gets what is whole, then how it ended."""
+        """The stream is over; the client gets what is whole, then how it ended.
+
+        Behind `[DONE]` nothing is missing, however the engine's framing ends: `cut` is then of no account.
+        """
         if self.ended:
             return
         self.ended = True
-        self.cut = cut
+        self.cut = "" if self._last_events.endswith(_DONE) and not self._held else cut
         self._call.upstream = None
-        rest = self._chunks.rest if self._chunks is not None else b""
-        if not cut and self._keep_alive and not rest and self._missing != UNTIL_CLOSE:
+        if self._keep_alive and not self.cut and self._framed():
             self._connection.release()
         else:
             self._connection.abort()
         if self._open:
             self._call.client.write((chunk(last) if last else b"") + self._ending())
             self._call.signal(self, self)
-        elif cut and not self._last_events:
-            self._call.fail(self._connection, EngineFailed(cut, sent=True))
+        elif self.cut and not self._last_events:
+            self._call.fail(self._connection, EngineFailed(self.cut, sent=True))
+
+    def _framed(self) -> bool:
+        """Whether the engine's answer ended exactly where its framing says."""
+        if self._chunks is not None:
+            return self._chunks.done and not self._chunks.rest
+        return self._missing == 0 and not self._excess
 
     def _ending(self) -> bytes:
         if not self.cut:
             return LAST_CHUNK
         message = "The engine ended this stream before its answer was complete."
         return chunk(event(Refusal("stream_cut", message).body())) + LAST_CHUNK
+
+
+def _has_usage(text: bytes) -> bool:
+    return _USAGE in text or _USAGE_SPACED in text
