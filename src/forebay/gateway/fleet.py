@@ -47,11 +47,11 @@ class EngineSlot:
     def enter(self) -> None:
         self.outstanding += 1
         self.taken_at = self._clock()
-        self._values[self._index] = self.outstanding
+        self._values[self._index] += 1
 
     def leave(self) -> None:
         self.outstanding -= 1
-        self._values[self._index] = self.outstanding
+        self._values[self._index] -= 1  # not assigned: an engine that moved to another port shares the series
 
     def failed(self) -> None:
         """It did not answer: leave it alone, twice as long as the last time."""

@@ -15,6 +15,9 @@ _SCHEME = b"Bearer "
 # One text for every reason: whoever has no valid key learns nothing about the keys there are.
 _MESSAGE = "Send a valid API key as `Authorization: Bearer fb_…`."
 INFERENCE = "inference"
+# Longer lists of hops are read anew each time: a client may write them, and a cache of them would be its memory.
+_CACHED_BYTES = 256
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def identify(head: RequestHead, view: View, now: float) -> KeyRecord:
@@ -37,26 +40,40 @@ def client_ip(peer: str, forwarded_for: bytes, trusted: tuple[Network, ...]) -> 
     """The address of the client: the peer's, or behind trusted proxies the rightmost that is not one of them."""
     if not forwarded_for or not _is_trusted(peer, trusted):
         return peer
-    return _rightmost_untrusted(peer, forwarded_for, trusted)
+    if len(forwarded_for) > _CACHED_BYTES:
+        return _rightmost_untrusted(peer, forwarded_for, trusted)
+    return _rightmost_untrusted_cached(peer, forwarded_for, trusted)
 
 
-@lru_cache(maxsize=4096)
 def _rightmost_untrusted(peer: str, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str:
     address = peer
     for hop in reversed(forwarded_for.decode("latin-1").split(",")):
-        try:
-            address = str(ipaddress.ip_address(hop.strip()))
-        except ValueError:
+        parsed = _address(hop.strip())
+        if parsed is None:
             return address  # not an address: what stands left of it cannot be believed either
+        address = str(parsed)
         if not _is_trusted(address, trusted):
             return address
     return address
 
 
+_rightmost_untrusted_cached = lru_cache(maxsize=4096)(_rightmost_untrusted)
+
+
 @lru_cache(maxsize=4096)
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    parsed = _address(address)
+    return parsed is not None and any(parsed in network for network in trusted)
+
+
+def _address(text: str) -> Address | None:
+    """An address; IPv4 in IPv6's clothes as IPv4. A zone is any text its writer likes, so none is taken."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return any(parsed in network for network in trusted)
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.scope_id is not None:
+            return None
+        return parsed.ipv4_mapped or parsed
+    return parsed

@@ -48,7 +48,8 @@ class Worker:
         self._state = state
         digest, snapshot = read(state.current_snapshot)
         view = view_of(digest, snapshot)
-        page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
+        page = self._page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
+        self._said_full = False
         self._siblings = Siblings(state.counters, os.getpid())
         fleet = Fleet(page, self._siblings, time.monotonic)
         fleet.update(snapshot.engines)
@@ -91,6 +92,9 @@ class Worker:
             parts.meter.gauges(
                 queued=parts.admission.waiting, connections=len(parts.clients), log_dropped=parts.log.dropped
             )
+            if self._page.full and not self._said_full:
+                self._said_full = True
+                self._say("error", "the counter page is full; further series are not seen until the worker restarts")
             parts.log.flush()
             round_number += 1
             await asyncio.sleep(_SWEEP_S)
@@ -101,16 +105,17 @@ class Worker:
         try:
             digest, snapshot = read(self._state.current_snapshot)
             view = view_of(digest, snapshot)
-            parts.admission.score = self._scores[view.policy.routing]
+            score = self._scores[view.policy.routing]
+            parts.log.set_level(view.policy.log_level)
         except (ForebayError, KeyError, ValueError) as error:
             parts.meter.count(catalogue.RELOADS, "refused")
             self._say("error", "the new snapshot cannot be used; the old one stays", error=str(error))
             return
+        parts.admission.score = score
         parts.admission.longest = view.policy.queue_calls
         parts.fleet.update(snapshot.engines)
         parts.budget.ratio = view.policy.retry_budget_ratio
         parts.budget.capacity = 2.0 * parts.fleet.largest_bound()
-        parts.log.set_level(view.policy.log_level)
         parts.view = view
         parts.meter.count(catalogue.RELOADS, "taken")
         self._acknowledge()

@@ -15,13 +15,14 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from forebay.core.errors import StateError
 from forebay.observe.catalogue import METRICS, Metric
 
 _HEADER = struct.Struct("<8sII")
 _MAGIC = b"forebay1"
 _VALUES_AT = 64
 _CAPACITY = 16_384
+# The last places have no name: what finds no room is counted there, unseen. A call must not fail for its counter.
+_SPARE = _CAPACITY - 64
 _NAMES_AT = _VALUES_AT + 8 * _CAPACITY
 _FILE_BYTES = _NAMES_AT + 1024 * 1024
 _BY_NAME = {metric.name: metric for metric in METRICS}
@@ -36,7 +37,10 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class CounterPage:
-    """The writer's side. `values` is indexed by what `index` returns: `page.values[i] += 1`."""
+    """The writer's side. `values` is indexed by what `index` returns: `page.values[i] += 1`.
+
+    `full`: a series found no room and is not seen by readers.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +48,14 @@ class CounterPage:
             file.truncate(_FILE_BYTES)
             self._map = mmap.mmap(file.fileno(), _FILE_BYTES)
         self.values = values_in(self._map)
+        self.full = False
         self._next = 0
         self._names_bytes = 0
         self._indexes: dict[tuple[str, tuple[str, ...]], int] = {}
         self._publish_names()
 
     def index(self, metric: Metric, *labels: str) -> int:
-        """Index of a series' first value; a new series is named on first use. StateError when the page is full."""
+        """Index of a series' first value; a new series is named on first use, while there is room."""
         known = self._indexes.get((metric.name, labels))
         return known if known is not None else self._add(metric, labels)
 
@@ -66,8 +71,9 @@ class CounterPage:
         width = metric.width
         line = orjson.dumps([metric.name, labels, self._next]) + b"\n"
         end = _NAMES_AT + self._names_bytes + len(line)
-        if self._next + width > _CAPACITY or end > _FILE_BYTES:
-            raise StateError("the counter page is full", where=metric.name, fix="Serve fewer models with one gateway")
+        if self._next + width > _SPARE or end > _FILE_BYTES:
+            self.full = True
+            return _SPARE
         self._map[end - len(line) : end] = line
         self._names_bytes += len(line)
         index = self._indexes[metric.name, labels] = self._next

@@ -2,7 +2,6 @@
 
 import pytest
 
-from forebay.core.errors import StateError
 from forebay.observe import catalogue
 from forebay.observe.page import CounterPage, read_page
 
@@ -41,11 +40,17 @@ def test_the_same_labels_are_the_same_series(tmp_path):
     page.close()
 
 
-def test_a_full_page_says_so(tmp_path):
+def test_a_full_page_says_so_and_keeps_counting_what_it_holds(tmp_path):
     page = CounterPage(tmp_path / "w.1.page")
-    names = map(str, range(20_000))
-    with pytest.raises(StateError, match="full"):
-        all(page.index(catalogue.REFUSALS, name) >= 0 for name in names)
+    assert not page.full
+    for name in map(str, range(20_000)):
+        page.values[page.index(catalogue.REFUSALS, name)] += 1
+    page.histogram(catalogue.TTFT, "m").observe(1e9)
+
+    assert page.full
+    seen = read_page(tmp_path / "w.1.page")
+    assert len(seen) > 10_000
+    assert all(each.values == (1.0,) for each in seen)
     page.close()
 
 
