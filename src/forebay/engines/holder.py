@@ -36,12 +36,13 @@ _FORWARDED = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH}
 
 def main(argv: list[str]) -> int:
     """Hold the unit until its program has ended; returns the program's exit status as a shell would."""
-    spec_path, record_path = Path(argv[0]), Path(argv[1])
+    spec_path, record_path = Path(argv[0]).resolve(), Path(argv[1]).resolve()
     spec = read_spec(spec_path)
     if spec is None:
         print(f"forebay: no unit at {spec_path}", file=sys.stderr)  # noqa: T201  nobody listens yet but this stream
         return 64
     os.umask(0o077)
+    os.chdir(record_path.parent.parent)  # what wipes its environment is still found by where it works
     programs.raise_file_limit()
     programs.adopt_orphans()
     holder = Holder(spec, record_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from forebay.store.state_dir import StateDir
 _HOLDER_START_S = 15.0
 _POLL_S = 0.02
 _HOLDER_EXIT_S = 10.0
+_WORDS_BYTES = 4096
 # What a program may see of the operator's environment: where programs, homes and libraries lie, and no secret.
 _PASSED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE",
@@ -38,7 +38,7 @@ class LocalSubstrate:
 
     def __init__(self, state: StateDir) -> None:
         self._state = state
-        self._holders: dict[str, subprocess.Popen[bytes]] = {}
+        self._holders: dict[str, int] = {}
 
     def start(self, spec: UnitSpec) -> UnitRecord:
         """Start `spec` detached, under a holder; RunError where it already runs or its holder does not come up."""
@@ -49,17 +49,21 @@ class LocalSubstrate:
         record = self._state.unit(spec.name)
         record.unlink(missing_ok=True)
         write_spec(path, spec)
-        holder = subprocess.Popen(
-            (sys.executable, "-m", "forebay.engines.holder", str(path), str(record)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**minimal_environment(), UNIT_MARK: self._mark(spec.name)},
-            start_new_session=True,
-            cwd=self._state.root.resolve(),
-        )
-        self._holders[spec.name] = holder
-        return self._await_record(spec.name, holder)
+        argv = (sys.executable, "-m", "forebay.engines.holder", str(path), str(record))
+        environment = {**minimal_environment(), UNIT_MARK: self._mark(spec.name)}
+        said = os.memfd_create("said")
+        try:
+            # Not subprocess: the holder is to outlive us, and a Popen that is dropped while it runs is a warning.
+            actions = [
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, said, 2),
+            ]
+            holder = os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
+            self._holders[spec.name] = holder
+            return self._await_record(spec.name, holder, said)
+        finally:
+            os.close(said)
 
     def observe(self) -> dict[str, UnitRecord]:
         """Units by name. A unit whose holder died without a word has ended: its holder took it along."""
@@ -77,9 +81,7 @@ class LocalSubstrate:
         return found
 
     def find(self, name: str) -> UnitRecord | None:
-        holder = self._holders.get(name)
-        if holder is not None and holder.poll() is not None:
-            self._holders.pop(name, None)
+        self._reap()
         try:
             return read_record(self._state.unit(name))
         except StateError:
@@ -142,20 +144,18 @@ class LocalSubstrate:
             time.sleep(_POLL_S)
         return tuple(sorted(ended))
 
-    def _await_record(self, name: str, holder: subprocess.Popen[bytes]) -> UnitRecord:
+    def _await_record(self, name: str, holder: int, said: int) -> UnitRecord:
         deadline = time.monotonic() + _HOLDER_START_S
         while time.monotonic() < deadline:
             record = read_record(self._state.unit(name))
-            if record is not None and record.holder.pid == holder.pid:
-                if holder.stderr is not None:
-                    holder.stderr.close()
+            if record is not None and record.holder.pid == holder:
                 return record
-            if holder.poll() is not None:
+            if _has_ended(holder):
                 break
             time.sleep(_POLL_S)
-        holder.kill()
-        _, said = holder.communicate()
-        raise RunError(f"the holder of {name} did not start", detail=said.decode("utf-8", "replace")[-2000:])
+        send([holder], signal.SIGKILL)
+        words = os.pread(said, _WORDS_BYTES, 0).decode("utf-8", "replace")
+        raise RunError(f"the holder of {name} did not start", detail=words)
 
     def _living(self, name: str) -> UnitRecord | None:
         record = read_record(self._state.unit(name))
@@ -177,11 +177,18 @@ class LocalSubstrate:
     def _reap(self) -> None:
         """Holders that we started ourselves are our children until they are waited for."""
         for name, holder in list(self._holders.items()):
-            if holder.poll() is not None:
+            if _has_ended(holder):
                 self._holders.pop(name, None)
 
     def _mark(self, name: str) -> str:
         return f"{self._state.root.resolve()}:{name}"
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:  # waited for already, by another thread perhaps
+        return True
 
 
 def is_running(record: UnitRecord) -> bool:

@@ -1,0 +1,174 @@
+"""A holder owns its program, its group and its log, and takes them all along, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from forebay.core.proc import start_ticks
+from forebay.engines.record import UnitRecord
+from forebay.engines.spec import UnitSpec
+from forebay.store.state_dir import StateDir
+from forebay.substrate.local import LocalSubstrate, is_running, why_ended
+from forebay.testing.worker import wait_for
+
+# Starts a child of its own group and a grandchild in a session of its own, tells their pids, and stays.
+FAMILY = """
+import subprocess, sys, time
+same = subprocess.Popen(["sleep", "600"])
+other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+print("pids", same.pid, other.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateDir]:
+    state = StateDir(tmp_path / "state")
+    state.prepare()
+    yield state
+    LocalSubstrate(state).kill("unit")
+    LocalSubstrate(state).end_strays()
+
+
+def unit(state: StateDir, *argv: str, **more: object) -> UnitSpec:
+    spec = UnitSpec(name="unit", argv=argv, env={"PATH": os.environ["PATH"]}, log=str(state.log("unit")), stop_s=10.0)
+    return msgspec.structs.replace(spec, **more)
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def log_lines(state: StateDir) -> list[dict[str, object]]:
+    path = state.log("unit")
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def said(state: StateDir, text: str) -> bool:
+    return any(text in str(line["message"]) for line in log_lines(state))
+
+
+def family(state: StateDir) -> list[int]:
+    wait_for("the family is there", lambda: said(state, "pids"))
+    message = next(str(line["message"]) for line in log_lines(state) if "pids" in str(line["message"]))
+    return [int(pid) for pid in message.split()[1:]]
+
+
+def gone(pids: list[int]) -> bool:
+    return all(start_ticks(pid) is None for pid in pids)
+
+
+def pids_of(record: UnitRecord) -> list[int]:
+    assert record.program is not None
+    return [record.holder.pid, record.program.pid]
+
+
+def test_a_killed_holder_takes_the_program_and_its_grandchildren_along(state: StateDir) -> None:
+    record = LocalSubstrate(state).start(unit(state, *python(FAMILY)))
+    pids = [*pids_of(record), *family(state)]
+    os.kill(record.holder.pid, signal.SIGKILL)
+    wait_for("all are gone", lambda: gone(pids))
+    wait_for("its watcher has left too", lambda: LocalSubstrate(state).strays() == {})
+
+
+def test_a_program_that_dies_leaves_nothing_behind(state: StateDir) -> None:
+    record = LocalSubstrate(state).start(unit(state, *python(FAMILY)))
+    pids = [*pids_of(record), *family(state)]
+    os.kill(pids[1], signal.SIGKILL)
+    wait_for("all are gone", lambda: gone(pids))
+    ended = LocalSubstrate(state).find("unit")
+    assert ended is not None
+    assert ended.exit_status == -signal.SIGKILL
+
+
+def test_stopping_asks_first_and_the_program_may_finish(state: StateDir) -> None:
+    code = "import os,signal,time\nsignal.signal(15, lambda *_: (os.write(1, b'bye\\n'), os._exit(0)))\n"
+    record = LocalSubstrate(state).start(unit(state, *python(code + "print('up', flush=True)\ntime.sleep(600)")))
+    wait_for("it is up", lambda: said(state, "up"))
+    assert LocalSubstrate(state).stop(["unit"], 20.0) == ()
+    assert said(state, "bye")
+    assert gone(pids_of(record))
+
+
+def test_a_program_that_does_not_listen_is_killed_after_its_grace(state: StateDir) -> None:
+    code = "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+    record = LocalSubstrate(state).start(unit(state, *python(code), stop_s=0.2))
+    wait_for("it is deaf", lambda: said(state, "deaf"))
+    LocalSubstrate(state).stop(["unit"], 20.0)
+    assert gone(pids_of(record))
+
+
+def test_a_program_that_cannot_be_started_says_why(state: StateDir) -> None:
+    record = LocalSubstrate(state).start(unit(state, "/no/such/program"))
+    assert not is_running(record)
+    assert record.exit_status == 127
+    assert "/no/such/program" in why_ended(record, state.log("unit"))
+
+
+def test_another_process_adopts_the_unit_by_its_record(state: StateDir) -> None:
+    record = LocalSubstrate(state).start(unit(state, *python(FAMILY), digest="abc", port=71))
+    adopted = LocalSubstrate(state).observe()["unit"]
+    assert adopted == record
+    assert (adopted.digest, adopted.port) == ("abc", 71)
+    assert is_running(adopted)
+
+
+def test_output_that_is_not_json_becomes_json(state: StateDir) -> None:
+    code = "print('INFO:     hello', flush=True)\nprint('{\"message\": \"mine\"}', flush=True)"
+    LocalSubstrate(state).start(unit(state, *python(code), service="chat", version="9"))
+    wait_for("it has ended", lambda: said(state, "ended with status 0"))
+    hello, mine = log_lines(state)[:2]
+    assert (hello["level"], hello["message"], hello["service"], hello["version"]) == ("info", "hello", "chat", "9")
+    assert mine == {"message": "mine"}
+
+
+def test_a_full_disk_does_not_stop_the_program(state: StateDir) -> None:
+    state.log("unit").symlink_to("/dev/full")
+    done = state.root / "done"
+    lines = "for n in range(200_000): print('a line that nobody keeps', n)"
+    code = f"import pathlib\n{lines}\npathlib.Path({str(done)!r}).touch()"
+    LocalSubstrate(state).start(unit(state, *python(code)))
+    wait_for("it has written everything", done.exists, 60)
+
+
+def test_a_unit_that_restarts_is_started_again_by_its_holder_alone(state: StateDir) -> None:
+    first = LocalSubstrate(state).start(unit(state, *python("import time; time.sleep(600)"), restart=True))
+    assert first.program is not None
+    os.kill(first.program.pid, signal.SIGKILL)
+    wait_for("it is back", lambda: (LocalSubstrate(state).find("unit") or first).starts == 2)
+    second = LocalSubstrate(state).find("unit")
+    assert second is not None
+    assert second.holder == first.holder
+
+
+def test_a_process_without_a_holder_is_found_by_its_mark_and_ended(state: StateDir) -> None:
+    mark = f"{state.root.resolve()}:lost"
+    lost = subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], "FOREBAY_UNIT": mark})
+    try:
+        wait_for("it is found", lambda: lost.pid in LocalSubstrate(state).strays())
+        assert LocalSubstrate(state).end_strays() == ("lost",)
+        assert lost.wait(10) == -signal.SIGKILL
+    finally:
+        lost.kill()
+        lost.wait()
+
+
+def test_a_watcher_that_is_killed_is_replaced(state: StateDir) -> None:
+    record = LocalSubstrate(state).start(unit(state, *python(FAMILY)))
+    pids = [*pids_of(record), *family(state)]
+    children = Path(f"/proc/{record.holder.pid}/task/{record.holder.pid}/children")
+    watchers = {int(pid) for pid in children.read_text().split()} - set(pids)
+    for watcher in watchers:
+        os.kill(watcher, signal.SIGKILL)
+    wait_for("another one is there", lambda: {int(pid) for pid in children.read_text().split()} - set(pids) - watchers)
+    os.kill(record.holder.pid, signal.SIGKILL)
+    wait_for("all are gone", lambda: gone(pids))
