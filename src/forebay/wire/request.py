@@ -31,9 +31,8 @@ _WANTED = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-_OVERRIDES = (b"x-http-method", b"x-http-method-override", b"x-method-override")
+_OVERRIDES = {b"x-http-method", b"x-http-method-override", b"x-method-override"}
 _MAX_HEADERS = 100
 
 CHUNKED = -1
@@ -105,19 +104,16 @@ def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes,
         fields[key] = value
     take = fields.get
     _check_host(take(b"host"), http_1_1)
-    for override in _OVERRIDES:
-        if override in fields:
-            raise Malformed(400, "method_override", "Method overrides are not accepted.")
-    expect = take(b"expect", b"")
+    if not _OVERRIDES.isdisjoint(fields):
+        raise Malformed(400, "method_override", "Method overrides are not accepted.")
+    expect, connection, request_id = take(b"expect"), take(b"connection"), take(b"x-request-id")
     if expect and expect.lower() != b"100-continue":
         raise Malformed(417, "expectation_failed", "The only expectation that can be met is 100-continue.")
-    connection = take(b"connection", b"").lower()
-    request_id = take(b"x-request-id", b"")
     return RequestHead(
         method,
         target.partition(b"?")[0],
         _body_bytes(take(b"content-length"), take(b"transfer-encoding"), http_1_1),
-        http_1_1 and b"close" not in connection,
+        http_1_1 and (connection is None or b"close" not in connection.lower()),
         http_1_1,
         take(b"content-type", b""),
         take(b"content-encoding", b""),
@@ -125,7 +121,7 @@ def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes,
         ambiguous_authorization,
         bool(expect),
         take(b"x-forwarded-for", b""),
-        request_id.decode() if _REQUEST_ID.fullmatch(request_id) else "",
+        request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else "",
         take(b"x-request-start", b""),
     )
 
@@ -149,7 +145,7 @@ def _body_bytes(length: bytes | None, encoding: bytes | None, http_1_1: bool) ->
         return CHUNKED
     if length is None:
         return 0
-    if not _LENGTH.fullmatch(length):
+    if not length.isdigit() or len(length) > 18:
         raise Malformed(400, "bad_content_length", "Content-Length is not one decimal number.")
     return int(length)
 

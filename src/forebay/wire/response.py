@@ -50,13 +50,14 @@ def parse_head(received: bytes) -> tuple[ResponseHead, int] | None:
             raise BadAnswer(f"it names {key.decode()} twice")
         fields[key] = value.rstrip(b"\t ")
     status = int(status_text)
-    connection = fields.get(b"connection", b"").lower()
+    take = fields.get
+    connection = take(b"connection")
     head = ResponseHead(
         status,
-        _body_bytes(status, fields.get(b"content-length"), fields.get(b"transfer-encoding")),
-        minor == b"1" and b"close" not in connection,
-        fields.get(b"content-type", b""),
-        fields.get(b"retry-after", b""),
+        _body_bytes(status, take(b"content-length"), take(b"transfer-encoding")),
+        minor == b"1" and (connection is None or b"close" not in connection.lower()),
+        take(b"content-type", b""),
+        take(b"retry-after", b""),
     )
     return head, match.end()
 
@@ -78,6 +79,6 @@ def _body_bytes(status: int, length: bytes | None, encoding: bytes | None) -> in
         return 0
     if length is None:
         return UNTIL_CLOSE
-    if not re.fullmatch(rb"[0-9]{1,18}", length):
+    if not length.isdigit() or len(length) > 18:
         raise BadAnswer("its Content-Length is not one decimal number")
     return int(length)
