@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping
 
 import msgspec
 
 _ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,12})\r\n", re.IGNORECASE)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -53,8 +55,12 @@ async def connects(address: Address, timeout_s: float) -> bool:
 
 
 def _request(address: Address, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
-    # HTTP/1.0: the answer ends where the connection does, and is never chunked.
-    lines = [f"{'GET' if body is None else 'POST'} {target} HTTP/1.0", f"Host: {address.host}:{address.port}"]
+    # HTTP/1.0: the answer is never chunked; it ends where its length or the connection does.
+    lines = [
+        f"{'GET' if body is None else 'POST'} {target} HTTP/1.0",
+        f"Host: {address.host}:{address.port}",
+        "Connection: close",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -67,12 +73,16 @@ async def _exchange(address: Address, request: bytes) -> Answer:
         writer.write(request)
         await writer.drain()
         head = await reader.readuntil(b"\r\n\r\n")
-        status = int(head.split(b" ", 2)[1])
+        status, length = int(head.split(b" ", 2)[1]), _LENGTH.search(head)
+        left = int(length[1]) if length else _ANSWER_LIMIT_BYTES + 1
+        if length and left > _ANSWER_LIMIT_BYTES:
+            raise ValueError("the answer is too long")
         body = bytearray()
-        while piece := await reader.read(65536):
+        while left > 0 and (piece := await reader.read(min(left, 65536))):
             body += piece
-            if len(body) > _ANSWER_LIMIT_BYTES:
-                raise ValueError("the answer is too long")
+            left -= len(piece)
+        if left == 0 and not length:
+            raise ValueError("the answer is too long")
         return Answer(status, bytes(body))
     finally:
         await _close(writer)
