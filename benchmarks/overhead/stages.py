@@ -20,6 +20,7 @@ from forebay.gateway.identity import client_ip, identify
 from forebay.gateway.ingress import ClientConnection
 from forebay.gateway.meter import Meter
 from forebay.gateway.parts import Parts
+from forebay.gateway.request_ids import new_request_id
 from forebay.gateway.routes import find_route
 from forebay.gateway.routing import policies
 from forebay.gateway.screen import request_for, screen
@@ -97,7 +98,7 @@ def _measure(folder: Path) -> list[Stage]:
     return _in_turn(
         ("read the request", lambda: reader.feed(received), "strict grammar, headers, body cut out"),
         ("open the ledger", lambda: Call(client, head, body, Ledger(now)), "and the call"),
-        ("request id", lambda: os.urandom(16).hex(), "128 random bits, where the client sent none"),
+        ("request id", new_request_id, "128 random bits, where the client sent none"),
         ("client address", lambda: client_ip("127.0.0.1", b"", view.trusted), "behind trusted proxies"),
         ("route", lambda: find_route(head), "allow-list"),
         ("identify", lambda: identify(head, view, now), "the key's form, checksum, HMAC-SHA256, comparison"),

@@ -62,7 +62,7 @@ class Admission:
         if engine is None and avoid and all(each.ref.name in avoid or not each.ref.routable for each in engines):
             engine = choose(engines, self.score, now, set())
         if engine is not None:
-            engine.enter()
+            engine.enter(now)
         return engine
 
     async def _wait(self, call: Call, model: str, avoid: set[str], wait_until: float) -> EngineSlot:

@@ -51,11 +51,12 @@ class AnswerReader:
         connection: EngineConnection,
         limit_bytes: int,
         open_stream: Callable[[ResponseHead], StreamPump],
+        sent_at: float,
     ) -> None:
         self._call = call
         self._connection = connection
         self._limit_bytes = limit_bytes
-        self._sent_at = time.monotonic()
+        self._sent_at = sent_at
         self._open_stream = open_stream
         self._head: ResponseHead | None = None
         self._chunks: ChunkedDecoder | None = None

@@ -89,14 +89,15 @@ def _give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None
 
 
 async def _ask(call: Call, engine: EngineSlot, asked: Asked, view: View, parts: Parts) -> WholeAnswer | StreamPump:
-    policy, now = view.policy, parts.clock
+    policy = view.policy
     request = request_for(engine.ref, call.head.path, asked, call.ledger.request_id)
     while True:
         connection = engine.pool.take() or await _open(call, engine, policy.connect_s, parts)
         call.upstream = connection
         open_stream = partial(_open_stream, call, connection, asked, view, parts)
-        reader = AnswerReader(call, connection, policy.answer_bytes, open_stream)
-        connection.send(request, reader, now() + policy.first_byte_s)
+        now = parts.clock()
+        reader = AnswerReader(call, connection, policy.answer_bytes, open_stream, now)
+        connection.send(request, reader, now + policy.first_byte_s)
         try:
             answer: WholeAnswer | StreamPump = await call.wait(connection)
         except EngineFailed as failure:

@@ -44,9 +44,9 @@ class EngineSlot:
             and self.outstanding + self._siblings.outstanding(self.ref.name) < self.ref.max_outstanding
         )
 
-    def enter(self) -> None:
+    def enter(self, now: float) -> None:
         self.outstanding += 1
-        self.taken_at = self._clock()
+        self.taken_at = now
         self._values[self._index] += 1
 
     def leave(self) -> None:

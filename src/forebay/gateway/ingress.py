@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 
 from forebay.gateway import respond
@@ -11,6 +10,7 @@ from forebay.gateway.call import Call, Ledger
 from forebay.gateway.parts import Parts
 from forebay.gateway.path import serve
 from forebay.gateway.refusal import ClientGone, Refusal
+from forebay.gateway.request_ids import new_request_id
 from forebay.gateway.settle import settle
 from forebay.wire.request import Malformed, RequestHead
 from forebay.wire.request_reader import Phase, RequestReader
@@ -210,7 +210,7 @@ class ClientConnection(asyncio.Protocol):
         parts = self._parts
         ledger = Ledger(self._began_at)
         ledger.received_at = now
-        ledger.request_id = head.request_id or os.urandom(16).hex()
+        ledger.request_id = head.request_id or new_request_id()
         if head.started_at:
             ledger.wait_s = _since(head.started_at)
         call = Call(self, head, body, ledger)

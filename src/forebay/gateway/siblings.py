@@ -39,10 +39,8 @@ class Siblings:
 
     def outstanding(self, engine: str) -> int:
         """Calls that other workers have at `engine`."""
-        total = 0.0
-        for values, index in self._by_engine.get(engine, ()):
-            total += values[index]
-        return int(total)
+        views = self._by_engine.get(engine)
+        return int(sum([values[index] for values, index in views])) if views else 0
 
     def refresh(self) -> None:
         """Look for workers that came or went; a few times a second is enough."""
