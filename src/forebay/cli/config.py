@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from pydantic.fields import FieldInfo
 
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration
@@ -114,8 +115,13 @@ def _told(path: Path, value: Any, origin: Origin, loaded: Loaded) -> dict[str, A
             {"value": _hide(path, below.value), "layer": below.layer, "where": _where(below)}
             for below in origin.overrides
         ],
-        "about": " ".join((field.description or "").split()) if field is not None else "",
+        "about": _about(field),
     }
+
+
+def _about(field: FieldInfo | None) -> str:
+    text = " ".join((field.description or "").split()) if field is not None else ""
+    return _(text) if text else ""
 
 
 def _hide(path: Path, value: object) -> object:

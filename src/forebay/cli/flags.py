@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from forebay.core.errors import UsageError
-from forebay.messages import LANGUAGES, _
+from forebay.messages import LANGUAGES, N_, _
 
 F = TypeVar("F", bound=Callable[..., Any])
 Format = Literal["table", "json", "yaml"]
@@ -137,11 +137,6 @@ def _lazy(*names: str, text: str, **settings: Any) -> Callable[[F], F]:
     return decorate
 
 
-# Not called here: marks text for extraction where `_` runs later.
-def _later(text: str) -> str:
-    return text
-
-
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "config": _lazy(
         "-c",
@@ -150,23 +145,23 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         default=Path("forebay.yaml"),
         show_default=True,
         metavar="FILE",
-        text=_later("The configuration."),
+        text=N_("The configuration."),
     ),
-    "env": _lazy("-e", "--env", metavar="NAME", text=_later("Environment: development, staging or production.")),
+    "env": _lazy("-e", "--env", metavar="NAME", text=N_("Environment: development, staging or production.")),
     "output": _lazy(
         "-o",
         "--output",
         type=click.Choice(FORMATS),
         default="table",
         show_default=True,
-        text=_later("Form of the answer."),
+        text=N_("Form of the answer."),
     ),
-    "dry_run": _lazy("--dry-run", is_flag=True, text=_later("Show what would happen and change nothing.")),
-    "yes": _lazy("-y", "--yes", is_flag=True, text=_later("Do not ask.")),
-    "timeout": _lazy("--timeout", type=_Duration(), text=_later("How long to wait at most, such as 30s.")),
-    "verbose": _lazy("-v", "--verbose", count=True, text=_later("Say more.")),
-    "quiet": _lazy("-q", "--quiet", count=True, text=_later("Say nothing but the answer.")),
-    "lang": _lazy("--lang", type=click.Choice(LANGUAGES), expose_value=False, text=_later("Language: en or zh.")),
+    "dry_run": _lazy("--dry-run", is_flag=True, text=N_("Show what would happen and change nothing.")),
+    "yes": _lazy("-y", "--yes", is_flag=True, text=N_("Do not ask.")),
+    "timeout": _lazy("--timeout", type=_Duration(), text=N_("How long to wait at most, such as 30s.")),
+    "verbose": _lazy("-v", "--verbose", count=True, text=N_("Say more.")),
+    "quiet": _lazy("-q", "--quiet", count=True, text=N_("Say nothing but the answer.")),
+    "lang": _lazy("--lang", type=click.Choice(LANGUAGES), expose_value=False, text=N_("Language: en or zh.")),
 }
 
 

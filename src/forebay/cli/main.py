@@ -16,23 +16,23 @@ import click
 
 from forebay.cli.flags import chosen_language, wants_json
 from forebay.core.errors import ConfigError, ForebayError, UsageError
-from forebay.messages import CATALOGUES, LANGUAGES, _, speak
+from forebay.messages import CATALOGUES, LANGUAGES, N_, _, speak
 
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
 
 # command: (where it lives, its line in --help). The line stands here so that --help imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("forebay.cli.init:init", "Write a commented forebay.yaml."),
-    "check": ("forebay.cli.check:check", "Check the configuration and show every finding."),
-    "config": ("forebay.cli.config:config", "Show the configuration and where each value came from."),
-    "render": ("forebay.cli.render:render", "Write the files that forebay generates."),
-    "up": ("forebay.cli.life:up", "Start the service."),
-    "down": ("forebay.cli.life:down", "Stop the service and leave nothing running."),
-    "status": ("forebay.cli.life:status", "Show what runs and how it is."),
-    "engine": ("forebay.cli.engine:engine", "List, drain and look into engines."),
-    "key": ("forebay.cli.key:key", "Create, list, rotate and revoke API keys."),
-    "doctor": ("forebay.cli.doctor:doctor", "Check this machine and say how to fix what is wrong."),
+    "init": ("forebay.cli.init:init", N_("Write a commented forebay.yaml.")),
+    "check": ("forebay.cli.check:check", N_("Check the configuration and show every finding.")),
+    "config": ("forebay.cli.config:config", N_("Show the configuration and where each value came from.")),
+    "render": ("forebay.cli.render:render", N_("Write the files that forebay generates.")),
+    "up": ("forebay.cli.life:up", N_("Start the service.")),
+    "down": ("forebay.cli.life:down", N_("Stop the service and leave nothing running.")),
+    "status": ("forebay.cli.life:status", N_("Show what runs and how it is.")),
+    "engine": ("forebay.cli.engine:engine", N_("List, drain and look into engines.")),
+    "key": ("forebay.cli.key:key", N_("Create, list, rotate and revoke API keys.")),
+    "doctor": ("forebay.cli.doctor:doctor", N_("Check this machine and say how to fix what is wrong.")),
 }
 
 

@@ -278,7 +278,8 @@ def _kinds_wanted(root: Node, path: Path) -> str:
 def _described(root: Node, path: Path) -> str:
     """The schema's own sentence about the key, as the last resort of advice."""
     field = field_at(path, root)
-    return " ".join((field.description or "").split()) if field is not None else ""
+    text = " ".join((field.description or "").split()) if field is not None else ""
+    return _(text) if text else ""
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from forebay.messages import _
+
 _DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_BYTES = {
     "B": 1,
@@ -23,21 +25,25 @@ def duration_s(text: str) -> float:
     """Read `250ms`, `30s`, `5m`, `2h`, `1d` or a sum such as `1m30s`; ValueError names the units otherwise."""
     parts = _AMOUNT.findall(text)
     if not parts or "".join(f"{n}{u}" for n, u in parts) != text.replace(" ", ""):
-        raise ValueError(f"{text!r} is not a duration: write a number and one of {', '.join(_DURATION_S)}, such as 30s")
+        why = _("{text!r} is not a duration: write a number and one of {units}, such as 30s")
+        raise ValueError(why.format(text=text, units=", ".join(_DURATION_S)))
     try:
         return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
     except KeyError as unknown:
-        raise ValueError(f"{unknown.args[0]!r} is not a unit of time: use {', '.join(_DURATION_S)}") from None
+        why = _("{unit!r} is not a unit of time: use {units}")
+        raise ValueError(why.format(unit=unknown.args[0], units=", ".join(_DURATION_S))) from None
 
 
 def size_bytes(text: str) -> int:
     """Read `512B`, `64KiB`, `8GiB` (powers of 1024) or `1MB` (powers of 1000); ValueError names the units otherwise."""
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a size: write a number and one of {', '.join(_SIZE_BYTES)}, such as 8GiB")
+        why = _("{text!r} is not a size: write a number and one of {units}, such as 8GiB")
+        raise ValueError(why.format(text=text, units=", ".join(_SIZE_BYTES)))
     number, unit = match.groups()
     if unit not in _SIZE_BYTES:
-        raise ValueError(f"{unit!r} is not a unit of size: use {', '.join(_SIZE_BYTES)}")
+        why = _("{unit!r} is not a unit of size: use {units}")
+        raise ValueError(why.format(unit=unit, units=", ".join(_SIZE_BYTES)))
     return int(float(number) * _SIZE_BYTES[unit])
 
 

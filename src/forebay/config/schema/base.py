@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from forebay.core.units import duration_s, show_duration, show_size, size_bytes
+from forebay.messages import _
 
 
 class Section(BaseModel):
@@ -20,7 +21,7 @@ def _written(parse: Callable[[str], float]) -> BeforeValidator:
     def read(value: Any) -> Any:
         if isinstance(value, str):
             return parse(value)
-        raise ValueError(f"{value!r} has no unit: write it with one, such as 30s or 8GiB")
+        raise ValueError(_("{value!r} has no unit: write it with one, such as 30s or 8GiB").format(value=value))
 
     return BeforeValidator(read)
 
