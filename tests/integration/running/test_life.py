@@ -1,0 +1,205 @@
+"""The whole service comes up, survives what is killed, converges, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from forebay.engines.record import UnitRecord
+from forebay.substrate.local import LocalSubstrate
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def models(count: int, **more: object) -> dict[str, Any]:
+    return {"smollm2": {"engines": [{"kind": "embedded", "count": count, **more}]}}
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with Service(tmp_path, models(2)) as running:
+        yield running
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Service]:
+    """Not started; whatever a test leaves is stopped."""
+    made = Service(tmp_path, models(1))
+    yield made
+    made.run("down", check=False)
+
+
+def units(service: Service) -> dict[str, UnitRecord]:
+    return LocalSubstrate(service.state).observe()
+
+
+def pids(service: Service) -> dict[str, int]:
+    return {name: record.program.pid for name, record in units(service).items() if record.program}
+
+
+def nothing_is_left(service: Service) -> bool:
+    return LocalSubstrate(service.state).processes() == {}
+
+
+def states(service: Service) -> list[str]:
+    return [engine["state"] for engine in service.status()["engines"]]
+
+
+def ask(port: int, question: str, *messages: dict[str, str]) -> str:
+    body = {"model": "smollm2", "temperature": 0, "max_tokens": 20}
+    body["messages"] = [*messages, {"role": "user", "content": question}]  # type: ignore[assignment]
+    content = orjson.dumps(body)
+    fields = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST /v1/chat/completions HTTP/1.0\r\n{fields}"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(head.encode() + content)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    found = orjson.loads(answer.partition(b"\r\n\r\n")[2])
+    assert found["model"] == "smollm2"
+    return str(found["choices"][0]["message"]["content"])
+
+
+def test_an_engine_knows_paris_with_the_usual_system_prompt_and_without_any(service: Service) -> None:
+    port = units(service)["smollm2-embedded-1"].port
+    usual = {"role": "system", "content": "You are a helpful assistant."}
+    assert ask(port, "What is the capital of France?", usual) == "The capital of France is Paris."
+    assert ask(port, "What is the capital of France?") == "The capital of France is Paris."
+
+
+def test_a_killed_engine_and_a_killed_holder_come_back(service: Service) -> None:
+    before = units(service)
+    first, second = before["smollm2-embedded-1"], before["smollm2-embedded-2"]
+    assert first.program is not None
+    os.kill(first.program.pid, signal.SIGKILL)
+    os.kill(second.holder.pid, signal.SIGKILL)
+    wait_for("others run", lambda: not set(pids(service).values()) & {first.program and first.program.pid}, 60)
+    wait_for("all are ready", lambda: service.status()["state"] == "ready", 60)
+    assert [engine["restarts"] for engine in service.status()["engines"]] == [1, 1]
+
+
+def test_a_second_controller_adopts_everything_and_can_stop_it(service: Service) -> None:
+    before = pids(service)
+    controller = before.pop("controller")
+    os.kill(controller, signal.SIGKILL)
+    wait_for("another controller reports", lambda: service.status()["controller"]["pid"] != controller, 60)
+    after = pids(service)
+    assert after.pop("controller") != controller
+    assert after == before
+    assert states(service) == ["ready", "ready"]
+    service.run("engine", "drain", "smollm2-embedded-1", "--timeout", "60s")
+    assert "smollm2-embedded-1" not in {name for name, record in units(service).items() if record.ended_at is None}
+    service.run("down")
+    assert nothing_is_left(service)
+
+
+def test_up_again_changes_nothing_and_a_change_replaces_only_what_changed(service: Service) -> None:
+    before = pids(service)
+    service.run("up", "--detach")
+    assert pids(service) == before
+    service.content["models"] = models(2, context_tokens=1024)
+    service.write()
+    service.run("up", "--detach")
+    after = pids(service)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"smollm2-embedded-1", "smollm2-embedded-2"}
+    assert service.status()["state"] == "ready"
+
+
+def test_an_unusable_configuration_is_refused_and_the_old_one_stays(service: Service) -> None:
+    before = pids(service)
+    service.content["models"] = {"smollm2": {"engines": [{"kind": "embedded", "weights": "missing.gguf"}], "bad": 1}}
+    service.write()
+    os.kill(units(service)["controller"].holder.pid, signal.SIGHUP)
+    wait_for("the refusal is told", lambda: service.status()["controller"]["findings"], 30)
+    assert "bad" in " ".join(service.status()["controller"]["findings"])
+    assert pids(service) == before
+    assert states(service) == ["ready", "ready"]
+
+
+def test_a_drained_engine_stops_and_comes_back_when_asked(service: Service) -> None:
+    service.run("engine", "drain", "smollm2-embedded-2", "--timeout", "60s")
+    assert states(service) == ["ready", "draining"]
+    service.run("engine", "drain", "smollm2-embedded-2", "--undo")
+    wait_for("it is ready", lambda: states(service) == ["ready", "ready"], 60)
+
+
+def test_a_crash_loop_says_why_and_leaves_nothing(stopped: Service) -> None:
+    (stopped.folder / "bad.gguf").write_bytes(b"GGUF and then nothing that belongs there")
+    stopped.content["models"] = models(1, weights="bad.gguf")
+    stopped.write()
+    done = stopped.run("up", "--detach", check=False)
+    assert done.returncode == 1
+    assert "never became ready" in done.stderr
+    assert "bad.gguf" in done.stderr
+    assert nothing_is_left(stopped)
+
+
+def test_missing_weights_and_a_taken_port_are_told_together_before_anything_starts(stopped: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        stopped.content["admin"] = {"port": taken.getsockname()[1]}
+        stopped.content["models"] = models(1, weights="missing.gguf")
+        stopped.write()
+        done = stopped.run("up", "--detach", check=False)
+    assert done.returncode == 1
+    assert "missing.gguf" in done.stderr
+    assert f"pid {os.getpid()}" in done.stderr
+    assert nothing_is_left(stopped)
+
+
+def test_an_engine_that_is_never_ready_fails_up_in_time(stopped: Service) -> None:
+    program = stopped.folder / "deaf.py"
+    program.write_text("import time\ntime.sleep(600)\n")
+    stopped.content["models"] = {
+        "smollm2": {
+            "engines": [
+                {"kind": "vllm", "weights": "x/y", "release": "0.32.0", "program": [sys.executable, str(program)]}
+            ]
+        }
+    }
+    stopped.write()
+    done = stopped.run("up", "--detach", "--timeout", "5s", check=False)
+    assert done.returncode == 1
+    assert "not ready after 5 s" in done.stderr
+    assert nothing_is_left(stopped)
+
+
+def test_in_the_foreground_sigterm_brings_everything_down(stopped: Service) -> None:
+    argv = [sys.executable, "-m", "forebay", "up", "-c", str(stopped.file)]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "Ctrl-C" in line:
+                break
+        running.send_signal(signal.SIGTERM)
+        running.stderr.read()
+        assert running.wait(60) == 0
+    assert nothing_is_left(stopped)
+
+
+def test_down_ends_what_lost_its_holder(stopped: Service) -> None:
+    stopped.state.prepare()
+    mark = f"{stopped.state.root.resolve()}:worker-9"
+    lost = subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], "FOREBAY_UNIT": mark})
+    try:
+        stopped.run("down")
+        assert lost.wait(10) == -signal.SIGKILL
+    finally:
+        lost.kill()
+        lost.wait()
+
+
+def test_status_of_a_service_that_does_not_run_is_told_by_its_exit_code(stopped: Service) -> None:
+    done = stopped.run("status", "-o", "json", check=False)
+    assert done.returncode == 1
+    assert orjson.loads(done.stdout)["engines"] == []
