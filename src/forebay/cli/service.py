@@ -16,7 +16,6 @@ from forebay.config.schema import Config
 from forebay.controller.desired import controller_unit
 from forebay.controller.status import Status, read_status
 from forebay.core.errors import RunError
-from forebay.engines.log_tail import tail
 from forebay.engines.record import UnitRecord, read_spec
 from forebay.messages import _
 from forebay.store.state_dir import StateDir
@@ -27,6 +26,7 @@ CONTROLLER = "controller"
 _POLL_S = 0.1
 _STOP_MARGIN_S = 15.0
 _CONTROLLER_STARTS = 3
+_CONTROLLER_SHORT_S = 10.0
 _HASTE_S = 5.0
 
 
@@ -139,9 +139,12 @@ def abandon(state: StateDir, say: Say) -> None:
 
 
 def _check_controller(state: StateDir) -> None:
+    """RunError where the controller has gone, or ends again and again as soon as it is started."""
     record = LocalSubstrate(state).find(CONTROLLER)
-    if record is not None and record.holder.alive and (is_running(record) or record.starts < _CONTROLLER_STARTS):
-        return
+    if record is not None and record.holder.alive:
+        lived_s = (record.ended_at or time.time()) - record.started_at
+        if is_running(record) or record.starts < _CONTROLLER_STARTS or lived_s > _CONTROLLER_SHORT_S:
+            return
     why = _("it was stopped") if record is None else why_ended(record, state.log(CONTROLLER))
     raise RunError(_("the controller does not run: {why}").format(why=why), where=str(state.log(CONTROLLER)))
 
@@ -160,8 +163,3 @@ def _stage_s(state: StateDir, stage: Sequence[str], deadline: float | None) -> f
     specs = [read_spec(state.run / f"{name}.spec") for name in stage]
     own_s = max((spec.stop_s for spec in specs if spec is not None), default=30.0) + _STOP_MARGIN_S
     return own_s if deadline is None else max(0.0, min(own_s, deadline - time.monotonic()))
-
-
-def last_words(state: StateDir, name: str, lines: int) -> list[str]:
-    """What a unit said last."""
-    return tail(state.log(name), lines)

@@ -30,6 +30,7 @@ from forebay.substrate.local import LocalSubstrate
 _TICK_S = 0.1
 _STATUS_S = 1.0
 _CERTIFICATE_S = 60.0
+_SETTLE_S = 5.0
 _EXPIRY_S = 1.0
 
 
@@ -67,7 +68,8 @@ class Controller:
         self._reload_asked = False
         self._stopping = False
         self._status_s = float("-inf")
-        self._certificate_s = time.monotonic()
+        # Soon, for an edge that was adopted: the configuration may have changed while no controller was there.
+        self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
         self._around = Surroundings(
             substrate=self._substrate,
             journal=self.journal,

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import orjson
 import pytest
 
 from forebay.engines.record import UnitRecord
+from forebay.gateway.snapshot import read
 from forebay.substrate.local import LocalSubstrate
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
@@ -52,12 +54,21 @@ def nothing_is_left(service: Service) -> bool:
     return LocalSubstrate(service.state).processes() == {}
 
 
+def taken_keys(service: Service) -> set[str]:
+    """Keys of the snapshots that the workers have acknowledged."""
+    found: set[str] = set()
+    for worker in ("worker-1", "worker-2"):
+        digest = service.state.acknowledgement(worker).read_text()
+        found |= {key.id for key in read(service.state.snapshots / f"{digest}.json")[1].keys}
+    return found
+
+
 def states(service: Service) -> list[str]:
     return [engine["state"] for engine in service.status()["engines"]]
 
 
-def ask(port: int, question: str, *messages: dict[str, str]) -> str:
-    body = {"model": "smollm2", "temperature": 0, "max_tokens": 20}
+def ask(port: int, question: str, *messages: dict[str, str], max_tokens: int = 20) -> str:
+    body = {"model": "smollm2", "temperature": 0, "max_tokens": max_tokens}
     body["messages"] = [*messages, {"role": "user", "content": question}]  # type: ignore[assignment]
     content = orjson.dumps(body)
     fields = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -125,6 +136,23 @@ def test_an_unusable_configuration_is_refused_and_the_old_one_stays(service: Ser
     assert "bad" in " ".join(service.status()["controller"]["findings"])
     assert pids(service) == before
     assert states(service) == ["ready", "ready"]
+
+
+def test_draining_waits_for_the_work_in_the_engine(service: Service) -> None:
+    port = units(service)["smollm2-embedded-1"].port
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(ask, port, "Tell me a long story.", max_tokens=400)
+        wait_for("it works", lambda: service.status()["engines"][0]["running"] == 1, 30)
+        service.run("engine", "drain", "smollm2-embedded-1", "--timeout", "60s")
+        assert answer.done()
+        assert len(answer.result()) > 100
+
+
+def test_a_revoked_key_leaves_every_worker_within_a_second(service: Service) -> None:
+    made = orjson.loads(service.run("key", "create", "-o", "json").stdout)
+    wait_for("all workers have it", lambda: made["id"] in taken_keys(service), 10)
+    service.run("key", "revoke", made["id"])
+    wait_for("no worker has it", lambda: made["id"] not in taken_keys(service), 1)
 
 
 def test_a_drained_engine_stops_and_comes_back_when_asked(service: Service) -> None:
