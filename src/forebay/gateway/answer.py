@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _STALE_S = 0.25
 
 
-class WholeAnswer(msgspec.Struct, frozen=True):
+class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answer held completely: until here another engine could still be asked."""
 
     status: int

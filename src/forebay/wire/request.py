@@ -49,7 +49,7 @@ class Malformed(Exception):
         self.message = message
 
 
-class RequestHead(msgspec.Struct, frozen=True):
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """What a request's head says. Absent headers are empty bytes; `path` is the raw target up to `?`.
 
     `ambiguous_authorization`: the header stood there twice, so neither is believed.

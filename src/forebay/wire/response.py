@@ -25,7 +25,7 @@ class BadAnswer(Exception):
     """The engine's bytes are no answer that can be framed."""
 
 
-class ResponseHead(msgspec.Struct, frozen=True):
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     """Status and framing of an answer. `body_bytes` may be CHUNKED or UNTIL_CLOSE."""
 
     status: int
