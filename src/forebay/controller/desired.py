@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import os
 import random
 import socket
 import sys
@@ -13,8 +15,10 @@ import msgspec
 
 from forebay.config.schema import Config
 from forebay.core.errors import RunError
+from forebay.engines.fleet import secret_names
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
+from forebay.security.key_store import load_pepper
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import minimal_environment
 
@@ -82,7 +86,10 @@ def controller_unit(config_path: Path, environment: str | None, config: Config, 
         *(("--env", environment) if environment else ()),
     )
     unit = _unit("controller", argv, config, state)
-    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=15.0, restart=True)
+    names = secret_names(config)
+    # Another value of a secret needs another controller: its environment is fixed when it starts.
+    digest = digest_of((*argv, _fingerprint(names, state)), {})
+    return msgspec.structs.replace(unit, digest=digest, inherit=names, stop_s=15.0, restart=True)
 
 
 def has_program(module: str) -> bool:
@@ -122,6 +129,11 @@ def url_host(bind: str) -> str:
     """The address as a URL writes it."""
     host = reachable(bind)
     return f"[{host}]" if ":" in host else host
+
+
+def _fingerprint(names: tuple[str, ...], state: StateDir) -> str:
+    values = "\0".join(os.environ.get(name, "") for name in names)
+    return hmac.digest(load_pepper(state.pepper).encode(), values.encode(), "sha256").hex()
 
 
 def _unit(name: str, argv: tuple[str, ...], config: Config, state: StateDir) -> UnitSpec:

@@ -45,6 +45,12 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
     return tuple(specs)
 
 
+def secret_names(config: Config) -> tuple[str, ...]:
+    """Environment variables that hold secrets of the configuration."""
+    refs = [engine.api_key for _model, _index, engine in _engines(config) if isinstance(engine, ExternalEngine)]
+    return tuple(sorted({ref.removeprefix("env:") for ref in refs if ref and ref.startswith("env:")}))
+
+
 def _expand_one(
     config: Config, model: str, engine: EmbeddedEngine | VllmEngine | ExternalEngine, base: Path, threads: int
 ) -> tuple[EngineSpec, ...]:

@@ -46,7 +46,7 @@ def start(spec: UnitSpec, unit_mark: str, holder_mark: str) -> tuple[subprocess.
             stdin=subprocess.DEVNULL,
             stdout=writing,
             stderr=writing,
-            env={**spec.env, UNIT_MARK: unit_mark, HOLDER_MARK: holder_mark},
+            env={**inherited(spec), **spec.env, UNIT_MARK: unit_mark, HOLDER_MARK: holder_mark},
             start_new_session=True,
             preexec_fn=prepare,  # noqa: PLW1509  safe here: the holder has one thread
         )
@@ -57,6 +57,11 @@ def start(spec: UnitSpec, unit_mark: str, holder_mark: str) -> tuple[subprocess.
         os.close(writing)
     os.set_blocking(reading, False)
     return program, reading
+
+
+def inherited(spec: UnitSpec) -> dict[str, str]:
+    """What the unit takes from our own environment."""
+    return {name: os.environ[name] for name in spec.inherit if name in os.environ}
 
 
 def end_rest(program: subprocess.Popen[bytes], holder_mark: str) -> None:

@@ -40,7 +40,8 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     `stop_s`: how long `stop_signal` may take before SIGKILL. `restart`: the holder itself starts it again (the
     controller alone; everything else is restarted by the controller, which knows why). `digest` names what the unit
     was asked to be, so that an unchanged unit is left alone; `env` is the whole environment. `json_log`: lines that
-    are not JSON are wrapped into the log form of `service` and `version`.
+    are not JSON are wrapped into the log form of `service` and `version`. `inherit` names variables that come from
+    the environment of whoever starts the unit and are not written down: secrets.
     """
 
     name: str
@@ -48,6 +49,7 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     port: int = 0
     env: dict[str, str] = {}
+    inherit: tuple[str, ...] = ()
     cpus: tuple[int, ...] = ()
     log: str
     log_rotate_bytes: int = 64 * 1024 * 1024

@@ -12,6 +12,7 @@ from pathlib import Path
 from forebay.core.errors import RunError, StateError
 from forebay.core.proc import marked, send, session_of, untitled
 from forebay.engines.log_tail import tail
+from forebay.engines.program import inherited
 from forebay.engines.record import UNIT_MARK, UnitRecord, describe_exit, read_record, write_spec
 from forebay.engines.spec import UnitSpec
 from forebay.store.state_dir import StateDir
@@ -50,7 +51,7 @@ class LocalSubstrate:
         record.unlink(missing_ok=True)
         write_spec(path, spec)
         argv = (sys.executable, "-m", "forebay.engines.holder", str(path), str(record))
-        environment = {**minimal_environment(), UNIT_MARK: self._mark(spec.name)}
+        environment = {**minimal_environment(), **inherited(spec), UNIT_MARK: self._mark(spec.name)}
         said = os.memfd_create("said")
         try:
             # Not subprocess: the holder is to outlive us, and a Popen that is dropped while it runs is a warning.
