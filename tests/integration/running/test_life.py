@@ -99,6 +99,26 @@ def test_a_killed_engine_and_a_killed_holder_come_back(service: Service) -> None
     assert [engine["restarts"] for engine in service.status()["engines"]] == [1, 1]
 
 
+def test_an_edge_whose_holder_is_killed_leaves_no_nginx_and_comes_back(service: Service) -> None:
+    before = {pid for pid, unit in LocalSubstrate(service.state).processes().items() if unit == "edge"}
+    assert len(before) > 3, "holder, watcher, master and workers"
+    os.kill(units(service)["edge"].holder.pid, signal.SIGKILL)
+    wait_for("all are gone", lambda: not before & set(LocalSubstrate(service.state).processes()), 20)
+    wait_for("another edge is ready", lambda: service.status()["edge"]["restarts"] == 1, 30)
+    wait_for("all are ready", lambda: service.status()["state"] == "ready", 60)
+
+
+def test_a_frozen_engine_leaves_routing_and_is_replaced(stopped: Service) -> None:
+    stopped.content["models"] = models(1, stall="1s")
+    stopped.write()
+    stopped.run("up", "--detach")
+    frozen = pids(stopped)["smollm2-embedded"]
+    os.kill(frozen, signal.SIGSTOP)
+    wait_for("it is not routed", lambda: not read(stopped.state.current_snapshot)[1].engines[0].routable, 60)
+    wait_for("another one runs", lambda: pids(stopped).get("smollm2-embedded", frozen) != frozen, 60)
+    wait_for("it is ready", lambda: states(stopped) == ["ready"], 60)
+
+
 def test_a_second_controller_adopts_everything_and_can_stop_it(service: Service) -> None:
     before = pids(service)
     controller = before.pop("controller")
