@@ -1,57 +1,95 @@
-"""Claims about a real vLLM that forebay's own command line started."""
+"""A real vLLM behind the gateway: answers, streams, aborts, metrics, and a log in forebay's form."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import orjson
+import pytest
 from openai import OpenAI
+from prometheus_client.parser import text_string_to_metric_families
 
 from forebay.config.flags import release
 from forebay.config.schema import VllmEngine
 from forebay.engines.command import command
-from tests.engine.conftest import RealVllm
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+from tests.engine.conftest import ENGINE_NAME, engine_url
 
 QUESTION = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "What is the capital of France?"},
 ]
+STORY = [{"role": "user", "content": "Tell me a very long story."}]
 
 
-def test_it_knows_the_capital_of_france(real_vllm: RealVllm) -> None:
-    with OpenAI(base_url=f"{real_vllm.url}/v1", api_key="none") as client:
-        answer = client.chat.completions.create(
-            model=real_vllm.model,
-            messages=QUESTION,
-            temperature=0,
-            max_tokens=32,  # type: ignore[arg-type]
-        )
+@pytest.fixture
+def client(real_vllm: Service) -> Iterator[OpenAI]:
+    http = httpx2.Client(verify=real_vllm.tls(), timeout=120)
+    with OpenAI(base_url=real_vllm.url, api_key=real_vllm.key, http_client=http, max_retries=0) as made:
+        yield made
+
+
+def counter(service: Service, name: str) -> float:
+    """One of vLLM's own metrics, summed over its labels."""
+    page = httpx2.get(f"{engine_url(service)}/metrics", timeout=10).text
+    families = text_string_to_metric_families(page)
+    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
+def test_it_knows_the_capital_of_france(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model=ENGINE_NAME, messages=QUESTION, temperature=0, max_tokens=32)
     assert "Paris" in (answer.choices[0].message.content or "")
+    assert answer.model == ENGINE_NAME
 
 
-def test_without_a_system_prompt_it_answers_in_english_too(real_vllm: RealVllm) -> None:
-    with OpenAI(base_url=f"{real_vllm.url}/v1", api_key="none") as client:
-        answer = client.chat.completions.create(
-            model=real_vllm.model,
-            messages=QUESTION[1:],
-            temperature=0,
-            max_tokens=32,  # type: ignore[arg-type]
-        )
+def test_without_a_system_prompt_it_answers_in_english_too(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION[1:], temperature=0, max_tokens=32)
     assert answer.choices[0].message.content == "The capital of France is Paris."
 
 
-def test_its_metrics_are_there(real_vllm: RealVllm) -> None:
-    page = httpx2.get(f"{real_vllm.url}/metrics", timeout=10).text
-    names = {line.split("{")[0] for line in page.splitlines() if line.startswith("vllm:")}
-    assert {"vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"} <= names
+def test_a_stream_says_the_same_and_is_counted(client: OpenAI, real_vllm: Service) -> None:
+    stream = client.chat.completions.create(
+        model=ENGINE_NAME, messages=QUESTION, temperature=0, max_tokens=32, stream=True
+    )
+    chunks = list(stream)
+    assert "Paris" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert all(chunk.choices for chunk in chunks), "the usage event is the gateway's own and stays there"
+
+    def counted() -> bool:
+        lines = [orjson.loads(line) for line in last_lines(real_vllm)]
+        return any(line.get("stream") and line["tokens"]["output"] > 3 for line in lines)
+
+    wait_for("the stream's tokens are in the log", counted, 10)
 
 
-def test_the_log_level_asked_for_is_the_one_it_writes(real_vllm: RealVllm) -> None:
-    assert "--log-level" in real_vllm.spec.argv
-    own_lines = [line for line in real_vllm.log.read_text(errors="replace").splitlines() if "[" in line]
-    assert any("WARNING" in line for line in own_lines)
-    assert not [line for line in own_lines if " INFO " in line and ".py:" in line]
+def test_a_client_that_leaves_stops_the_work(client: OpenAI, real_vllm: Service) -> None:
+    for _ in range(4):
+        stream = client.chat.completions.create(model=ENGINE_NAME, messages=STORY, max_tokens=900, stream=True)
+        next(iter(stream))
+        stream.close()
+    wait_for("vLLM runs nothing", lambda: counter(real_vllm, "vllm:num_requests_running") == 0, 10)
+    assert counter(real_vllm, "vllm:num_requests_waiting") == 0
+
+
+def test_its_metrics_are_scraped(client: OpenAI, real_vllm: Service) -> None:
+    assert counter(real_vllm, "vllm:generation_tokens_total") > 0
+
+    def scraped() -> bool:
+        (engine,) = real_vllm.status()["engines"]
+        return engine["state"] == "ready" and isinstance(engine["kv_usage_ratio"], float)
+
+    wait_for("the controller has read vLLM's own metrics", scraped, 20)
+
+
+def test_its_log_comes_out_as_json_at_the_level_asked_for(real_vllm: Service) -> None:
+    lines = [orjson.loads(line) for line in real_vllm.state.log("real").read_bytes().splitlines()]
+    assert {"timestamp", "level", "message", "service", "version", "unit"} <= lines[0].keys()
+    assert any(line["level"] == "warning" for line in lines)
+    assert not [line for line in lines if "API server version" in line["message"]], "vLLM says that at level info"
 
 
 def test_the_variable_of_releases_without_the_flag_is_understood(vllm_python: Path) -> None:
@@ -60,3 +98,13 @@ def test_the_variable_of_releases_without_the_flag_is_understood(vllm_python: Pa
     ask = "from vllm.config.logging import LoggingConfig; print(LoggingConfig().log_level)"
     told = subprocess.run([vllm_python, "-I", "-c", ask], env=env, capture_output=True, text=True, check=True)
     assert told.stdout.split()[-1] == "ERROR"
+
+
+def last_lines(service: Service) -> list[bytes]:
+    """The access lines of both workers."""
+    return [
+        line
+        for number in (1, 2)
+        for line in service.state.log(f"worker-{number}").read_bytes().splitlines()
+        if b'"message":"request"' in line
+    ]

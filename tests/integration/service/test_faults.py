@@ -5,9 +5,9 @@ import signal
 
 import pytest
 from tests.integration.service.conftest import EMBEDDED
+from tests.integration.service.load import Load
 
 from forebay.engines.record import read_record
-from tests.integration.service.load import Load
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 

@@ -32,10 +32,15 @@ def test_an_alias_reaches_the_model_under_its_own_name(client):
     assert answer.model == "smollm2"
 
 
+def test_completions_continue_a_prompt(client):
+    answer = client.completions.create(model="smollm2", prompt="One, two, three,", temperature=0, max_tokens=4)
+    assert "four" in answer.choices[0].text
+
+
 def test_usage_is_streamed_to_those_who_ask_and_to_nobody_else(client):
     def usages(**options):
-        stream = client.completions.create(model="smollm2", prompt="Once", max_tokens=3, stream=True, **options)
-        return [chunk.usage for chunk in stream if not chunk.choices]
+        stream = client.chat.completions.create(model="smollm2", messages=CAPITAL, max_tokens=3, stream=True, **options)
+        return [chunk.usage for chunk in stream if chunk.usage is not None]
 
     (asked,) = usages(stream_options={"include_usage": True})
     assert asked.completion_tokens == 3

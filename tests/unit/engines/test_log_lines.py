@@ -19,6 +19,8 @@ from forebay.engines.log_lines import LINE_LIMIT_BYTES, Lines, Wrapper, read_lev
         ("0.00.003.275 E gguf_init: failed", "error", "gguf_init: failed"),
         ("2026/11/22 15:53:40 [crit] 7#7: no space", "error", "7#7: no space"),
         ("nginx: [emerg] bind() failed", "error", "bind() failed"),
+        ("W1122 16:52:10.536000 298 torch/_library/triton.py:53] no Triton", "warning", "no Triton"),
+        ("(EngineCore pid=7) E1122 16:52:10.536000 7 torch/a.py:5] bad", "error", "bad"),
         ("Traceback (most recent call last):", "error", "Traceback (most recent call last):"),
         ("ValueError: no", "error", "ValueError: no"),
         ("\x1b[32mINFO\x1b[0m:     green", "info", "green"),
