@@ -32,6 +32,7 @@ _STATUS_S = 1.0
 _CERTIFICATE_S = 60.0
 _SETTLE_S = 5.0
 _EXPIRY_S = 1.0
+_POLICY_REFUSED = "the workers did not take the new gateway policy: the old one is in force again"
 
 
 class Arguments(msgspec.Struct, frozen=True):
@@ -257,7 +258,9 @@ class Controller:
             return None
 
     def _write_status(self) -> None:
-        status = report(self._config, self._keepers.values(), self._publisher, self._read_at, self._findings)
+        refused = (_POLICY_REFUSED,) if self._publisher.refused is not None else ()
+        findings = (*self._findings, *refused)
+        status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
         try:
             write_status(self._state.status, status)
         except OSError as error:

@@ -1,8 +1,8 @@
 """Brings each snapshot to every worker, and sees that it is taken.
 
-A worker that has not acknowledged by the deadline is started again and so reads the newest snapshot. Where the policy
-was part of what it did not take, the old policy is published again. Keys and engines are never taken back: a revoked
-key must not come to life because one worker is stuck.
+Where a worker has not acknowledged a new policy by the deadline, the old policy is published again: the worker may have
+refused it and serve well. One that takes that neither is stuck and is started again. Keys and engines are never taken
+back: a revoked key must not come to life because one worker is stuck.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Publisher:
         self._journal.say("info", "a snapshot is published", snapshot=self.digest)
 
     def pursue(self, workers: Iterable[str]) -> tuple[str, ...]:
-        """Signal the workers that hold another snapshot; returns those that are past the deadline."""
+        """Signal the workers that hold another snapshot; returns those that are stuck."""
         now_s = self._now()
         late = []
         behind = self._behind(workers)
@@ -72,9 +72,9 @@ class Publisher:
                 self._substrate.signal(name, signal.SIGHUP)
         for name in set(self._late_since_s) - set(behind):
             del self._late_since_s[name]
-        if late:
-            self._roll_back(late)
-        elif not behind and self._current is not None:
+        if late and self._rolls_back(late):
+            return ()
+        if not behind and self._current is not None:
             self._settled_policy = self._current.policy
         return tuple(late)
 
@@ -105,13 +105,14 @@ class Publisher:
         record = self._substrate.find(worker)
         return record is not None and is_running(record)
 
-    def _roll_back(self, late: list[str]) -> None:
+    def _rolls_back(self, late: list[str]) -> bool:
         assert self._current is not None  # noqa: S101  somebody is behind it
         said = ", ".join(late)
         self._journal.say("error", f"no acknowledgement of the snapshot by {said}", snapshot=self.digest)
         before = self._settled_policy
         if before is None or before == self._current.policy:
-            return
+            return False
         self.refused = self._current.policy
         self._journal.say("error", "the policy is rolled back", snapshot=self.digest)
         self.offer(msgspec.structs.replace(self._current, policy=before))
+        return True
