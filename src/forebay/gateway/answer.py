@@ -103,7 +103,7 @@ class AnswerReader:
             return
         if head.body_bytes == CHUNKED:
             self._chunks = ChunkedDecoder()
-        elif head.body_bytes == len(rest):
+        elif head.body_bytes == len(rest) <= self._limit_bytes:
             self._finish(head, rest, reusable=head.keep_alive)
             return
         self._read_body(rest)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -19,6 +21,7 @@ class Exchange:
 
     def __init__(self, writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
         self._writer = writer
+        self._left = asyncio.Event()
         self.head = head
         self.body = body
         self.fields = orjson.loads(body) if body else {}
@@ -44,13 +47,20 @@ class Exchange:
         await self.send(b"0\r\n\r\n")
 
     def reset(self) -> None:
-        """Drop the connection as a killed process does."""
+        """Drop the connection with a reset, as one does whose machine forgot it."""
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
+    def close(self) -> None:
+        """End the connection as a process does that exits."""
+        self._writer.close()
+
     async def until_client_leaves(self) -> None:
-        """Wait until the connection is gone."""
-        while not self._writer.transport.is_closing():  # noqa: ASYNC110  the stream API offers no event for it
-            await asyncio.sleep(0.005)
+        """Wait until the client ends the connection."""
+        await self._left.wait()
+
+    def client_left(self) -> None:
+        self._left.set()
 
 
 Script = Callable[[Exchange], Awaitable[None]]
@@ -106,12 +116,14 @@ async def say_hello(exchange: Exchange) -> None:
 class FakeEngine:
     """Serves on a free port of its own loop and thread. `script` may be replaced at any time.
 
-    `requests` counts what arrived, `running` what is being answered, `aborted` whose client left first.
+    `requests` counts what arrived, `running` what is being answered, `aborted` whose client left first,
+    `connections` what was opened.
     """
 
     def __init__(self, script: Script = say_hello, port: int = 0) -> None:
         self.script = script
         self.port = port
+        self.connections = 0
         self.requests = 0
         self.running = 0
         self.most_running = 0
@@ -164,14 +176,16 @@ class FakeEngine:
         if task is not None:
             self._tasks.add(task)
         self._writers.add(writer)
+        self.connections += 1
+        ahead = b""
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
+                head = ahead + await reader.readuntil(b"\r\n\r\n")
                 length = next(
                     (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
                 )
                 body = await reader.readexactly(length) if length else b""
-                await self._exchange(Exchange(writer, head, body))
+                ahead = await self._exchange(Exchange(writer, head, body), reader)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
@@ -179,21 +193,35 @@ class FakeEngine:
             if task is not None:
                 self._tasks.discard(task)
 
-    async def _exchange(self, exchange: Exchange) -> None:
+    async def _exchange(self, exchange: Exchange, reader: asyncio.StreamReader) -> bytes:
+        """Run the script; returns what the client sent meanwhile, the first byte of its next request at most."""
         self.requests += 1
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self.seen.append(exchange)
         working = asyncio.ensure_future(self.script(exchange))
-        leaving = asyncio.ensure_future(exchange.until_client_leaves())
+        ahead = asyncio.ensure_future(reader.read(1))
         try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
+            await asyncio.wait({working, ahead}, return_when=asyncio.FIRST_COMPLETED)
+            if ahead.done() and not _byte_of(ahead) and not _ended_well(working):
+                exchange.client_left()
                 self.aborted += 1
-        finally:
-            self.running -= 1
-            leaving.cancel()
-            if not working.done():
                 working.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await working
+        finally:
+            self.running -= 1
+            working.cancel()
+            ahead.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ahead
+        return _byte_of(ahead)
+
+
+def _ended_well(working: asyncio.Future[None]) -> bool:
+    return working.done() and not working.cancelled() and working.exception() is None
+
+
+def _byte_of(ahead: asyncio.Future[bytes]) -> bytes:
+    """What was read, empty where the client is gone or sent nothing."""
+    return b"" if ahead.cancelled() or ahead.exception() is not None else ahead.result()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 DONE = b"data: [DONE]"
+_BLANK_LINE = re.compile(rb"\n\n|\r\n\r\n")
 
 
 def events_end(received: bytes) -> int:
@@ -19,14 +21,9 @@ def events_end(received: bytes) -> int:
 def events(received: bytes) -> Iterator[bytes]:
     """Yield each complete event with its closing blank line."""
     start = 0
-    while start < len(received):
-        lf = received.find(b"\n\n", start)
-        crlf = received.find(b"\r\n\r\n", start)
-        if lf < 0 and crlf < 0:
-            return
-        end = crlf + 4 if lf < 0 or 0 <= crlf < lf else lf + 2
-        yield received[start:end]
-        start = end
+    for blank in _BLANK_LINE.finditer(received):
+        yield received[start : blank.end()]
+        start = blank.end()
 
 
 def data_of(event: bytes) -> bytes:
