@@ -97,9 +97,9 @@ def _spent_on(peer: Peer, engine: MockEngine, answers: int, events: int, request
 
 def _cost(used: list[Spent], units: int) -> Cost:
     return Cost(
-        tuple(each.total_s / units * 1e6 for each in used),
-        tuple(each.user_s / units * 1e6 for each in used),
-        tuple(each.system_s / units * 1e6 for each in used),
+        tuple(round(each.total_s / units * 1e6, 2) for each in used),
+        tuple(round(each.user_s / units * 1e6, 2) for each in used),
+        tuple(round(each.system_s / units * 1e6, 2) for each in used),
     )
 
 
