@@ -91,7 +91,7 @@ _NOTHING_RUNS: dict[str, Any] = {
     "reasons": [],
     "edge": {"url": ""},
     "gateway": {"url": "", "admin_url": "", "workers": []},
-    "console_url": "",
+    "console_url": None,
     "engines": [],
 }
 

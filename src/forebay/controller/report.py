@@ -44,7 +44,7 @@ def report(
         gateway=GatewayStatus(
             url=_http(config.gateway.bind, config.gateway.port), admin_url=admin_url, workers=workers
         ),
-        console_url=f"{admin_url}/",
+        console_url=None,
         engines=engines,
         admin=admin[0] if admin else None,
         controller=ControllerStatus(

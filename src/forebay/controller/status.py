@@ -67,7 +67,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     edge: EdgeStatus
     gateway: GatewayStatus
-    console_url: str
+    console_url: str | None
+    """Where the console is; null where there is none."""
     engines: tuple[EngineStatus, ...]
     admin: UnitStatus | None = None
     controller: ControllerStatus
