@@ -33,5 +33,7 @@ def test_the_chinese_one_says_the_same():
     assert [re.sub(r"\s+", " ", each) for each in code(CHINESE)] == [
         re.sub(r"\s+", " ", each) for each in code(ENGLISH)
     ]
-    assert re.findall(r"^\| forebay.*?\| (.*)$", CHINESE, re.M) == re.findall(r"^\| forebay.*?\| (.*)$", ENGLISH, re.M)
-    assert len(re.findall(r"^#+ ", CHINESE, re.M)) == len(re.findall(r"^#+ ", ENGLISH, re.M))
+    assert re.findall(r"^\| forebay.*?\| (.*)$", CHINESE, re.MULTILINE) == re.findall(
+        r"^\| forebay.*?\| (.*)$", ENGLISH, re.MULTILINE
+    )
+    assert len(re.findall(r"^#+ ", CHINESE, re.MULTILINE)) == len(re.findall(r"^#+ ", ENGLISH, re.MULTILINE))
