@@ -66,6 +66,16 @@ async def never_ends(exchange: Exchange) -> None:
         await asyncio.sleep(0.01)
 
 
+async def holds_streams(exchange: Exchange) -> None:
+    """Answer whole calls at once; begin a stream and leave it there."""
+    if exchange.fields.get("stream"):
+        await exchange.begin_stream()
+        await exchange.event(delta("begun"))
+        await exchange.until_client_leaves()
+    else:
+        await exchange.answer(completion("ended"))
+
+
 class Gate:
     """Begins a stream at once, or a whole answer never, and goes on when it is opened."""
 
