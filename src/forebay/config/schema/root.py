@@ -11,6 +11,7 @@ from forebay.config.schema.edge import Edge
 from forebay.config.schema.engines import EngineDefaults, Model
 from forebay.config.schema.gateway import Gateway
 from forebay.config.schema.observe import Observe
+from forebay.config.schema.tenants import Tenant
 
 Environment = Literal["development", "staging", "production"]
 Scenario = Literal["chat", "batch", "mixed", "low-latency", "low-cost"]
@@ -43,6 +44,8 @@ class Config(Section):
     """Models by the name that clients ask for."""
     engine_defaults: EngineDefaults = EngineDefaults()
     gateway: Gateway = Gateway()
+    tenants: dict[Name, Tenant] = {}
+    """Tenants by the name that their keys carry."""
     edge: Edge = Edge()
     observe: Observe = Observe()
     admin: Admin = Admin()
