@@ -49,9 +49,12 @@ class Ledger(msgspec.Struct, gc=False):
 
 
 class Call:
-    """A request in flight. `upstream` is the engine connection it holds, if any."""
+    """A request in flight. `upstream` is the engine connection it holds, if any.
 
-    __slots__ = ("_awaited", "_broken", "_line", "body", "client", "deadline", "head", "ledger", "upstream")
+    `headers` are lines that policies add to the answer's head, each with its CRLF.
+    """
+
+    __slots__ = ("_awaited", "_broken", "_line", "body", "client", "deadline", "head", "headers", "ledger", "upstream")
 
     def __init__(self, client: ClientConnection, head: RequestHead, body: bytes, ledger: Ledger) -> None:
         self.client = client
@@ -59,6 +62,7 @@ class Call:
         self.body = body
         self.ledger = ledger
         self.deadline = 0.0
+        self.headers = b""
         self.upstream: EngineConnection | None = None
         self._line: Coroutine[Any, Any, None] | None = None
         self._awaited: object = None

@@ -74,7 +74,8 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
     ledger = call.ledger
     ledger.first_event_at = parts.clock()
     ledger.status = 200
-    pump.begin(respond.stream_head(ledger.request_id, keep_alive=call.client.keeps_alive(call.head)))
+    keep_alive = call.client.keeps_alive(call.head)
+    pump.begin(respond.stream_head(ledger.request_id, keep_alive=keep_alive, extra=call.headers))
     if not pump.ended:
         try:
             await call.wait(pump)
@@ -112,7 +113,8 @@ def _answer_probe(call: Call, route: Route, view: View, parts: Parts) -> None:
 def _answer(call: Call, status: int, body: bytes) -> None:
     ledger, client = call.ledger, call.client
     ledger.status = status
-    written = respond.whole(status, body, ledger.request_id, keep_alive=client.keeps_alive(call.head))
+    keep_alive = client.keeps_alive(call.head)
+    written = respond.whole(status, body, ledger.request_id, keep_alive=keep_alive, extra=call.headers)
     client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
 
 
@@ -124,9 +126,9 @@ def _refuse(call: Call, refusal: Refusal) -> None:
     ledger.status, ledger.code = refusal.status, refusal.code
     if refusal.close:
         client.close_after_answer()
-    allow = refusal.allow if isinstance(refusal, MethodNotAllowed) else b""
+    extra = call.headers + (refusal.allow if isinstance(refusal, MethodNotAllowed) else b"")
     keep_alive = client.keeps_alive(call.head)
-    written = respond.refusal(refusal, ledger.request_id, keep_alive=keep_alive, allow=allow)
+    written = respond.refusal(refusal, ledger.request_id, keep_alive=keep_alive, extra=extra)
     client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
 
 

@@ -42,17 +42,16 @@ def whole(status: int, body: bytes, request_id: str, *, keep_alive: bool, extra:
     )
 
 
-def stream_head(request_id: str, *, keep_alive: bool) -> bytes:
+def stream_head(request_id: str, *, keep_alive: bool, extra: bytes = b"") -> bytes:
     """The head of a streamed answer; chunks follow. `x-accel-buffering` keeps proxies from gathering events."""
     return (
         b"HTTP/1.1 200 OK\r\n%bcontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
-        b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n%b%b\r\n"
-    ) % (DATE.line, _request_id(request_id), b"" if keep_alive else b"connection: close\r\n")
+        b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n%b%b%b\r\n"
+    ) % (DATE.line, _request_id(request_id), b"" if keep_alive else b"connection: close\r\n", extra)
 
 
-def refusal(refused: Refusal, request_id: str, *, keep_alive: bool, allow: bytes = b"") -> bytes:
+def refusal(refused: Refusal, request_id: str, *, keep_alive: bool, extra: bytes = b"") -> bytes:
     """A refusal as an answer."""
-    extra = allow
     if refused.retry_after_s:
         extra += b"retry-after: %d\r\n" % refused.retry_after_s
     if refused.status == 401:
