@@ -33,7 +33,8 @@ def test_the_chinese_one_says_the_same():
     assert [re.sub(r"\s+", " ", each) for each in code(CHINESE)] == [
         re.sub(r"\s+", " ", each) for each in code(ENGLISH)
     ]
-    assert re.findall(r"^\| forebay.*?\| (.*)$", CHINESE, re.MULTILINE) == re.findall(
+    row = r"^\| forebay.*?\| (.*)$"
+    assert re.findall(row, CHINESE, re.MULTILINE) == re.findall(row, ENGLISH, re.MULTILINE)
         r"^\| forebay.*?\| (.*)$", ENGLISH, re.MULTILINE
     )
     assert len(re.findall(r"^#+ ", CHINESE, re.MULTILINE)) == len(re.findall(r"^#+ ", ENGLISH, re.MULTILINE))
