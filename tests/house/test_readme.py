@@ -35,6 +35,4 @@ def test_the_chinese_one_says_the_same():
     ]
     row = r"^\| forebay.*?\| (.*)$"
     assert re.findall(row, CHINESE, re.MULTILINE) == re.findall(row, ENGLISH, re.MULTILINE)
-        r"^\| forebay.*?\| (.*)$", ENGLISH, re.MULTILINE
-    )
     assert len(re.findall(r"^#+ ", CHINESE, re.MULTILINE)) == len(re.findall(r"^#+ ", ENGLISH, re.MULTILINE))
