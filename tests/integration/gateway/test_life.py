@@ -93,7 +93,7 @@ def test_an_engine_that_moves_keeps_its_streams(worker: GatewayWorker, engine: F
         worker.reload()
         assert worker.post(FIELDS)[0] == 200
         assert (engine.requests, moved.requests) == (requests, 1)
-        assert worker.counted("forebay_engine_outstanding") == 1
+        wait_for("only the stream holds a place", lambda: worker.counted("forebay_engine_outstanding") == 1)
         gate.is_open = True
         assert b"ended" in stream.until(b"[DONE]")
         stream.socket.close()
