@@ -27,7 +27,7 @@ def check_certificate(chain: Path, key: Path, names: Sequence[str], now: datetim
     try:
         certificates = x509.load_pem_x509_certificates(chain.read_bytes())
     except (OSError, ValueError) as error:
-        return [_finding("certificate-unreadable", chain, _("the certificate cannot be read: {e}").format(e=error))]
+        return [_finding("certificate_unreadable", chain, _("the certificate cannot be read: {e}").format(e=error))]
     findings = _check_key(certificates[0], key, chain)
     findings += _check_time(certificates, chain, now)
     findings += _check_names(certificates[0], names, chain)
@@ -43,21 +43,21 @@ def _check_key(leaf: x509.Certificate, key: Path, chain: Path) -> list[Finding]:
         is_open = bool(key.stat().st_mode & 0o077)
     except TypeError:
         why = _("the private key is encrypted, and nobody is there to type its password")
-        return [_finding("certificate-key-unreadable", key, why, _("Store it unencrypted with mode 0600"))]
+        return [_finding("certificate_key_unreadable", key, why, _("Store it unencrypted with mode 0600"))]
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         # The reason may quote the file: for a private key only its kind is told.
         why = _("the private key cannot be read ({kind})").format(kind=type(error).__name__)
-        return [_finding("certificate-key-unreadable", key, why)]
+        return [_finding("certificate_key_unreadable", key, why)]
     findings = []
     if private.public_key() != leaf.public_key():
         why = _("the private key belongs to another certificate than {chain}").format(chain=chain)
-        findings.append(_finding("certificate-key-mismatch", key, why))
+        findings.append(_finding("certificate_key_mismatch", key, why))
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size < _LEAST_RSA_BITS:
         why = _("an RSA key of {bits} bits is too short").format(bits=private.key_size)
-        findings.append(_finding("certificate-key-weak", key, why, _("Use P-256, or RSA with 2048 bits or more")))
+        findings.append(_finding("certificate_key_weak", key, why, _("Use P-256, or RSA with 2048 bits or more")))
     if is_open:
         why = _("others may read the private key")
-        findings.append(_finding("certificate-key-open", key, why, f"chmod 600 {key}", severity="warning"))
+        findings.append(_finding("certificate_key_open", key, why, f"chmod 600 {key}", severity="warning"))
     return findings
 
 
@@ -67,13 +67,13 @@ def _check_time(certificates: Sequence[x509.Certificate], chain: Path, now: date
     ends = min(certificate.not_valid_after_utc for certificate in certificates)
     if now < starts:
         why = _("the certificate is not valid before {date:%Y-%m-%d %H:%M} UTC").format(date=starts)
-        findings.append(_finding("certificate-not-yet-valid", chain, why, _("Check the clock of this machine")))
+        findings.append(_finding("certificate_not_yet_valid", chain, why, _("Check the clock of this machine")))
     if now >= ends:
         why = _("the certificate has expired on {date:%Y-%m-%d %H:%M} UTC").format(date=ends)
-        findings.append(_finding("certificate-expired", chain, why, _("Renew it")))
+        findings.append(_finding("certificate_expired", chain, why, _("Renew it")))
     elif ends - now < WARN_BEFORE:
         why = _("the certificate expires on {date:%Y-%m-%d}, in {n} days").format(date=ends, n=(ends - now).days)
-        findings.append(_finding("certificate-expires-soon", chain, why, _("Renew it"), severity="warning"))
+        findings.append(_finding("certificate_expires_soon", chain, why, _("Renew it"), severity="warning"))
     return findings
 
 
@@ -88,7 +88,7 @@ def _check_names(leaf: x509.Certificate, names: Sequence[str], chain: Path) -> l
         return []
     why = _("the certificate does not cover {names}").format(names=", ".join(missing))
     fix = _("Have it issued for them, or take them out of edge.server_names")
-    return [_finding("certificate-name", chain, why, fix)]
+    return [_finding("certificate_name", chain, why, fix)]
 
 
 def _is_covered(name: str | IPv4Address | IPv6Address, dns: list[str], addresses: Sequence[object]) -> bool:
@@ -104,7 +104,7 @@ def _check_chain(certificates: Sequence[x509.Certificate], chain: Path) -> list[
         except (ValueError, TypeError, InvalidSignature):
             why = _("certificate {n} of the file did not issue the one before it").format(n=place)
             fix = _("Put the server's certificate first, then each issuer")
-            return [_finding("certificate-chain", chain, why, fix)]
+            return [_finding("certificate_chain", chain, why, fix)]
     return []
 
 
@@ -113,7 +113,7 @@ def _check_loads(chain: Path, key: Path) -> list[Finding]:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
     except (ssl.SSLError, OSError) as error:
-        return [_finding("certificate-refused", chain, _("OpenSSL refuses the certificate: {e}").format(e=error))]
+        return [_finding("certificate_refused", chain, _("OpenSSL refuses the certificate: {e}").format(e=error))]
     return []
 
 

@@ -97,7 +97,7 @@ def test_a_new_leaf_is_made_where_needed_and_the_ca_that_clients_trust_stays(
     assert leaf(files) != first
     assert (tmp_path / "ca.pem").read_bytes() == ca
     assert {finding.rule for finding in check_certificate(files.chain, files.key, ["localhost"], NOW)} <= {
-        "certificate-not-yet-valid"
+        "certificate_not_yet_valid"
     }
 
 
@@ -136,9 +136,9 @@ def test_a_sound_certificate_has_no_findings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        (NOW - timedelta(days=1), {"certificate-not-yet-valid"}),
-        (NOW + LEAF_LIFE, {"certificate-expired"}),
-        (NOW + LEAF_LIFE - WARN_BEFORE + timedelta(minutes=1), {"certificate-expires-soon"}),
+        (NOW - timedelta(days=1), {"certificate_not_yet_valid"}),
+        (NOW + LEAF_LIFE, {"certificate_expired"}),
+        (NOW + LEAF_LIFE - WARN_BEFORE + timedelta(minutes=1), {"certificate_expires_soon"}),
         (NOW + LEAF_LIFE - WARN_BEFORE - timedelta(minutes=1), set()),
     ],
 )
@@ -149,21 +149,21 @@ def test_the_clock_is_checked(tmp_path: Path, now: datetime, expected: set[str])
 def test_a_name_or_address_that_is_not_covered_is_named(tmp_path: Path) -> None:
     files = ensure_development(tmp_path, ["localhost"], NOW)
     (finding,) = check_certificate(files.chain, files.key, ["localhost", "127.0.0.1", "b.example"], NOW)
-    assert finding.rule == "certificate-name"
+    assert finding.rule == "certificate_name"
     assert "127.0.0.1, b.example" in finding.why
 
 
 def test_a_foreign_key_is_noticed(tmp_path: Path) -> None:
     files = ensure_development(tmp_path, NAMES, NOW)
     files.key.write_bytes((tmp_path / "ca-key.pem").read_bytes())
-    assert rules(files, ["localhost"]) == {"certificate-key-mismatch"}
+    assert rules(files, ["localhost"]) == {"certificate_key_mismatch"}
 
 
 def test_a_key_that_others_may_read_is_a_warning(tmp_path: Path) -> None:
     files = ensure_development(tmp_path, NAMES, NOW)
     files.key.chmod(0o644)
     (finding,) = check_certificate(files.chain, files.key, ["localhost"], NOW)
-    assert (finding.rule, finding.severity) == ("certificate-key-open", "warning")
+    assert (finding.rule, finding.severity) == ("certificate_key_open", "warning")
 
 
 def test_an_encrypted_key_is_refused_without_asking_for_its_password(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_encrypted_key_is_refused_without_asking_for_its_password(tmp_path: P
     key = serialization.load_pem_private_key(files.key.read_bytes(), None)
     secret = serialization.BestAvailableEncryption(b"x")
     files.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret))
-    assert rules(files, ["localhost"]) == {"certificate-key-unreadable"}
+    assert rules(files, ["localhost"]) == {"certificate_key_unreadable"}
 
 
 def test_a_chain_in_the_wrong_order_is_noticed(tmp_path: Path) -> None:
@@ -180,19 +180,19 @@ def test_a_chain_in_the_wrong_order_is_noticed(tmp_path: Path) -> None:
     files.chain.write_bytes(own + ca)
     assert rules(files, ["localhost"]) == set()
     files.chain.write_bytes(own + own)
-    assert rules(files, ["localhost"]) == {"certificate-chain"}
+    assert rules(files, ["localhost"]) == {"certificate_chain"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
 def test_what_is_no_certificate_is_one_finding(tmp_path: Path, content: bytes) -> None:
     files = ensure_development(tmp_path, NAMES, NOW)
     files.chain.write_bytes(content)
-    assert rules(files, ["localhost"]) == {"certificate-unreadable"}
+    assert rules(files, ["localhost"]) == {"certificate_unreadable"}
 
 
 def test_a_finding_never_quotes_the_key(tmp_path: Path) -> None:
     files = ensure_development(tmp_path, NAMES, NOW)
     files.key.write_text("-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n")
     (finding,) = check_certificate(files.chain, files.key, ["localhost"], NOW)
-    assert finding.rule == "certificate-key-unreadable"
+    assert finding.rule == "certificate_key_unreadable"
     assert "canary" not in str(finding)
