@@ -66,6 +66,11 @@ class MetricsPage(Collector):
                 yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
             yield Series(catalogue.ENGINE_RESTARTS, (engine.name,), (float(engine.restarts),))
 
+        for source in self._status().discovery:
+            yield Series(catalogue.DISCOVERED, (source.name,), (float(source.engines),))
+            yield Series(catalogue.DISCOVERY_STALE, (source.name,), (float(bool(source.trouble)),))
+            yield Series(catalogue.DISCOVERY_FAILURES, (source.name,), (float(source.failures),))
+
     def _throughput(self) -> dict[str, float]:
         if len(self._samples) < 2:
             return {"input": 0.0, "output": 0.0}

@@ -15,10 +15,20 @@ class EngineStatus(msgspec.Struct, frozen=True):
     restarts: int = 0
 
 
+class DiscoveryStatus(msgspec.Struct, frozen=True):
+    """One source of engines."""
+
+    name: str
+    engines: int
+    trouble: str
+    failures: int
+
+
 class Status(msgspec.Struct, frozen=True):
     """`run/status.json`, which has the form of `forebay status -o json`."""
 
     engines: tuple[EngineStatus, ...] = ()
+    discovery: tuple[DiscoveryStatus, ...] = ()
 
 
 def read_status(path: Path) -> Status:

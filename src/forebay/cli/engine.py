@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from forebay.cli.engine_register import register
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration, state_dir
 from forebay.controller.status import EngineStatus, read_status
@@ -26,6 +27,9 @@ _POLL_S = 0.2
 @click.group(help=_("List, drain and look into engines."))
 def engine() -> None:
     """The noun; its verbs follow."""
+
+
+engine.add_command(register)
 
 
 @engine.command("list", help=_("Show every engine, what it does and why."))
@@ -67,15 +71,15 @@ def logs(flags: Flags, name: str, lines: int, following: bool) -> None:
 @click.option("--undo", is_flag=True, help=_("Put it back."))
 @common("config", "env", "timeout")
 def drain(flags: Flags, name: str, undo: bool) -> None:
-    spec = _spec(flags, name)
     state = state_dir(flags)
+    patience_s = _patience_s(flags, state, name)
     if not state.database.exists():
         raise RunError(_("nothing runs"), fix=_("Start it with `forebay up`"))
     _intend(state, name, "" if undo else "drain")
     if undo:
         flags.say(_("{name} may take calls again").format(name=name))
         return
-    _await_gone(flags, state, name, flags.timeout_s or spec.drain_s + spec.shutdown_s + 30.0)
+    _await_gone(flags, state, name, flags.timeout_s or patience_s)
 
 
 def _intend(state: StateDir, name: str, intent: str) -> None:
@@ -104,6 +108,15 @@ def _await_gone(flags: Flags, state: StateDir, name: str, timeout_s: float) -> N
             return
         time.sleep(_POLL_S)
     raise RunError(_("{name} has not finished after {n:g} s").format(name=name, n=timeout_s))
+
+
+def _patience_s(flags: Flags, state: StateDir, name: str) -> float:
+    """How long draining may take; UsageError where there is no such engine, neither listed nor discovered."""
+    status = read_status(state.status)
+    if status is not None and any(each.name == name and each.kind == "external" for each in status.engines):
+        return 30.0  # nothing is stopped: it only leaves routing
+    spec = _spec(flags, name)
+    return spec.drain_s + spec.shutdown_s + 30.0
 
 
 def _spec(flags: Flags, name: str) -> EngineSpec:

@@ -181,7 +181,7 @@ def _choice(root: Node, path: Path, item: ErrorDetails) -> Explained:
 
 
 def _engine_kind(root: Node, path: Path, item: ErrorDetails) -> Explained:
-    kinds = ("embedded", "vllm", "external")
+    kinds = ("embedded", "vllm", "external", "discovered")
     listed = ", ".join(kinds)
     tag = item.get("ctx", {}).get("tag")
     if tag is None:

@@ -68,12 +68,16 @@ class Turnstile:
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What all keepers share. `changed` is set when a state changed; `still_routed` asks the publisher."""
+    """What all keepers share. `changed` is set when a state changed.
+
+    `still_routed` asks the publisher, `calls_at` the workers.
+    """
 
     substrate: Substrate
     journal: Journal
     changed: asyncio.Event
     still_routed: Callable[[str], bool]
+    calls_at: Callable[[str], int]
     take_port: Callable[[str, int], int]
     turnstile: Turnstile
 
@@ -317,7 +321,7 @@ class Keeper:
     async def _go(self, record: UnitRecord | None) -> None:
         """Stop the unit once nothing is left in it, or its time is over."""
         if self.desired.make is None:
-            if self.removed:
+            if self.removed and self._may_let_go():
                 self._up = False
             return
         if not self._may_stop():
@@ -337,6 +341,14 @@ class Keeper:
         if self.health.state != "draining":
             return False
         return self._idle_looks >= 2 or time.monotonic() - self.health.since_s > self.desired.drain_s
+
+    def _may_let_go(self) -> bool:
+        """Whether our own calls at a server of somebody else have ended; other clients' calls are not ours to await."""
+        if self.health.state != "draining":
+            return False
+        if self.desired.drain_s is not None and time.monotonic() - self.health.since_s > self.desired.drain_s:
+            return True
+        return not self._around.still_routed(self.name) and self._around.calls_at(self.name) == 0
 
     def _release_turnstile(self) -> None:
         self._around.turnstile.leave(self.name)

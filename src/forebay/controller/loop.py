@@ -12,15 +12,18 @@ import msgspec
 from forebay.config.load import load
 from forebay.config.schema import Config
 from forebay.controller.desired import can_bind, free_port, worker_ports
+from forebay.controller.discovered import Discovery
 from forebay.controller.journal import Journal
 from forebay.controller.keeper import Keeper, Surroundings, Turnstile
-from forebay.controller.plan import Planned, plan
+from forebay.controller.plan import Planned, plan, plan_engines
 from forebay.controller.publish import Publisher
-from forebay.controller.report import report
+from forebay.controller.report import report, with_discovery
 from forebay.controller.snapshot import EngineNow, build
 from forebay.controller.status import Status, read_status, write_status
 from forebay.core.errors import ConfigError, ForebayError, StateError
 from forebay.engines.fleet import expand
+from forebay.engines.spec import EngineSpec
+from forebay.gateway.siblings import Siblings
 from forebay.render.edge import write_edge
 from forebay.security import key_store
 from forebay.store.sqlite import connect, data_version
@@ -52,6 +55,8 @@ class Controller:
         self._config, units = self._read()
         log = self._config.observe.log
         self.journal = Journal(self._config.service, log.level)
+        self._discovery = Discovery(self._state.discovered, arguments.config.resolve().parent, self.journal)
+        self._discovery.retarget(self._config)
         self._substrate = LocalSubstrate(self._state)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
@@ -76,10 +81,13 @@ class Controller:
             journal=self.journal,
             changed=self._changed,
             still_routed=lambda name: self._publisher.still_routed(name, self._worker_names()),
+            calls_at=self._calls_at,
             take_port=self._take_port,
             turnstile=Turnstile(),
         )
-        self._first_units = units
+        self._listed = frozenset(units)
+        self._found = self._discovered()
+        self._first_units = {**units, **self._found}
 
     def ask_reload(self) -> None:
         """Read the configuration again at the next turn."""
@@ -100,6 +108,7 @@ class Controller:
         self._forget_unwanted(self._first_units)
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
+            self._discovery.start(group)
             while not self._stopping:
                 await self._turn(group)
                 self._changed.clear()
@@ -108,6 +117,7 @@ class Controller:
                         await self._changed.wait()
                 except TimeoutError:
                     continue
+            self._discovery.stop()
             for task in self._tasks.values():
                 task.cancel()
         self._write_status()
@@ -117,6 +127,7 @@ class Controller:
         if self._reload_asked:
             self._reload_asked = False
             await self._reload(group)
+        await self._follow_discovery(group)
         self._drop_ended()
         self._watch_database()
         self._publish()
@@ -143,6 +154,7 @@ class Controller:
             config, units = self._read()
             if config.edge.kind != "none" and "edge" in self._keepers:
                 await self._renew_edge(config)
+            self._discovery.retarget(config)
         except ForebayError as error:
             self._findings = _said(error)
             self._read_at = time.time()
@@ -150,7 +162,10 @@ class Controller:
             return
         self._config, self._findings, self._publisher.refused = config, (), None
         self.journal.set_level(config.observe.log.level)
-        await self._converge(units, group, None)
+        self._discovery.start(group)
+        self._listed = frozenset(units)
+        self._found = self._discovered()
+        await self._converge({**units, **self._found}, group, None)
         self._read_at = time.time()
         self.journal.say("info", "the configuration has been read again")
 
@@ -172,6 +187,43 @@ class Controller:
         for name, keeper in self._keepers.items():
             if name not in self._tasks:
                 self._tasks[name] = group.create_task(keeper.run())
+
+    # Discovery
+
+    def _discovered(self) -> dict[str, Planned]:
+        """The engines found now; one that has the name of a unit that is listed is left out, and that is said."""
+        specs = {spec.name: spec for spec in self._discovery.specs()}
+        for name in specs.keys() & self._listed:
+            del specs[name]
+            self.journal.say("error", f"a discovered engine is called {name}, as another unit is: it takes no calls")
+        return plan_engines(specs.values(), self._config, self._state)
+
+    async def _follow_discovery(self, group: asyncio.TaskGroup) -> None:
+        """Add what was found, drain what is gone, and touch nothing else."""
+        found = self._discovered()
+        if _engines(found) == _engines(self._found):
+            return
+        for name in self._found.keys() - found.keys():
+            self._keepers[name].removed = True
+        for name, (desired, probe) in found.items():
+            keeper = self._keepers.get(name)
+            if keeper is None:
+                self._keepers[name] = Keeper(desired, probe, self._around)
+                self._tasks[name] = group.create_task(self._keepers[name].run())
+            elif keeper.desired.engine != desired.engine:
+                await keeper.retarget(desired, probe)
+            self._keepers[name].removed = False
+        self._found = found
+        self._changed.set()
+
+    def _calls_at(self, engine: str) -> int:
+        """Calls that the workers have at an engine."""
+        workers = Siblings(self._state.counters, own_pid=0)
+        workers.refresh()
+        try:
+            return workers.outstanding(engine)
+        finally:
+            workers.close()
 
     def _forget_unwanted(self, units: dict[str, Planned]) -> None:
         """Units of an earlier configuration that nobody keeps any more are stopped; ended ones are forgotten."""
@@ -261,10 +313,15 @@ class Controller:
         refused = (_POLICY_REFUSED,) if self._publisher.refused is not None else ()
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
+        status = with_discovery(status, self._discovery.status())
         try:
             write_status(self._state.status, status)
         except OSError as error:
             self.journal.say("error", f"the status cannot be written: {error}")
+
+
+def _engines(units: dict[str, Planned]) -> dict[str, EngineSpec | None]:
+    return {name: desired.engine for name, (desired, _probe) in units.items()}
 
 
 def _said(error: Exception) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,11 @@ def plan(
     if config.edge.kind != "none":
         planned.append(_edge(config, state, base))
     return {unit.name: (unit, probe) for unit, probe in planned}
+
+
+def plan_engines(specs: Iterable[EngineSpec], config: Config, state: StateDir) -> dict[str, Planned]:
+    """Engines alone."""
+    return {spec.name: _engine(spec, config, state) for spec in specs}
 
 
 def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:

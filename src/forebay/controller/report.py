@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from forebay.config.schema import Config
 from forebay.controller.desired import url_host
 from forebay.controller.keeper import Keeper
 from forebay.controller.publish import Publisher
 from forebay.controller.status import (
     ControllerStatus,
+    DiscoveryStatus,
     EdgeStatus,
     EngineStatus,
     GatewayStatus,
@@ -56,6 +59,12 @@ def report(
         ),
         snapshot=publisher.digest,
     )
+
+
+def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Status:
+    """The status with the sources of engines; what is wrong with one is told, and takes nothing from the state."""
+    trouble = tuple(f"{source.name} may be out of date: {source.trouble}" for source in sources if source.trouble)
+    return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
 
 
 def edge_url(config: Config) -> str:

@@ -62,6 +62,21 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[str, ...] = ()
 
 
+class DiscoveryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of engines. `trouble`: why its last answer was not taken, empty where it was; `failures` counts those.
+
+    `answered_at`: when it last answered something new, seconds since the epoch.
+    """
+
+    name: str
+    model: str
+    via: str
+    engines: int
+    trouble: str
+    failures: int
+    answered_at: float | None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: Overall
     reasons: tuple[str, ...]
@@ -70,6 +85,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     console_url: str | None
     """Where the console is; null where there is none."""
     engines: tuple[EngineStatus, ...]
+    discovery: tuple[DiscoveryStatus, ...] = ()
     admin: UnitStatus | None = None
     controller: ControllerStatus
     snapshot: str

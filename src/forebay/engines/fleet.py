@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from forebay.config.crosscheck.names import engine_names
-from forebay.config.schema import Config, EmbeddedEngine, ExternalEngine, Model, VllmEngine
+from forebay.config.schema import Config, DiscoveredEngine, EmbeddedEngine, Engine, ExternalEngine, Model, VllmEngine
 from forebay.config.secrets import resolve
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.embedded import embedded_specs
@@ -31,6 +31,8 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
     specs: list[EngineSpec] = []
     threads = _threads(config)
     for model, index, engine in _engines(config):
+        if isinstance(engine, DiscoveredEngine):
+            continue
         where = f"models.{model}.engines[{index}]"
         try:
             expanded = _expand_one(config, model, engine, base, threads)
@@ -45,10 +47,25 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
     return tuple(specs)
 
 
+def found_spec(model: str, engine: DiscoveredEngine, base: Path, name: str, url: str) -> EngineSpec:
+    """An engine that was found: what an external engine with the keys of its source would be."""
+    shared = ExternalEngine.model_fields.keys() & DiscoveredEngine.model_fields.keys() - {"kind"}
+    keys = {key: getattr(engine, key) for key in shared}
+    external = ExternalEngine.model_construct(**{**keys, "kind": "external", "name": name, "url": url})
+    return msgspec.structs.replace(_external(model, external, base), drain_s=engine.drain)
+
+
 def secret_names(config: Config) -> tuple[str, ...]:
     """Environment variables that hold secrets of the configuration."""
-    refs = [engine.api_key for _model, _index, engine in _engines(config) if isinstance(engine, ExternalEngine)]
+    refs = [ref for _model, _index, engine in _engines(config) for ref in _secrets(engine)]
     return tuple(sorted({ref.removeprefix("env:") for ref in refs if ref and ref.startswith("env:")}))
+
+
+def _secrets(engine: Engine) -> Iterator[str | None]:
+    if isinstance(engine, ExternalEngine | DiscoveredEngine):
+        yield engine.api_key
+    if isinstance(engine, DiscoveredEngine) and engine.valkey is not None:
+        yield engine.valkey.password
 
 
 def _expand_one(
@@ -107,7 +124,7 @@ def _threads(config: Config) -> int:
     return max(1, len(os.sched_getaffinity(0)) // max(1, copies))
 
 
-def _engines(config: Config) -> Iterator[tuple[str, int, EmbeddedEngine | VllmEngine | ExternalEngine]]:
+def _engines(config: Config) -> Iterator[tuple[str, int, Engine]]:
     model: Model
     for name, model in config.models.items():
         for index, engine in enumerate(model.engines):

@@ -60,6 +60,13 @@ class Siblings:
                 views.setdefault(engine, []).append((sibling.values, index))
         self._by_engine = {engine: tuple(found) for engine, found in views.items()}
 
+    def close(self) -> None:
+        """Let every page go."""
+        self._by_engine = {}
+        for sibling in self._known.values():
+            sibling.close()
+        self._known = {}
+
     def _is_other_and_alive(self, path: Path) -> bool:
         pid = path.name.split(".")[-2]
         if not pid.isdigit() or int(pid) == self._own_pid:

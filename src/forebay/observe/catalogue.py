@@ -91,6 +91,13 @@ ENGINE_STATE = Metric(
     "forebay_engine_state", "gauge", "1 for the state an engine is in, 0 for the others.", ("engine", "state")
 )
 ENGINE_RESTARTS = Metric("forebay_engine_restarts_total", "counter", "Times an engine was started again.", ("engine",))
+DISCOVERED = Metric("forebay_discovery_engines", "gauge", "Engines that a source has found.", ("source",))
+DISCOVERY_STALE = Metric(
+    "forebay_discovery_stale", "gauge", "1 while a source fails and the engines known last are kept.", ("source",)
+)
+DISCOVERY_FAILURES = Metric(
+    "forebay_discovery_failures_total", "counter", "Answers of a source that were missing, empty or wrong.", ("source",)
+)
 BUILD = Metric("forebay_build_info", "gauge", "Always 1; the release of forebay.", ("version",))
 
 METRICS: tuple[Metric, ...] = (
@@ -116,5 +123,8 @@ METRICS: tuple[Metric, ...] = (
     RELOADS,
     ENGINE_STATE,
     ENGINE_RESTARTS,
+    DISCOVERED,
+    DISCOVERY_STALE,
+    DISCOVERY_FAILURES,
     BUILD,
 )

@@ -8,6 +8,7 @@ snapshots/<digest>.json  what workers hold; `current` links to the newest
 counters/                a worker's metrics, memory-mapped
 edge/                    the rendered nginx.conf and nginx's own files
 tls/                     the development CA and certificate
+discovered.json          the engines that sources found last
 state.db                 keys and intents
 pepper                   secret mixed into key digests
 """
@@ -63,6 +64,10 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def tls(self) -> Path:
         return self.root / "tls"
+
+    @property
+    def discovered(self) -> Path:
+        return self.root / "discovered.json"
 
     @property
     def database(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forebay.config.crosscheck.addresses import addresses
+from forebay.config.crosscheck.discovery import discovery
 from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
 from forebay.config.crosscheck.timeouts import timeouts
@@ -13,4 +14,5 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    return [*ports(config, tree), *names(config, tree), *addresses(config, tree), *timeouts(config, tree)]
+    rules = (ports, names, addresses, timeouts, discovery)
+    return [finding for rule in rules for finding in rule(config, tree)]

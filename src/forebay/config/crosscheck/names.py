@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from forebay.config.provenance import Node, Path, show_path
-from forebay.config.schema import Config, Engine, ExternalEngine
+from forebay.config.schema import Config, DiscoveredEngine, Engine, ExternalEngine
 from forebay.config.validate import locate
 from forebay.core.errors import Finding
 from forebay.messages import _
@@ -18,7 +18,7 @@ _OWN_UNITS = re.compile(r"edge|admin|gateway|controller|console|(worker|gateway)
 def engine_names(model: str, engine: Engine) -> tuple[str, ...]:
     """Names of an engine's copies: its own or the model's and kind, with -1, -2 … where there are several."""
     base = engine.name or f"{_slug(model)}-{engine.kind}"
-    count = 1 if isinstance(engine, ExternalEngine) else engine.count
+    count = 1 if isinstance(engine, ExternalEngine | DiscoveredEngine) else engine.count
     return (base,) if count == 1 else tuple(f"{base}-{copy}" for copy in range(1, count + 1))
 
 

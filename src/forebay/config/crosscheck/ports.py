@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from forebay.config.provenance import Node, Path, find, show_path
-from forebay.config.schema import Config, ExternalEngine
+from forebay.config.schema import Config, DiscoveredEngine, ExternalEngine
 from forebay.config.validate import locate
 from forebay.core.errors import Finding
 from forebay.messages import _
@@ -44,7 +44,7 @@ def listeners(config: Config) -> Iterator[Listener]:
     yield Listener(config.observe.metrics.port, config.observe.metrics.bind, ("observe", "metrics", "port"))
     for name, model in config.models.items():
         for index, engine in enumerate(model.engines):
-            if isinstance(engine, ExternalEngine) or engine.port is None:
+            if isinstance(engine, ExternalEngine | DiscoveredEngine) or engine.port is None:
                 continue
             for copy in range(engine.count):
                 yield Listener(engine.port + copy, "127.0.0.1", ("models", name, "engines", index, "port"), copy)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from forebay.config.schema.base import Name, Port, Seconds, SecretRef, Section
+from forebay.config.schema.discovery import DnsDiscovery, FileDiscovery, KubernetesDiscovery, ValkeyDiscovery
 
 FlagValue = bool | int | float | str | list[str] | dict[str, object]
 
@@ -95,7 +96,27 @@ class ExternalEngine(EngineBase):
     """What the engine calls the model, where it differs."""
 
 
-Engine = Annotated[EmbeddedEngine | VllmEngine | ExternalEngine, Field(discriminator="kind")]
+class DiscoveredEngine(EngineBase):
+    """OpenAI-compatible servers that come and go: found, not listed. Each is treated like an external engine."""
+
+    kind: Literal["discovered"]
+    via: Literal["file", "dns", "kubernetes", "valkey"]
+    """Where they are found; the section of the same name says more."""
+    file: FileDiscovery | None = None
+    dns: DnsDiscovery | None = None
+    kubernetes: KubernetesDiscovery | None = None
+    valkey: ValkeyDiscovery | None = None
+    settle: Seconds = 5.0
+    """How long an engine must be missing before it drains; one that comes and goes must be there longer and longer."""
+    drain: Seconds = 120.0
+    """How long calls may go on after their engine left."""
+    api_key: SecretRef | None = None
+    """Key that the engines want."""
+    served_name: str | None = None
+    """What the engines call the model, where it differs."""
+
+
+Engine = Annotated[EmbeddedEngine | VllmEngine | ExternalEngine | DiscoveredEngine, Field(discriminator="kind")]
 
 
 class Model(Section):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from forebay.config.provenance import Path as KeyPath
-from forebay.config.schema import EmbeddedEngine, ExternalEngine, VllmEngine
+from forebay.config.schema import DiscoveredEngine, EmbeddedEngine, ExternalEngine, VllmEngine
 from forebay.config.secrets import resolve
 from forebay.core.errors import ConfigError, Finding
 from forebay.messages import _
@@ -20,7 +20,7 @@ def weights(subject: Subject) -> Iterator[Finding]:
     """Weights must lie where the file says; a hub id is looked for only when its engine starts."""
     for name, model in subject.loaded.config.models.items():
         for index, engine in enumerate(model.engines):
-            if isinstance(engine, ExternalEngine) or engine.weights is None:
+            if isinstance(engine, ExternalEngine | DiscoveredEngine) or engine.weights is None:
                 continue
             where = subject.loaded.where(("models", name, "engines", index, "weights"))
             yield from _located(engine, subject.base, where)
@@ -47,7 +47,7 @@ def secrets(subject: Subject) -> Iterator[Finding]:
     """Every secret that the file refers to must be there."""
     for name, model in subject.loaded.config.models.items():
         for index, engine in enumerate(model.engines):
-            if not isinstance(engine, ExternalEngine) or engine.api_key is None:
+            if not isinstance(engine, ExternalEngine | DiscoveredEngine) or engine.api_key is None:
                 continue
             path: KeyPath = ("models", name, "engines", index, "api_key")
             try:
