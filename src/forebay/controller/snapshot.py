@@ -30,7 +30,11 @@ def build(
         workers=worker_names(config),
         models=tuple(
             ModelRef(
-                name=name, aliases=tuple(model.aliases), context_tokens=model.context_tokens, created_at=created_at
+                name=name,
+                aliases=tuple(model.aliases),
+                context_tokens=model.context_tokens,
+                created_at=created_at,
+                continuation=model.continuation,
             )
             for name, model in config.models.items()
         ),
@@ -78,4 +82,5 @@ def _engine(engine: EngineNow) -> EngineRef:
         routable=engine.routable,
         served_name=spec.served_name,
         authorization=spec.authorization,
+        continues=spec.token_prompts,
     )

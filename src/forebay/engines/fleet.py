@@ -91,6 +91,7 @@ def _external(model: str, engine: ExternalEngine, base: Path) -> EngineSpec:
         max_outstanding=engine.max_outstanding or _EXTERNAL_OUTSTANDING,
         served_name=engine.served_name,
         authorization=_bearer(engine.api_key, base) if engine.api_key else None,
+        token_prompts=engine.token_prompts,
         stall_s=engine.stall,
     )
 

@@ -12,6 +12,7 @@ Kind = Literal["embedded", "vllm", "external"]
 class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that serves `model` at `host:port`.
 
+    `token_prompts`: it tells token ids and takes prompts of them.
     `argv` is empty for an external engine. `port` is 0 until one is chosen: `{port}` in argv stands for it.
     `env` is what the engine's process gets on top of a minimal environment.
     """
@@ -27,6 +28,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_outstanding: int
     served_name: str | None = None
     authorization: str | None = None
+    token_prompts: bool = False
     start_s: float = 900.0
     drain_s: float = 120.0
     stall_s: float = 60.0

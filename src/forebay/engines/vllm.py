@@ -18,6 +18,9 @@ from forebay.engines.topology import cpus_of, gpu_findings, gpus_of_copy
 # vLLM joins its workers and closes its sockets after the work itself has ended.
 _EXIT_S = 15.0
 
+_FIRST_WITH_TOKEN_IDS = (0, 10, 2)
+"""From this release on `return_token_ids` is known."""
+
 
 def vllm_specs(
     model_name: str,
@@ -50,9 +53,16 @@ def vllm_specs(
             stall_s=engine.stall,
             shutdown_s=engine.shutdown + _EXIT_S,
             warmup_prompt=engine.warmup_prompt,
+            token_prompts=_takes_token_prompts(engine.release, start.argv),
         )
         specs.append(spec)
     return tuple(specs)
+
+
+def _takes_token_prompts(release_name: str, argv: tuple[str, ...]) -> bool:
+    """Whether its streams can be taken up from token ids: behind a reasoning parser text is not what tokens say."""
+    reasons = any(each.partition("=")[0] == "--reasoning-parser" for each in argv)
+    return not reasons and tuple(map(int, release_name.split("."))) >= _FIRST_WITH_TOKEN_IDS
 
 
 def vllm_findings(config: Config) -> list[Finding]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
 
 from forebay.gateway.answer import AnswerReader, WholeAnswer
 from forebay.gateway.call import Call
+from forebay.gateway.continuation.eligible import new_record
+from forebay.gateway.continuation.pumps import RecordedPump
 from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import EngineFailed, Refusal
 from forebay.gateway.screen import Asked, request_for
+from forebay.gateway.snapshot import Policy
 from forebay.gateway.upstream import EngineConnection
 from forebay.gateway.view import View
 from forebay.observe import catalogue
@@ -22,6 +26,9 @@ from forebay.wire.response import ResponseHead
 _TRY_ELSEWHERE = {502, 503}
 # What the client asked for is too large, on this engine as on any other: no reason to leave the engine alone.
 _TOO_LARGE = {"answer_too_large", "event_too_long"}
+
+
+MakePump = Callable[[EngineConnection, ResponseHead], StreamPump]
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -43,11 +50,12 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
         engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until)
         call.ledger.engine = engine.ref.name
         try:
-            answer = await _ask(call, engine, asked, view, parts)
+            request = request_for(engine.ref, call.head.path, asked, call.ledger.request_id)
+            answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
             if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:
                 raise EngineFailed(f"status_{answer.status}", sent=True)
         except EngineFailed as failure:
-            _give_up(call, engine, parts, failure.reason)
+            give_up(call, engine, parts, failure.reason)
             if failure.reason not in _TOO_LARGE:
                 engine.failed()
             avoid.add(engine.ref.name)
@@ -57,7 +65,7 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
             call.ledger.retries += 1
             parts.meter.count(catalogue.RETRIES, failure.reason)
         except BaseException:
-            _give_up(call, engine, parts, "cancelled")
+            give_up(call, engine, parts, "cancelled")
             raise
         else:
             engine.answered()
@@ -80,7 +88,8 @@ def _lost(failure: EngineFailed) -> Refusal:
     return Refusal("engine_lost", "The engine went away and no other could answer.", retry_after_s=1)
 
 
-def _give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None:
+def give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None:
+    """Give back the place at an engine that is done with; what it still works on is aborted."""
     upstream, call.upstream = call.upstream, None
     if upstream is not None:
         upstream.abort()
@@ -88,15 +97,18 @@ def _give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None
     parts.meter.count(catalogue.ENGINE_REQUESTS, engine.ref.name, outcome)
 
 
-async def _ask(call: Call, engine: EngineSlot, asked: Asked, view: View, parts: Parts) -> WholeAnswer | StreamPump:
-    policy = view.policy
-    request = request_for(engine.ref, call.head.path, asked, call.ledger.request_id)
+async def ask(
+    call: Call, engine: EngineSlot, request: bytes, make_pump: MakePump, policy: Policy, parts: Parts
+) -> WholeAnswer | StreamPump:
+    """Send one request to one engine and wait until its answer is whole, or its stream has an event.
+
+    Raises EngineFailed.
+    """
     while True:
         connection = engine.pool.take() or await _open(call, engine, policy.connect_s, parts)
         call.upstream = connection
-        open_stream = partial(_open_stream, call, connection, asked, view, parts)
         now = parts.clock()
-        reader = AnswerReader(call, connection, policy.answer_bytes, open_stream, now)
+        reader = AnswerReader(call, connection, policy.answer_bytes, partial(make_pump, connection), now)
         connection.send(request, reader, now + policy.first_byte_s)
         try:
             answer: WholeAnswer | StreamPump = await call.wait(connection)
@@ -130,8 +142,11 @@ async def _open(call: Call, engine: EngineSlot, timeout_s: float, parts: Parts) 
 
 
 def _open_stream(
-    call: Call, connection: EngineConnection, asked: Asked, view: View, parts: Parts, head: ResponseHead
+    call: Call, asked: Asked, view: View, parts: Parts, connection: EngineConnection, head: ResponseHead
 ) -> StreamPump:
-    policy = view.policy
-    pump = StreamPump(call, connection, head, parts.meter.gaps(asked.model.name))
+    policy, gaps = view.policy, parts.meter.gaps(asked.model.name)
+    if asked.recorded:
+        pump: StreamPump = RecordedPump(call, connection, head, gaps).recording(new_record(asked.fields))
+    else:
+        pump = StreamPump(call, connection, head, gaps)
     return pump.bound(event_bytes=policy.event_bytes, chunk_s=policy.chunk_s, keep_usage=asked.keep_usage)

@@ -44,6 +44,7 @@ class Ledger(msgspec.Struct, gc=False):
     engine: str = ""
     stream: bool = False
     retries: int = 0
+    continuations: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
 

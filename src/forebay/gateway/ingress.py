@@ -112,6 +112,11 @@ class ClientConnection(asyncio.Protocol):
         """Whether the connection takes another request after this answer."""
         return head.keep_alive and not self._closing and not self._parts.draining
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client reads more slowly than it is written to."""
+        return bool(self._stalled_since)
+
     def close_after_answer(self) -> None:
         self._closing = True
 

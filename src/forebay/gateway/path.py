@@ -8,6 +8,7 @@ from forebay.gateway import respond
 from forebay.gateway.answer import WholeAnswer
 from forebay.gateway.attempts import Answered, reach
 from forebay.gateway.call import Call
+from forebay.gateway.continuation.carry_on import carry_on, recorded
 from forebay.gateway.identity import client_ip, identify
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
@@ -38,6 +39,7 @@ async def serve(call: Call, parts: Parts) -> None:
         asked = screen(call.head, call.body, route.shape, view)
         ledger.model, ledger.stream = asked.model.name, asked.stream
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
+        asked = recorded(asked, call.head.path) if asked.model.continuation else asked
         answered = await reach(call, asked, view, parts)
         try:
             if isinstance(answered.answer, WholeAnswer):
@@ -46,6 +48,8 @@ async def serve(call: Call, parts: Parts) -> None:
                 await _stream(call, answered.answer, parts)
         finally:
             _leave(call, answered, parts)
+        if asked.model.continuation and ledger.code == "stream_cut" and isinstance(answered.answer, StreamPump):
+            await carry_on(call, asked, answered.answer, view, parts)
     except Refusal as refusal:
         _refuse(call, refusal)
     except ClientGone as gone:

@@ -150,13 +150,16 @@ class StreamPump:
             return
         over = self._chunks.done if self._chunks is not None else self._missing == 0
         if whole:
-            if _has_usage(whole):
-                whole = self._read_usage(whole)
+            whole = self._read(whole)
             self._last_events = whole
         if over:
             self._end("half_event" if self._held else "no_done", whole)
         elif whole and self._open:
             self._call.client.write(chunk(whole))
+
+    def _read(self, whole: bytes) -> bytes:
+        """Learn from whole events what must be known, and return what the client gets of them."""
+        return self._read_usage(whole) if _has_usage(whole) else whole
 
     def _read_usage(self, whole: bytes) -> bytes:
         """Note the token counts; drop the event that carries nothing else if the client did not ask for it."""

@@ -19,13 +19,17 @@ _INCLUDE_USAGE = b',"stream_options":{"include_usage":true}}'
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A checked request. `body` is what the policy saw, byte for byte or written again from what was parsed."""
+    """A checked request. `body` is what the policy saw, byte for byte or written again from what was parsed.
+
+    `recorded`: its stream's tokens are noted, so that it can go on at another engine.
+    """
 
     model: ModelRef
     stream: bool
     keep_usage: bool
     body: bytes
     fields: dict[str, Any]
+    recorded: bool = False
 
 
 def screen(head: RequestHead, body: bytes, shape: Shape, view: View) -> Asked:
@@ -70,6 +74,13 @@ def request_for(engine: EngineRef, path: bytes, asked: Asked, request_id: str) -
     body = asked.body
     if engine.served_name is not None and engine.served_name != asked.model.name:
         body = orjson.dumps({**asked.fields, "model": engine.served_name, **_usage_option(asked)})
+    if asked.recorded and engine.continues and "return_token_ids" not in asked.fields:
+        body = body[:-1] + b',"return_token_ids":true}'
+    return post(engine, path, body, request_id)
+
+
+def post(engine: EngineRef, path: bytes, body: bytes, request_id: str) -> bytes:
+    """One whole request to an engine."""
     authorization = (
         b"authorization: Bearer %b\r\n" % engine.authorization.encode() if engine.authorization is not None else b""
     )

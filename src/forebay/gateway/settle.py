@@ -44,6 +44,7 @@ def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
         ledger.stream if model else UNSET,
         _ms(ledger.queue_s) if model else UNSET,
         ledger.retries if model else UNSET,
+        ledger.continuations or UNSET,
         _ms(first_event_at - ledger.started_at) if first_event_at else UNSET,
         ledger.code or UNSET,
         ledger.cancelled or UNSET,

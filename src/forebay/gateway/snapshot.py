@@ -26,7 +26,10 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine that may take calls. `routable` is false while it starts, stalls or drains."""
+    """An engine that may take calls. `routable` is false while it starts, stalls or drains.
+
+    `continues`: it tells token ids and takes prompts of them, so that streams may go on from it and at it.
+    """
 
     name: str
     model: str
@@ -37,6 +40,7 @@ class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
     routable: bool
     served_name: str | None = None
     authorization: str | None = None
+    continues: bool = False
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +50,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     context_tokens: int | None = None
     created_at: int = 0
+    continuation: bool = False
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

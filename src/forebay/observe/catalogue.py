@@ -81,6 +81,13 @@ CANCELLED = Metric(
 )
 REFUSALS = Metric("forebay_refusals_total", "counter", "Requests refused, by error code.", ("code",))
 CUT_STREAMS = Metric("forebay_cut_streams_total", "counter", "Streams that an engine did not finish.", ("reason",))
+CONTINUATIONS = Metric(
+    "forebay_continuations_total",
+    "counter",
+    "Cut streams of models with `continuation`: continued at another engine; ended (only the end was missing); "
+    "refused (cannot be taken up exactly); no_budget; no_engine; diverged; deadline; cancelled.",
+    ("outcome",),
+)
 IN_FLIGHT = Metric("forebay_calls_in_flight", "gauge", "Calls between their first byte and their last.")
 QUEUED = Metric("forebay_queue_calls", "gauge", "Calls waiting for a place at an engine.")
 CONNECTIONS = Metric("forebay_connections", "gauge", "Open client connections.")
@@ -116,6 +123,7 @@ METRICS: tuple[Metric, ...] = (
     CANCELLED,
     REFUSALS,
     CUT_STREAMS,
+    CONTINUATIONS,
     IN_FLIGHT,
     QUEUED,
     CONNECTIONS,

@@ -52,6 +52,7 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
     stream: bool | msgspec.UnsetType = msgspec.UNSET
     queue_ms: float | msgspec.UnsetType = msgspec.UNSET
     retries: int | msgspec.UnsetType = msgspec.UNSET
+    continuations: int | msgspec.UnsetType = msgspec.UNSET
     ttft_ms: float | msgspec.UnsetType = msgspec.UNSET
     code: str | msgspec.UnsetType = msgspec.UNSET
     cancelled: str | msgspec.UnsetType = msgspec.UNSET

@@ -94,6 +94,9 @@ class ExternalEngine(EngineBase):
     """Key that the engine wants."""
     served_name: str | None = None
     """What the engine calls the model, where it differs."""
+    token_prompts: bool = False
+    """Whether it is a vLLM without a reasoning parser: it tells token ids and takes them as a prompt, so that a stream
+    that is cut can go on from it and at it."""
 
 
 class DiscoveredEngine(EngineBase):
@@ -128,6 +131,9 @@ class Model(Section):
     """The engines that serve it."""
     context_tokens: Annotated[int, Field(ge=1)] | None = None
     """Longest prompt plus answer; `max_tokens` beyond it is refused. Default: no bound at the gateway."""
+    continuation: bool = False
+    """Whether a stream that its vLLM engine cuts goes on at another one, at the next token. Calls with tools,
+    structured output, log-probabilities, penalties, images, a seed or `n` above 1 end with an error event as before."""
 
 
 class EmbeddedDefaults(Section):
