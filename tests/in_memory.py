@@ -19,7 +19,6 @@ from forebay.gateway.fleet import EngineSlot, Fleet
 from forebay.gateway.ingress import ClientConnection
 from forebay.gateway.meter import Meter
 from forebay.gateway.parts import Parts
-from forebay.gateway.routing.least_loaded import least_loaded
 from forebay.gateway.siblings import Siblings
 from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Snapshot
 from forebay.gateway.upstream import EngineConnection
@@ -119,7 +118,7 @@ class Gateway:
         view = view_of("0" * 16, self.snapshot)
         self.fleet = Fleet(page, Siblings(folder, os.getpid()), self.clock)
         self.fleet.update(refs)
-        admission = Admission(self.fleet, least_loaded, view.policy.queue_calls, self.clock)
+        admission = Admission(self.fleet, view.policy.queue_calls, self.clock)
         self.parts = Parts(view, self.fleet, admission, Meter(page), JsonLog("test", "error"), self.clock)
 
     @property

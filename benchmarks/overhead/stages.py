@@ -20,7 +20,6 @@ from forebay.gateway.meter import Meter
 from forebay.gateway.parts import Parts
 from forebay.gateway.request_ids import new_request_id
 from forebay.gateway.routes import find_route
-from forebay.gateway.routing import policies
 from forebay.gateway.screen import request_for, screen
 from forebay.gateway.settle import settle
 from forebay.gateway.siblings import Siblings
@@ -143,8 +142,7 @@ def _parts(worker: GatewayWorker, folder: Path) -> Parts:
     page = CounterPage(folder / "stages.page")
     fleet = Fleet(page, Siblings(folder, os.getpid()), time.monotonic)
     fleet.update(worker.snapshot.engines)
-    score = policies.load("forebay.gateway.routing")[view.policy.routing]
-    admission = Admission(fleet, score, view.policy.queue_calls, time.monotonic)
+    admission = Admission(fleet, view.policy.queue_calls, time.monotonic)
     log = JsonLog("forebay", "info", os.open(os.devnull, os.O_WRONLY))
     respond.DATE.update(time.time())
     return Parts(view, fleet, admission, Meter(page), log, time.monotonic)

@@ -9,6 +9,18 @@ import msgspec
 Kind = Literal["embedded", "vllm", "external"]
 
 
+class EngineRouting(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is to routing; it may change without the engine's process. See the `engines` keys."""
+
+    weight: float = 1.0
+    tier: int = 0
+    standby: bool = False
+    adapters: tuple[str, ...] = ()
+    adapter_slots: int = 1
+    warm_up_s: float = 0.0
+    usd_per_million_tokens: float = 0.0
+
+
 class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that serves `model` at `host:port`.
 
@@ -34,6 +46,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     stall_s: float = 60.0
     shutdown_s: float = 30.0
     warmup_prompt: str = "Hello"
+    routing: EngineRouting = EngineRouting()
 
 
 class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):

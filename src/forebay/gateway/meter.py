@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -10,6 +11,8 @@ from forebay.gateway.call import Ledger
 from forebay.observe import catalogue
 from forebay.observe.catalogue import Metric
 from forebay.observe.page import CounterPage, Histogram
+
+_REJECTIONS = {"queue_full": "full", "queue_timeout": "timeout", "wait_too_long": "predicted"}
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -27,6 +30,7 @@ class _Model(msgspec.Struct, frozen=True):
     gaps: Histogram
     input_tokens: int
     output_tokens: int
+    cached_tokens: int
 
 
 class Meter:
@@ -37,6 +41,7 @@ class Meter:
         self._values = page.values
         self._outcomes: dict[tuple[str, str, int], _Outcome] = {}
         self._models: dict[str, _Model] = {}
+        self._classes: dict[str, Histogram] = {}
         phase = partial(page.histogram, catalogue.PHASE)
         self.receive = phase("receive")
         self.wait = phase("wait")
@@ -51,12 +56,21 @@ class Meter:
     def count(self, metric: Metric, *labels: str) -> None:
         self._values[self._page.index(metric, *labels)] += 1
 
+    def gauge(self, metric: Metric, value: float, *labels: str) -> None:
+        self._values[self._page.index(metric, *labels)] = value
+
     def gaps(self, model: str) -> Histogram:
         """The inter-token latency of one model, for the pump."""
         return (self._models.get(model) or self._model(model)).gaps
 
     def call_began(self) -> None:
         self._values[self._in_flight] += 1
+
+    def waiting(self, by_class: Mapping[str, int]) -> None:
+        """Who waits by class; nothing where no class has a name."""
+        for name, calls in by_class.items():
+            if name:
+                self._values[self._page.index(catalogue.CLASS_QUEUED, name)] = calls
 
     def gauges(self, *, queued: int, connections: int, log_dropped: int) -> None:
         """What is looked at a few times a second instead of being kept up to date."""
@@ -78,6 +92,8 @@ class Meter:
             self.wait.observe(ledger.wait_s)
         if ledger.code:
             self.count(catalogue.REFUSALS, ledger.code)
+            if ledger.code in _REJECTIONS:
+                self.count(catalogue.QUEUE_REJECTIONS, ledger.priority or "all", _REJECTIONS[ledger.code])
         if ledger.cancelled:
             self.count(catalogue.CANCELLED, ledger.cancelled)
         if ledger.model:
@@ -86,12 +102,16 @@ class Meter:
     def _settle_model(self, ledger: Ledger) -> None:
         model = self._models.get(ledger.model) or self._model(ledger.model)
         model.queue_wait.observe(ledger.queue_s)
+        if ledger.priority:
+            (self._classes.get(ledger.priority) or self._class(ledger.priority)).observe(ledger.queue_s)
         if ledger.connect_s:
             self.connect.observe(ledger.connect_s)
         if ledger.first_event_at:
             model.ttft.observe(ledger.first_event_at - ledger.started_at)
         self._values[model.input_tokens] += ledger.input_tokens
         self._values[model.output_tokens] += ledger.output_tokens
+        if ledger.cached_tokens > 0:
+            self._values[model.cached_tokens] += ledger.cached_tokens
 
     def _outcome(self, method: str, endpoint: str, status: int) -> _Outcome:
         page = self._page
@@ -99,6 +119,10 @@ class Meter:
             page.index(catalogue.REQUESTS, method, endpoint, str(status)),
             page.histogram(catalogue.DURATION, method, endpoint),
         )
+        return found
+
+    def _class(self, name: str) -> Histogram:
+        found = self._classes[name] = self._page.histogram(catalogue.CLASS_WAIT, name)
         return found
 
     def _model(self, name: str) -> _Model:
@@ -109,5 +133,6 @@ class Meter:
             page.histogram(catalogue.ITL, name),
             page.index(catalogue.TOKENS, name, "input"),
             page.index(catalogue.TOKENS, name, "output"),
+            page.index(catalogue.CACHED_TOKENS, name),
         )
         return found

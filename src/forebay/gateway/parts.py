@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from forebay.gateway.admission import Admission
-from forebay.gateway.budget import RetryBudget
 from forebay.gateway.fleet import Fleet
+from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.meter import Meter
+from forebay.gateway.reuse.memory import Reuse
 from forebay.gateway.view import View
 from forebay.observe.log import JsonLog
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Parts:
     """`view` alone is replaced, by a reload, between two calls; a call keeps the one it began with."""
 
-    __slots__ = ("admission", "budget", "clients", "clock", "draining", "fleet", "log", "meter", "view")
+    __slots__ = ("admission", "budget", "clients", "clock", "draining", "fleet", "limits", "log", "meter", "reuse", "view")
 
     def __init__(
         self, view: View, fleet: Fleet, admission: Admission, meter: Meter, log: JsonLog, clock: Callable[[], float]
@@ -27,9 +28,11 @@ class Parts:
         self.view = view
         self.fleet = fleet
         self.admission = admission
-        self.budget = RetryBudget(view.policy.retry_budget_ratio, 2.0 * fleet.largest_bound())
+        self.budget = fleet.retry_budget(view.policy.retry_budget_ratio)
         self.meter = meter
         self.log = log
         self.clock = clock
+        self.reuse = Reuse(view.models.values(), meter, clock)
         self.clients: set[ClientConnection] = set()
+        self.limits: Limiter | None = None
         self.draining = False

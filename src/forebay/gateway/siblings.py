@@ -6,8 +6,11 @@ import mmap
 import os
 from pathlib import Path
 
-from forebay.observe.catalogue import ENGINE_OUTSTANDING
+from forebay.observe.catalogue import CLASS_OUTSTANDING, ENGINE_OUTSTANDING, ENGINE_TOKENS, RETRY_BUDGET, Metric
 from forebay.observe.page import indexes_in, values_in
+
+_Views = tuple[tuple["memoryview[float]", int], ...]
+_READ = (ENGINE_OUTSTANDING, ENGINE_TOKENS, CLASS_OUTSTANDING, RETRY_BUDGET)
 
 
 class _Sibling:
@@ -17,11 +20,10 @@ class _Sibling:
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.values = values_in(self._map)
-        self.indexes: dict[str, int] = {}
+        self.indexes: dict[str, dict[tuple[str, ...], int]] = {}
 
     def refresh(self) -> None:
-        found = indexes_in(self._map, ENGINE_OUTSTANDING)
-        self.indexes = {labels[0]: index for labels, index in found.items()}
+        self.indexes = {metric.name: indexes_in(self._map, metric) for metric in _READ}
 
     def close(self) -> None:
         self.values.release()
@@ -35,17 +37,34 @@ class Siblings:
         self._folder = folder
         self._own_pid = own_pid
         self._known: dict[Path, _Sibling] = {}
-        self._by_engine: dict[str, tuple[tuple[memoryview[float], int], ...]] = {}
+        self._by_engine: dict[str, _Views] = {}
+        self._by_class: dict[tuple[str, ...], _Views] = {}
+        self._tokens: dict[str, _Views] = {}
+        self._budget: dict[tuple[str, ...], _Views] = {}
 
     def outstanding(self, engine: str) -> int:
         """Calls that other workers have at `engine`."""
         views = self._by_engine.get(engine)
         return int(sum([values[index] for values, index in views])) if views else 0
 
+    def held(self, model: str, name: str) -> int:
+        """Calls of class `name` that other workers have at engines of `model`."""
+        views = self._by_class.get((model, name))
+        return int(sum([values[index] for values, index in views])) if views else 0
+
+    def outstanding_tokens(self, engine: str) -> int:
+        """Tokens that other workers have before `engine`."""
+        views = self._tokens.get(engine)
+        return int(sum([values[index] for values, index in views])) if views else 0
+
+    def retry_budget(self, what: str) -> float:
+        """`calls` that filled the other workers' part of the retry budget, or `retries` that spent it."""
+        return sum([values[index] for values, index in self._budget.get((what,), ())])
+
     def refresh(self) -> None:
         """Look for workers that came or went; a few times a second is enough."""
         present = {path for path in self._folder.glob("*.page") if self._is_other_and_alive(path)}
-        self._by_engine = {}  # views must be let go before their page is closed
+        self._let_go()  # views must be let go before their page is closed
         for path in self._known.keys() - present:
             self._known.pop(path).close()
         for path in present - self._known.keys():
@@ -53,19 +72,30 @@ class Siblings:
                 self._known[path] = _Sibling(path)
             except (OSError, ValueError):  # just being made, or just gone: the next look tells
                 continue
-        views: dict[str, list[tuple[memoryview[float], int]]] = {}
         for sibling in self._known.values():
             sibling.refresh()
-            for engine, index in sibling.indexes.items():
-                views.setdefault(engine, []).append((sibling.values, index))
-        self._by_engine = {engine: tuple(found) for engine, found in views.items()}
+        self._by_engine = {labels[0]: views for labels, views in self._views(ENGINE_OUTSTANDING).items()}
+        self._tokens = {labels[0]: views for labels, views in self._views(ENGINE_TOKENS).items()}
+        self._by_class = self._views(CLASS_OUTSTANDING)
+        self._budget = self._views(RETRY_BUDGET)
 
     def close(self) -> None:
         """Let every page go."""
-        self._by_engine = {}
+        self._let_go()
         for sibling in self._known.values():
             sibling.close()
         self._known = {}
+
+    def _views(self, metric: Metric) -> dict[tuple[str, ...], _Views]:
+        """Where the series of one metric stand on all pages, by label values."""
+        found: dict[tuple[str, ...], list[tuple[memoryview[float], int]]] = {}
+        for sibling in self._known.values():
+            for labels, index in sibling.indexes[metric.name].items():
+                found.setdefault(labels, []).append((sibling.values, index))
+        return {labels: tuple(views) for labels, views in found.items()}
+
+    def _let_go(self) -> None:
+        self._by_engine, self._by_class, self._tokens, self._budget = {}, {}, {}, {}
 
     def _is_other_and_alive(self, path: Path) -> bool:
         pid = path.name.split(".")[-2]

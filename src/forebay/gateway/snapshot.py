@@ -13,6 +13,11 @@ import msgspec
 
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
+from forebay.gateway.limits.policy import LimitsPolicy
+from forebay.engines.spec import EngineRouting
+from forebay.gateway.queue.policy import QueuePolicy
+from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
+from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +33,8 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that may take calls. `routable` is false while it starts, stalls or drains.
 
-    `continues`: it tells token ids and takes prompts of them, so that streams may go on from it and at it.
+    `release` is vLLM's; `task` is what it was told to do (`generate`, `embed`, `classify`, `pooling`), empty where
+    nobody told it. `continues`: it tells token ids and takes prompts of them, so that streams may go on from it and at it.
     """
 
     name: str
@@ -40,17 +46,28 @@ class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
     routable: bool
     served_name: str | None = None
     authorization: str | None = None
+    release: str | None = None
+    task: str = ""
     continues: bool = False
+    salted: bool = False
+    routing: EngineRouting = EngineRouting()
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
-    """A model clients may ask for, by its name or an alias."""
+    """A model clients may ask for, by its name or an alias.
+
+    `adapter_of` is the model under an adapter. Without `routing` the policy's is in force.
+    """
 
     name: str
+    adapter_of: str | None = None
+    routing: RoutingPolicy | None = None
     aliases: tuple[str, ...] = ()
     context_tokens: int | None = None
     created_at: int = 0
     continuation: bool = False
+    cache: CachePolicy | None = None
+    prepare: PreparePolicy | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +97,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     queue_wait_s: float
     retry_attempts: int
     retry_budget_ratio: float
+    breaker: BreakerPolicy = BreakerPolicy()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +109,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[EngineRef, ...]
     keys: tuple[KeyRecord, ...]
     pepper: str
+    limits: LimitsPolicy | None = None
+    queue: QueuePolicy = QueuePolicy()
 
 
 def publish(snapshot: Snapshot, folder: Path, keep: int = 5) -> str:

@@ -24,10 +24,12 @@ from forebay.core.files import write_atomically
 from forebay.gateway.admission import Admission
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.ingress import ClientConnection
+from forebay.gateway.limits.limiter import Limiter
+from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.gateway.meter import Meter
 from forebay.gateway.parts import Parts
 from forebay.gateway.respond import DATE
-from forebay.gateway.routing import policies
+from forebay.gateway.routing.plans import plans_of
 from forebay.gateway.siblings import Siblings
 from forebay.gateway.snapshot import read
 from forebay.gateway.view import view_of
@@ -54,16 +56,21 @@ class Worker:
         self._siblings = Siblings(state.counters, os.getpid())
         fleet = Fleet(page, self._siblings, time.monotonic)
         fleet.update(snapshot.engines)
-        self._scores = policies.load("forebay.gateway.routing")
-        admission = Admission(fleet, self._scores[view.policy.routing], view.policy.queue_calls, time.monotonic)
+        fleet.route(plans_of(snapshot), view.policy.breaker)
+        admission = Admission(fleet, view.policy.queue_calls, time.monotonic)
+        admission.use(snapshot.queue, view.policy.queue_calls)
         log = JsonLog(view.policy.service, view.policy.log_level)
         self.parts = Parts(view, fleet, admission, Meter(page), log, time.monotonic)
+        if snapshot.limits is not None:
+            self.parts.limits = self._limiter(snapshot.limits)
         self._servers: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
 
     async def run(self, sockets: list[socket.socket]) -> None:
         """Serve until SIGTERM, then drain."""
         loop = asyncio.get_running_loop()
+        if self.parts.limits is not None:
+            await self.parts.limits.start()
         gc.collect()
         gc.freeze()  # modules and parts live as long as the worker: a full collection need not walk them (3 ms) again
         for listening in sockets:
@@ -78,6 +85,8 @@ class Worker:
             await self._stopping.wait()
             await self._drain()
             sweeping.cancel()
+        if self.parts.limits is not None:
+            self.parts.limits.close()
         self.parts.log.flush()
 
     async def _sweep_for_ever(self) -> None:
@@ -90,8 +99,14 @@ class Worker:
             for client in [each for each in parts.clients if each.deadline < now]:
                 client.expire(now)
             parts.fleet.sweep(now)
+            parts.budget.catch_up()
+            for change in parts.fleet.ejection.take_changes():
+                self._say(change.level, change.message, engine=change.engine, model=change.model, reason=change.reason)
+            if parts.limits is not None:
+                await parts.limits.sweep(now)
             if round_number % 4 == 0:
                 self._siblings.refresh()
+            parts.meter.waiting(parts.admission.lines.waiting_by)
             parts.meter.gauges(
                 queued=parts.admission.waiting, connections=len(parts.clients), log_dropped=parts.log.dropped
             )
@@ -108,20 +123,33 @@ class Worker:
         try:
             digest, snapshot = read(self._state.current_snapshot)
             view = view_of(digest, snapshot)
-            score = self._scores[view.policy.routing]
+            plans = plans_of(snapshot)
             parts.log.set_level(view.policy.log_level)
         except (ForebayError, KeyError, ValueError) as error:
             parts.meter.count(catalogue.RELOADS, "refused")
             self._say("error", "the new snapshot cannot be used; the old one stays", error=str(error))
             return
-        parts.admission.score = score
-        parts.admission.longest = view.policy.queue_calls
+        parts.admission.use(snapshot.queue, view.policy.queue_calls)
         parts.fleet.update(snapshot.engines)
+        parts.fleet.route(plans, view.policy.breaker)
         parts.budget.ratio = view.policy.retry_budget_ratio
         parts.budget.capacity = 2.0 * parts.fleet.largest_bound()
+        parts.reuse.update(view.models.values())
+        self._relimit(snapshot.limits)
         parts.view = view
         parts.meter.count(catalogue.RELOADS, "taken")
         self._acknowledge()
+
+    def _relimit(self, policy: LimitsPolicy | None) -> None:
+        if self.parts.limits is not None:
+            self.parts.limits.update(policy or LimitsPolicy())
+        elif policy is not None:
+            self.parts.limits = self._limiter(policy)
+            self.parts.limits.start_late()
+
+    def _limiter(self, policy: LimitsPolicy) -> Limiter:
+        record = self._state.root / "limits" / f"{self._name}.json"
+        return Limiter(policy, f"{self._name}.{os.getpid()}.{os.urandom(6).hex()}", record, self.parts.meter, self._say)
 
     def _acknowledge(self) -> None:
         write_atomically(self._state.acknowledgement(self._name), self.parts.view.digest.encode())

@@ -73,6 +73,34 @@ ENGINE_REQUESTS = Metric(
     "forebay_engine_requests_total", "counter", "Calls sent to an engine, by how they ended.", ("engine", "outcome")
 )
 ENGINE_OUTSTANDING = Metric("forebay_engine_outstanding", "gauge", "Calls an engine holds.", ("engine",))
+ENGINE_TOKENS = Metric(
+    "forebay_engine_outstanding_tokens",
+    "gauge",
+    "Tokens of the calls an engine holds, estimated: the prompt by its bytes, the answer at its longest. Only where a "
+    "policy wants them.",
+    ("engine",),
+)
+ENGINE_EJECTED = Metric(
+    "forebay_engine_ejected", "gauge", "Workers whose breaker keeps calls away from the engine.", ("engine",)
+)
+BREAKER_CHANGES = Metric(
+    "forebay_breaker_changes_total",
+    "counter",
+    "Changes of a worker's breaker for an engine: open, half_open, closed.",
+    ("engine", "state"),
+)
+RETRY_BUDGET = Metric(
+    "forebay_retry_budget_total",
+    "counter",
+    "What the retry budget that all workers share is reckoned from: calls that fill it, retries that spend it.",
+    ("what",),
+)
+CACHED_TOKENS = Metric(
+    "forebay_cached_prompt_tokens_total",
+    "counter",
+    "Prompt tokens that engines reported to have had in their cache.",
+    ("model",),
+)
 RETRIES = Metric(
     "forebay_retries_total", "counter", "Calls sent to a further engine before their first byte.", ("reason",)
 )
@@ -81,6 +109,14 @@ CANCELLED = Metric(
 )
 REFUSALS = Metric("forebay_refusals_total", "counter", "Requests refused, by error code.", ("code",))
 CUT_STREAMS = Metric("forebay_cut_streams_total", "counter", "Streams that an engine did not finish.", ("reason",))
+CACHE = Metric(
+    "forebay_cache_total",
+    "counter",
+    "Calls that may be reused: hit (answered from memory), joined (followed an equal call), miss, refresh; and "
+    "answers that were not_kept because they are too large, were cut or are more than text.",
+    ("model", "result"),
+)
+CACHE_BYTES = Metric("forebay_cache_bytes", "gauge", "Answers held in memory for reuse.")
 CONTINUATIONS = Metric(
     "forebay_continuations_total",
     "counter",
@@ -88,8 +124,44 @@ CONTINUATIONS = Metric(
     "refused (cannot be taken up exactly); no_budget; no_engine; diverged; deadline; cancelled.",
     ("outcome",),
 )
+LIMITED = Metric(
+    "forebay_limited_total",
+    "counter",
+    "Calls refused by a limit: whose it was (key, tenant, model), and of what.",
+    ("scope", "measure"),
+)
+LIMIT_QUESTIONS = Metric(
+    "forebay_limit_questions_total", "counter", "Calls that waited for Valkey to lend more of a limit; most need not."
+)
+LIMITS_SHARED = Metric(
+    "forebay_limits_shared", "gauge", "1 while limits are exact over all workers, 0 while Valkey is lost."
+)
+LIMITS_LOST = Metric("forebay_limits_lost_total", "counter", "Times that Valkey was lost, by why.", ("reason",))
 IN_FLIGHT = Metric("forebay_calls_in_flight", "gauge", "Calls between their first byte and their last.")
 QUEUED = Metric("forebay_queue_calls", "gauge", "Calls waiting for a place at an engine.")
+CLASS_QUEUED = Metric(
+    "forebay_queue_class_calls", "gauge", "Calls waiting for a place, by class; only where classes are declared.", ("class",)
+)
+CLASS_WAIT = Metric(
+    "forebay_queue_class_wait_seconds",
+    "histogram",
+    "Waiting for a place at an engine, by class; only where classes are declared.",
+    ("class",),
+    _WAIT_S,
+)
+CLASS_OUTSTANDING = Metric(
+    "forebay_queue_class_outstanding",
+    "gauge",
+    "Calls that engines hold, by class; only where classes are declared.",
+    ("model", "class"),
+)
+QUEUE_REJECTIONS = Metric(
+    "forebay_queue_rejections_total",
+    "counter",
+    "Calls that got no place: too many waited (full), too long (timeout), or it was foreseen (predicted). The class "
+    "is `all` where none is declared.",
+    ("class", "reason"),
+)
 CONNECTIONS = Metric("forebay_connections", "gauge", "Open client connections.")
 LOG_DROPPED = Metric("forebay_log_lines_dropped_total", "counter", "Log lines lost because their reader was slow.")
 RELOADS = Metric("forebay_snapshot_reloads_total", "counter", "Snapshots taken, by result.", ("result",))
@@ -119,13 +191,28 @@ METRICS: tuple[Metric, ...] = (
     PHASE,
     ENGINE_REQUESTS,
     ENGINE_OUTSTANDING,
+    ENGINE_TOKENS,
+    ENGINE_EJECTED,
+    BREAKER_CHANGES,
+    RETRY_BUDGET,
+    CACHED_TOKENS,
     RETRIES,
     CANCELLED,
     REFUSALS,
     CUT_STREAMS,
     CONTINUATIONS,
+    CACHE,
+    CACHE_BYTES,
+    LIMITED,
+    LIMIT_QUESTIONS,
+    LIMITS_SHARED,
+    LIMITS_LOST,
     IN_FLIGHT,
     QUEUED,
+    CLASS_QUEUED,
+    CLASS_WAIT,
+    CLASS_OUTSTANDING,
+    QUEUE_REJECTIONS,
     CONNECTIONS,
     LOG_DROPPED,
     RELOADS,

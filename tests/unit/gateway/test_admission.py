@@ -13,6 +13,7 @@ from tests.in_memory import Gateway
 from forebay.gateway.call import Call, Ledger
 from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.refusal import ClientGone, Refusal
+from forebay.gateway.routing.policy import BreakerPolicy
 from forebay.wire.request import RequestHead
 
 HEAD = RequestHead(b"GET", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
@@ -134,6 +135,7 @@ async def test_an_engine_that_failed_this_call_is_asked_again_only_when_there_is
 
 @within_a_loop
 async def test_a_suspended_engine_is_left_alone_twice_as_long_each_time(gateway: Gateway) -> None:
+    gateway.fleet.route({}, BreakerPolicy(enabled=False))
     slot = gateway.slots[0]
     for seconds in (0.25, 0.5, 1, 2, 4, 4):
         slot.failed()

@@ -16,7 +16,7 @@ def gateway(tmp_path: Path) -> Gateway:
 
 def test_an_engine_that_stays_keeps_its_slot(gateway: Gateway) -> None:
     slot = gateway.slots[0]
-    slot.enter(gateway.clock.now)
+    slot.enter()
     refs = [msgspec.structs.replace(each, max_outstanding=9) for each in gateway.snapshot.engines]
     gateway.fleet.update(refs)
     assert gateway.slots[0] is slot
@@ -30,7 +30,7 @@ def test_an_engine_that_goes_closes_what_is_idle_and_lets_its_calls_end(gateway:
     busy = gateway.idle_connection()
     busy_connection = slot.pool.take()
     assert busy_connection is busy.protocol
-    slot.enter(gateway.clock.now)
+    slot.enter()
     gateway.fleet.update(gateway.snapshot.engines[1:])
     assert [each.ref.name for each in gateway.slots] == ["e2"]
     assert (idle.closing, busy.closing) == (True, False)
@@ -42,11 +42,11 @@ def test_an_engine_that_goes_closes_what_is_idle_and_lets_its_calls_end(gateway:
 
 def test_an_engine_that_moves_counts_old_and_new_calls(gateway: Gateway) -> None:
     old = gateway.slots[0]
-    old.enter(gateway.clock.now)
+    old.enter()
     gateway.fleet.update([msgspec.structs.replace(gateway.snapshot.engines[0], port=99)])
     new = gateway.slots[0]
-    new.enter(gateway.clock.now)
-    new.enter(gateway.clock.now)
+    new.enter()
+    new.enter()
     assert gateway.counted("forebay_engine_outstanding", "e1") == 3
     old.leave()
     assert gateway.counted("forebay_engine_outstanding", "e1") == 2
