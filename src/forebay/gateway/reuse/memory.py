@@ -1,0 +1,127 @@
+"""What one worker reuses: the answers it remembers and the generations that can be followed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from forebay.gateway.call import Call
+from forebay.gateway.reuse.answers import Answers, Entry
+from forebay.gateway.reuse.flight import Flight, Follower
+from forebay.gateway.reuse.plan import Plan
+from forebay.observe import catalogue
+from forebay.wire.chunked import BadChunk, ChunkedDecoder
+from forebay.wire.replay import CannotReplay, check_events, check_whole, events_of, whole_of
+
+if TYPE_CHECKING:
+    from forebay.gateway.call import Ledger
+    from forebay.gateway.meter import Meter
+    from forebay.gateway.snapshot import ModelRef
+
+Generate = Callable[[Call], Coroutine[Any, Any, None]]
+
+
+class Reuse:
+    """One to a worker. Nothing in it outlives the policy that it was kept under."""
+
+    def __init__(self, models: Iterable[ModelRef], meter: Meter, clock: Callable[[], float]) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._answers: dict[str, Answers] = {}
+        self._flights: dict[tuple[bytes, bool, bool], Flight] = {}
+        self.update(models)
+
+    def update(self, models: Iterable[ModelRef]) -> None:
+        """Take the models of a new snapshot; what was kept under another version is let go."""
+        before, self._answers = self._answers, {}
+        for model in models:
+            if model.cache is None or not model.cache.exact:
+                continue
+            kept = before.get(model.name)
+            if kept is None or kept.version != model.cache.version:
+                kept = Answers(model.cache.version, model.cache.memory_bytes, self._clock)
+            self._answers[model.name] = kept
+
+    def held_bytes(self) -> int:
+        return sum(answers.held_bytes for answers in self._answers.values())
+
+    def find(self, plan: Plan) -> Entry | None:
+        """What was answered before, in the form that is asked for."""
+        answers = self._answers.get(plan.model)
+        if answers is None or plan.fresh:
+            return None
+        found = answers.get(plan.key, streamed=plan.streamed)
+        if found is not None:
+            return found
+        other = answers.get(plan.key, streamed=not plan.streamed)
+        if other is None:
+            return None
+        try:
+            body = events_of(other.body) if plan.streamed else whole_of(other.body, other.usage)
+        except CannotReplay:
+            return None
+        converted = Entry(body, other.usage, plan.streamed)
+        answers.put(plan.key, converted, answers.expiry(plan.key, streamed=not plan.streamed))
+        return converted
+
+    def board(self, call: Call, plan: Plan, generate: Generate, chunk_s: float) -> tuple[Follower, bool]:
+        """Follow the generation of an equal call, or start one; returns whether it was there before."""
+        flight = self._flights.get(plan.flight) if plan.policy.single_flight and not plan.fresh else None
+        if flight is not None and flight.joinable:
+            return Follower(call, flight, self._clock), True
+
+        def landed(flight: Flight) -> None:
+            if self._flights.get(plan.flight) is flight:
+                del self._flights[plan.flight]
+            self._keep(plan, flight)
+
+        own = Call(call.client, call.head, b"", copy.copy(call.ledger))
+        own.deadline = call.deadline
+        flight = Flight(own, plan.policy.answer_bytes, chunk_s, landed)
+        if plan.policy.single_flight:
+            self._flights[plan.flight] = flight
+        follower = Follower(call, flight, self._clock)
+        flight.launch(generate(own))
+        return follower, False
+
+    def _keep(self, plan: Plan, flight: Flight) -> None:
+        answers = self._answers.get(plan.model)
+        ledger = flight.call.ledger
+        if answers is None or answers.version != plan.policy.version or flight.failure is not None:
+            return
+        if ledger.status != 200 or ledger.code or ledger.cancelled:
+            return
+        entry = None
+        if flight.bytes <= plan.policy.answer_bytes:
+            entry = _entry(flight, ledger)
+        if entry is None:
+            self._meter.count(catalogue.CACHE, plan.model, "not_kept")
+            return
+        answers.replace(plan.key, entry, self._clock() + plan.policy.ttl_s)
+
+
+def _entry(flight: Flight, ledger: Ledger) -> Entry | None:
+    """What can be given again; None for an answer that was cut, aborted, or is more than text."""
+    try:
+        if not flight.streamed:
+            body = b"".join(flight.pieces)
+            return Entry(body, check_whole(body), streamed=False)
+        decoder = ChunkedDecoder()
+        payload = decoder.feed(b"".join(flight.pieces))
+        if not decoder.done:
+            return None
+        events, usage = check_events(payload)
+    except (CannotReplay, BadChunk):
+        return None
+    return Entry(events, usage or _usage(ledger), streamed=True)
+
+
+def _usage(ledger: Ledger) -> bytes:
+    """The engine's counts, of which the client's stream had none."""
+    if not ledger.input_tokens and not ledger.output_tokens:
+        return b""
+    counts = {"prompt_tokens": ledger.input_tokens, "completion_tokens": ledger.output_tokens}
+    return orjson.dumps(counts | {"total_tokens": sum(counts.values())})
