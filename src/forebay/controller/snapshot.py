@@ -8,6 +8,8 @@ import msgspec
 
 from forebay.config.schema import Config
 from forebay.controller.desired import worker_names
+from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, version_of
+from forebay.controller.routing import breaker_policy, routing_policy
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Policy, Snapshot
 from forebay.security.key_store import KeyRow
@@ -25,6 +27,7 @@ def build(
     config: Config, engines: Iterable[EngineNow], keys: Iterable[KeyRow], pepper: str, created_at: int
 ) -> Snapshot:
     """The snapshot of this moment; the same input gives the same bytes."""
+    version = version_of(config)
     return Snapshot(
         policy=policy(config),
         workers=worker_names(config),
@@ -34,11 +37,14 @@ def build(
                 aliases=tuple(model.aliases),
                 context_tokens=model.context_tokens,
                 created_at=created_at,
+                routing=routing_policy(model),
+                cache=cache_policy(model, version),
+                prepare=prepare_policy(model),
                 continuation=model.continuation,
             )
             for name, model in config.models.items()
         ),
-        engines=tuple(_engine(engine) for engine in engines if engine.port),
+        engines=tuple(_engine(engine, config) for engine in engines if engine.port),
         keys=tuple(
             KeyRecord(id=key.id, digest=key.digest, tenant=key.tenant, scopes=key.scopes, expires_at=key.expires_at)
             for key in keys
@@ -61,6 +67,7 @@ def policy(config: Config) -> Policy:
         "queue_wait_s": gateway.queue.wait,
         "retry_attempts": gateway.retry.attempts,
         "retry_budget_ratio": gateway.retry.budget_ratio,
+        "breaker": breaker_policy(gateway.breaker),
         **{f"{name}_bytes": getattr(limits, name) for name in ("target", "head", "body", "answer", "event")},
         **{
             f"{name}_s": getattr(timeouts, name)
@@ -70,7 +77,7 @@ def policy(config: Config) -> Policy:
     return msgspec.convert(values, Policy)
 
 
-def _engine(engine: EngineNow) -> EngineRef:
+def _engine(engine: EngineNow, config: Config) -> EngineRef:
     spec = engine.spec
     return EngineRef(
         name=spec.name,
@@ -82,5 +89,7 @@ def _engine(engine: EngineNow) -> EngineRef:
         routable=engine.routable,
         served_name=spec.served_name,
         authorization=spec.authorization,
+        routing=spec.routing,
         continues=spec.token_prompts,
+        salted=is_salted(config.models[spec.model], spec.kind),
     )

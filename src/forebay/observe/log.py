@@ -56,6 +56,7 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
     ttft_ms: float | msgspec.UnsetType = msgspec.UNSET
     code: str | msgspec.UnsetType = msgspec.UNSET
     cancelled: str | msgspec.UnsetType = msgspec.UNSET
+    cache: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JsonLog:

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from forebay.config.schema.base import Name, Port, Seconds, SecretRef, Section
+from forebay.config.schema.base import ModelName, Name, Port, Seconds, SecretRef, Section
 from forebay.config.schema.discovery import DnsDiscovery, FileDiscovery, KubernetesDiscovery, ValkeyDiscovery
+from forebay.config.schema.reuse import Cache, Prepare
+from forebay.config.schema.routing import Routing
 
 FlagValue = bool | int | float | str | list[str] | dict[str, object]
 
@@ -21,6 +23,20 @@ class EngineBase(Section):
     """Calls an engine holds at once; the gateway queues the rest. Default: what the engine can run."""
     stall: Seconds = 60.0
     """Work running but no token for this long: the engine is stalled, whatever /health says."""
+    weight: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 1.0
+    """Its part of the calls where `routing.pick` is `weighted`, and of the sessions."""
+    tier: Annotated[int, Field(ge=0, le=99)] = 0
+    """Engines of a higher tier take calls only when those of every lower tier have no place."""
+    standby: bool = False
+    """Whether it takes calls only when no other engine of the model can."""
+    adapters: list[ModelName] = []
+    """LoRA adapters it serves, by the names that clients ask for as the model."""
+    adapter_slots: Annotated[int, Field(ge=1, le=1024)] = 1
+    """How many adapters it holds loaded at once: `--max-loras`."""
+    warm_up: Seconds = 0.0
+    """Time over which its share of the calls grows after a start."""
+    usd_per_million_tokens: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 0.0
+    """What a million tokens cost on it, for the policy `cost`."""
 
 
 class OwnedEngine(EngineBase):
@@ -134,6 +150,9 @@ class Model(Section):
     continuation: bool = False
     """Whether a stream that its vLLM engine cuts goes on at another one, at the next token. Calls with tools,
     structured output, log-probabilities, penalties, images, a seed or `n` above 1 end with an error event as before."""
+    cache: Cache = Cache()
+    prepare: Prepare = Prepare()
+    routing: Routing | None = None
 
 
 class EmbeddedDefaults(Section):

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from forebay.gateway.upstream import EngineConnection
     from forebay.wire.request import RequestHead
 
+_BILLED = (
+    "engine",
+    "retries",
+    "continuations",
+    "queue_s",
+    "connect_s",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "sent_events",
+)
 _STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
 
 
@@ -114,9 +125,8 @@ class Flight:
     def _bill(self, follower: Follower) -> None:
         """What the engine did stands in one ledger: of whoever has followed longest, or left last."""
         own, paying = self.call.ledger, follower.call.ledger
-        paying.engine, paying.retries = own.engine, own.retries
-        paying.queue_s, paying.connect_s = own.queue_s, own.connect_s
-        paying.input_tokens, paying.output_tokens = own.input_tokens, own.output_tokens
+        for name in _BILLED:
+            setattr(paying, name, getattr(own, name))
 
     def _cut_laggards(self) -> None:
         """Beyond the bound only those stay who keep up; what all of them have had is let go."""

@@ -79,7 +79,7 @@ class Reuse:
             self._keep(plan, flight)
 
         own = Call(call.client, call.head, b"", copy.copy(call.ledger))
-        own.deadline = call.deadline
+        own.deadline, own.want = call.deadline, call.want
         flight = Flight(own, plan.policy.answer_bytes, chunk_s, landed)
         if plan.policy.single_flight:
             self._flights[plan.flight] = flight
