@@ -72,9 +72,8 @@ def _measure(folder: Path) -> list[Stage]:
     reader = RequestReader(view.limits)
     head, body = _whole(reader.feed(received))
     route = find_route(head)
-    assert route.shape is not None  # noqa: S101
-    shape, now = route.shape, time.time()
-    asked = screen(head, body, shape, view)
+    now = time.time()
+    asked = screen(head, body, route, view)
     ledger = Ledger(time.monotonic())
     call = Call(client, head, body, ledger)
     engine = parts.fleet.by_model["m"][0]
@@ -103,9 +102,9 @@ def _measure(folder: Path) -> list[Stage]:
         ("client address", lambda: client_ip("127.0.0.1", b"", view.trusted), "behind trusted proxies"),
         ("route", lambda: find_route(head), "allow-list"),
         ("identify", lambda: identify(head, view, now), "the key's form, checksum, HMAC-SHA256, comparison"),
-        ("screen", lambda: screen(head, body, shape, view), "JSON parsed, proven unambiguous, every field checked"),
+        ("screen", lambda: screen(head, body, route, view), "JSON parsed, proven unambiguous, every field checked"),
         ("choose", choose, "a place at the least loaded engine, and back"),
-        ("write the request", lambda: request_for(engine.ref, head.path, asked, "0" * 32), "a head of our own"),
+        ("write the request", lambda: request_for(engine.ref, asked, "0" * 32), "a head of our own"),
         ("read the answer", lambda: response.parse_head(answer), "strict grammar"),
         ("read the usage", lambda: usage_in(text), "token counts out of the body"),
         ("write the answer", lambda: respond.whole(200, text, "0" * 32, keep_alive=True), "a head of our own"),

@@ -17,6 +17,15 @@ _HEALTH_S = 3.0
 _METRICS_S = 3.0
 _WARMUP_LIMIT_S = 300.0
 _WARMUP_TOKENS = 4
+_COMPLETIONS, _READS = "/v1/completions", ("/v1/embeddings", "/classify", "/pooling")
+# What warms an engine up by its task. Where nobody told the task, vLLM found it out, and all but its routes are 404.
+_WARM_UPS: dict[str, tuple[str, ...]] = {
+    "generate": (_COMPLETIONS,),
+    "embed": _READS[:1],
+    "classify": _READS[1:2],
+    "pooling": _READS,
+    "": (_COMPLETIONS, *_READS),
+}
 _SERVICE_PATIENCE = Patience(start_s=60.0, stall_s=10.0)
 
 
@@ -64,6 +73,7 @@ class EngineProbe:
         self._scraped_s = float("-inf")
         self._warmed_s: float | None = None
         self._warming: asyncio.Task[Answer] | None = None
+        self._warm_ups = list(_WARM_UPS[spec.task])
 
     async def look(self, health: Health, port: int) -> Evidence:
         address = Address(self._spec.host, port)
@@ -100,16 +110,19 @@ class EngineProbe:
         if self._warming is None:
             self._warming = asyncio.create_task(self._generate(address))
         elif self._warming.done():
-            if self._warming.result().status == 200:
+            status = self._warming.result().status
+            if status == 200:
                 self._warmed_s = time.monotonic()
+            elif status == 404 and len(self._warm_ups) > 1:
+                del self._warm_ups[0]  # a model that does something else
             self._warming = None
 
     async def _generate(self, address: Address) -> Answer:
-        wanted = {
-            "model": self._spec.served_name or self._spec.model,
-            "prompt": self._spec.warmup_prompt,
-            "max_tokens": _WARMUP_TOKENS,
-            "temperature": 0,
-        }
+        wanted: dict[str, object] = {"model": self._spec.served_name or self._spec.model}
+        path = self._warm_ups[0]
+        if path == _COMPLETIONS:
+            wanted |= {"prompt": self._spec.warmup_prompt, "max_tokens": _WARMUP_TOKENS, "temperature": 0}
+        else:
+            wanted["input"] = self._spec.warmup_prompt
         timeout_s = min(self._spec.start_s, _WARMUP_LIMIT_S)
-        return await ask(address, "/v1/completions", timeout_s=timeout_s, body=msgspec.json.encode(wanted))
+        return await ask(address, path, timeout_s=timeout_s, body=msgspec.json.encode(wanted))

@@ -89,6 +89,8 @@ def _engine(engine: EngineNow, config: Config) -> EngineRef:
         routable=engine.routable,
         served_name=spec.served_name,
         authorization=spec.authorization,
+        release=spec.release,
+        task=spec.task,
         routing=spec.routing,
         continues=spec.token_prompts,
         salted=is_salted(config.models[spec.model], spec.kind),

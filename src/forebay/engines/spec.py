@@ -26,6 +26,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `token_prompts`: it tells token ids and takes prompts of them.
     `argv` is empty for an external engine. `port` is 0 until one is chosen: `{port}` in argv stands for it.
+    `release` is vLLM's, `task` what it was told to do: `generate`, `embed`, `classify`, `pooling`, or nothing.
     `env` is what the engine's process gets on top of a minimal environment.
     """
 
@@ -46,6 +47,8 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     stall_s: float = 60.0
     shutdown_s: float = 30.0
     warmup_prompt: str = "Hello"
+    release: str | None = None
+    task: str = ""
     routing: EngineRouting = EngineRouting()
 
 

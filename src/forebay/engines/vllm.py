@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from forebay.config.crosscheck.names import engine_names
@@ -14,11 +14,19 @@ from forebay.core.errors import ConfigError, Finding
 from forebay.engines.command import command, sequences
 from forebay.engines.spec import EngineSpec
 from forebay.engines.topology import cpus_of, gpu_findings, gpus_of_copy
+from forebay.engines.vllm_args import Arg
 
 # vLLM joins its workers and closes its sockets after the work itself has ended.
 _EXIT_S = 15.0
 
 _FIRST_WITH_TOKEN_IDS = (0, 10, 2)
+# Of --runner, --convert and their predecessor --task. The first that is told wins: `--runner pooling` says least.
+_TASKS = {
+    "embed": {"embed", "embedding"},
+    "classify": {"classify"},
+    "pooling": {"pooling", "reward", "score"},
+    "generate": {"generate"},
+}
 """From this release on `return_token_ids` is known."""
 
 
@@ -53,6 +61,8 @@ def vllm_specs(
             stall_s=engine.stall,
             shutdown_s=engine.shutdown + _EXIT_S,
             warmup_prompt=engine.warmup_prompt,
+            release=engine.release,
+            task=_task(start.args),
             token_prompts=_takes_token_prompts(engine.release, start.argv),
         )
         specs.append(spec)
@@ -63,6 +73,15 @@ def _takes_token_prompts(release_name: str, argv: tuple[str, ...]) -> bool:
     """Whether its streams can be taken up from token ids: behind a reasoning parser text is not what tokens say."""
     reasons = any(each.partition("=")[0] == "--reasoning-parser" for each in argv)
     return not reasons and tuple(map(int, release_name.split("."))) >= _FIRST_WITH_TOKEN_IDS
+
+
+def _task(args: Mapping[str, Arg]) -> str:
+    """What the flags tell vLLM to do with the model; empty where it finds out by itself."""
+    told = {str(args[name].value) for name in ("--runner", "--convert", "--task") if name in args}
+    for task, words in _TASKS.items():
+        if told & words:
+            return task
+    return ""
 
 
 def vllm_findings(config: Config) -> list[Finding]:

@@ -19,6 +19,7 @@ from forebay.gateway.screen import Asked, request_for
 from forebay.gateway.snapshot import Policy
 from forebay.gateway.upstream import EngineConnection
 from forebay.gateway.view import View
+from forebay.gateway.wants import want_of
 from forebay.observe import catalogue
 from forebay.wire.response import ResponseHead
 
@@ -43,21 +44,25 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
 
     Raises Refusal: what admission raises, `engine_lost`, `engine_timeout`.
     """
-    policy, avoid, sent = view.policy, set[str](), 0
-    wait_until = parts.clock() + policy.queue_wait_s
+    policy, avoid, sent = view.policy, set(asked.unable), 0
+    call.ledger.priority, wait_s = view.standings.of(call.ledger.tenant, call.head, flex=asked.flex)
+    wait_until = parts.clock() + wait_s
     parts.budget.earn()
+    group = parts.fleet.groups.get(asked.model.name)
+    if group is not None and group.plan.needs:
+        call.want = want_of(group, call, asked)
     while True:
-        engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until)
+        engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
         call.ledger.engine = engine.ref.name
         try:
-            request = request_for(engine.ref, call.head.path, asked, call.ledger.request_id)
+            request = request_for(engine.ref, asked, call.ledger.request_id)
             answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
             if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:
                 raise EngineFailed(f"status_{answer.status}", sent=True)
         except EngineFailed as failure:
             give_up(call, engine, parts, failure.reason)
             if failure.reason not in _TOO_LARGE:
-                engine.failed()
+                engine.failed(failure.reason)
             avoid.add(engine.ref.name)
             sent += failure.sent
             if sent >= policy.retry_attempts or not _may_retry(failure, parts):
@@ -66,10 +71,18 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
             parts.meter.count(catalogue.RETRIES, failure.reason)
         except BaseException:
             give_up(call, engine, parts, "cancelled")
+            engine.withdrawn()
             raise
         else:
-            engine.answered()
+            _judge(engine, answer)
             return Answered(engine, answer)
+
+
+def _judge(engine: EngineSlot, answer: WholeAnswer | StreamPump) -> None:
+    if isinstance(answer, WholeAnswer) and answer.status >= 500:
+        engine.erred(f"status_{answer.status}")
+    else:
+        engine.answered()
 
 
 def _may_retry(failure: EngineFailed, parts: Parts) -> bool:
@@ -93,7 +106,7 @@ def give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None:
     upstream, call.upstream = call.upstream, None
     if upstream is not None:
         upstream.abort()
-    parts.admission.leave(engine)
+    parts.admission.leave(engine, call)
     parts.meter.count(catalogue.ENGINE_REQUESTS, engine.ref.name, outcome)
 
 
@@ -149,4 +162,6 @@ def _open_stream(
         pump: StreamPump = RecordedPump(call, connection, head, gaps).recording(new_record(asked.fields))
     else:
         pump = StreamPump(call, connection, head, gaps)
-    return pump.bound(event_bytes=policy.event_bytes, chunk_s=policy.chunk_s, keep_usage=asked.keep_usage)
+    return pump.bound(event_bytes=policy.event_bytes, chunk_s=policy.chunk_s, keep_usage=asked.keep_usage).speaking(
+        asked.route.dialect
+    )

@@ -20,12 +20,15 @@ _CACHED_BYTES = 256
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def identify(head: RequestHead, view: View, now: float) -> KeyRecord:
-    """The key that `head` carries, `now` in seconds since the epoch.
+def identify(head: RequestHead, view: View, now: float, *, x_api_key: bool = False) -> KeyRecord:
+    """The key that `head` carries, `now` in seconds since the epoch; `x_api_key`: in that header, too.
 
     Raises Refusal: `invalid_api_key`, or `permission_denied` for a key whose scopes leave `inference` out.
     """
     credential = head.authorization
+    if x_api_key and head.api_key:
+        # Two keys on one request: which of them pays is nobody's to guess.
+        credential = b"" if credential else _SCHEME + head.api_key
     if head.ambiguous_authorization or not credential.startswith(_SCHEME):
         raise Refusal("invalid_api_key", _MESSAGE)
     key = verify(view.keys, view.pepper, credential[len(_SCHEME) :].decode("latin-1"), now)

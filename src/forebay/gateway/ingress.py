@@ -11,6 +11,7 @@ from forebay.gateway.parts import Parts
 from forebay.gateway.path import serve
 from forebay.gateway.refusal import ClientGone, Refusal
 from forebay.gateway.request_ids import new_request_id
+from forebay.gateway.routes import dialect_of
 from forebay.gateway.settle import settle
 from forebay.wire.request import Malformed, RequestHead
 from forebay.wire.request_reader import Phase, RequestReader
@@ -234,10 +235,12 @@ class ClientConnection(asyncio.Protocol):
         ledger.received_at = now
         ledger.client_ip = self.peer
         refusal = Refusal(code, message)
+        head = self._reader.head or _NO_HEAD
+        dialect = dialect_of(head.path)
         ledger.status, ledger.code = refusal.status, code
         self._parts.meter.call_began()
-        settle(Call(self, self._reader.head or _NO_HEAD, b"", ledger), self._parts)
-        self.write(respond.refusal(refusal, "", keep_alive=False))
+        settle(Call(self, head, b"", ledger), self._parts)
+        self.write(respond.refusal(refusal, "", keep_alive=False, dialect=dialect))
         self._linger()
 
     def _linger(self) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from forebay.gateway import respond
 from forebay.gateway.answer import WholeAnswer
 from forebay.gateway.attempts import Answered, reach
 from forebay.gateway.call import Call
 from forebay.gateway.continuation.carry_on import carry_on, recorded
+from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.identity import client_ip, identify
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
-from forebay.gateway.routes import MethodNotAllowed, Route, find_route
-from forebay.gateway.screen import screen
+from forebay.gateway.reuse.plan import plan as reuse_plan
+from forebay.gateway.reuse.prepare import prepare
+from forebay.gateway.reuse.serve import serve_reused
+from forebay.gateway.routes import MethodNotAllowed, Route, dialect_of, find_route
+from forebay.gateway.screen import Asked, screen
 from forebay.gateway.settle import settle
-from forebay.gateway.view import View
+from forebay.gateway.view import View, models
+from forebay.gateway.wants import learn
 from forebay.observe import catalogue
-from forebay.wire.usage import usage_in
+from forebay.wire.usage import cached_in
 
 
 async def serve(call: Call, parts: Parts) -> None:
@@ -31,25 +37,24 @@ async def serve(call: Call, parts: Parts) -> None:
         if route.open:
             _answer_probe(call, route, view, parts)
             return
-        key = identify(call.head, view, time.time())
+        key = identify(call.head, view, time.time(), x_api_key=route.x_api_key)
         ledger.tenant, ledger.key_id = key.tenant, key.id
         if route.shape is None:
-            _answer(call, 200, view.model_list)
+            _answer(call, 200, models(call.head.path, view))
             return
-        asked = screen(call.head, call.body, route.shape, view)
+        asked = screen(call.head, call.body, route, view)
+        if asked.model.prepare is not None:
+            asked = prepare(asked, key, view.pepper)
         ledger.model, ledger.stream = asked.model.name, asked.stream
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
-        asked = recorded(asked, call.head.path) if asked.model.continuation else asked
-        answered = await reach(call, asked, view, parts)
-        try:
-            if isinstance(answered.answer, WholeAnswer):
-                _answer_whole(call, answered.answer, parts)
-            else:
-                await _stream(call, answered.answer, parts)
-        finally:
-            _leave(call, answered, parts)
-        if asked.model.continuation and ledger.code == "stream_cut" and isinstance(answered.answer, StreamPump):
-            await carry_on(call, asked, answered.answer, view, parts)
+        if parts.limits is not None:
+            await parts.limits.reserve(call, key, asked)
+        plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache else None
+        if plan is None:
+            await _generate(call, asked, view, parts)
+        else:
+            generate = partial(_generate, asked=asked, view=view, parts=parts)
+            await serve_reused(call, plan, parts, generate, _answer)
     except Refusal as refusal:
         _refuse(call, refusal)
     except ClientGone as gone:
@@ -73,6 +78,21 @@ async def serve(call: Call, parts: Parts) -> None:
             call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
+async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
+    """Have an engine answer, and carry what it says to the client."""
+    asked = recorded(asked, call.head.path) if asked.model.continuation else asked
+    answered = await reach(call, asked, view, parts)
+    try:
+        if isinstance(answered.answer, WholeAnswer):
+            _answer_whole(call, answered.answer, asked, parts)
+        else:
+            await _stream(call, answered.answer, parts)
+    finally:
+        _leave(call, answered, parts)
+    if asked.model.continuation and call.ledger.code == "stream_cut" and isinstance(answered.answer, StreamPump):
+        await carry_on(call, asked, answered.answer, view, parts)
+
+
 async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
     """Commit to this stream and wait for its end."""
     ledger = call.ledger
@@ -93,14 +113,19 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
         parts.meter.count(catalogue.CUT_STREAMS, pump.cut)
 
 
-def _answer_whole(call: Call, answer: WholeAnswer, parts: Parts) -> None:
+def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
     """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
     began_at = parts.clock()
     if answer.status >= 500:
         raise Refusal("engine_error", "The engine failed on this request.")
+    if answer.status >= 400:
+        call.upstream = None
+        raise refusal_of(answer, asked.model.name, asked.route.endpoint)
     call.upstream = None  # it is back in the pool; a slow client must not pause it there
-    if answer.status == 200 and (usage := usage_in(answer.body)) is not None:
+    if answer.status == 200 and (usage := asked.route.dialect.usage(answer.body, None)) is not None:
         call.ledger.input_tokens, call.ledger.output_tokens = usage
+        if call.want.blocks:
+            call.ledger.cached_tokens = cached_in(answer.body)
     _answer(call, answer.status, answer.body)
     parts.meter.answer.observe(parts.clock() - began_at)
 
@@ -132,7 +157,9 @@ def _refuse(call: Call, refusal: Refusal) -> None:
         client.close_after_answer()
     extra = call.headers + (refusal.allow if isinstance(refusal, MethodNotAllowed) else b"")
     keep_alive = client.keeps_alive(call.head)
-    written = respond.refusal(refusal, ledger.request_id, keep_alive=keep_alive, extra=extra)
+    written = respond.refusal(
+        refusal, ledger.request_id, keep_alive=keep_alive, extra=extra, dialect=dialect_of(call.head.path)
+    )
     client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
 
 
@@ -142,6 +169,7 @@ def _leave(call: Call, answered: Answered, parts: Parts) -> None:
     answer = answered.answer
     outcome = "answered"
     if isinstance(answer, StreamPump):
+        call.ledger.sent_events = answer.events
         if not answer.ended and upstream is not None:
             upstream.abort()
             outcome = "cancelled"
@@ -149,9 +177,12 @@ def _leave(call: Call, answered: Answered, parts: Parts) -> None:
                 call.ledger.input_tokens, call.ledger.output_tokens = answer.usage
         elif answer.cut:
             outcome = answer.cut
+            answered.engine.erred(answer.cut)
     elif answer.status >= 400:
         outcome = "refused" if answer.status < 500 else "error"
-    parts.admission.leave(answered.engine)
+    if call.want.blocks and call.ledger.cached_tokens >= 0:
+        learn(call, answered.engine)
+    parts.admission.leave(answered.engine, call)
     parts.meter.count(catalogue.ENGINE_REQUESTS, answered.engine.ref.name, outcome)
 
 

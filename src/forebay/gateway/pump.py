@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from forebay.gateway.refusal import EngineFailed, Refusal
 from forebay.wire.chunked import LAST_CHUNK, BadChunk, ChunkedDecoder, chunk
+from forebay.wire.dialect import OPENAI, Dialect
 from forebay.wire.response import CHUNKED, UNTIL_CLOSE, ResponseHead
-from forebay.wire.sse import data_of, event, events, events_end
-from forebay.wire.usage import usage_in
+from forebay.wire.sse import data_of, events, events_end
+from forebay.wire.usage import cached_in
 
 if TYPE_CHECKING:
     from forebay.gateway.call import Call
     from forebay.gateway.upstream import EngineConnection
     from forebay.observe.page import Histogram
 
-_DONE = (b"data: [DONE]\n\n", b"data: [DONE]\r\n\r\n")
 _USAGE, _USAGE_SPACED = b'"usage":{', b'"usage": {'
 _NO_CHOICES = (b'"choices":[]', b'"choices": []')
 
@@ -28,7 +28,8 @@ _NO_CHOICES = (b'"choices":[]', b'"choices": []')
 class StreamPump:
     """Carries one stream. It tells the call twice: when the first event is there, and when the stream ended.
 
-    `cut` is why an engine did not finish, a bounded word; empty after a clean end.
+    `cut` is why an engine did not finish, a bounded word; empty after a clean end. `events` have come whole: what a call
+    is charged for whose client left before the engine told its tokens.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class StreamPump:
         "_chunk_s",
         "_chunks",
         "_connection",
+        "_dialect",
         "_event_bytes",
         "_excess",
         "_gaps",
@@ -48,6 +50,7 @@ class StreamPump:
         "_open",
         "cut",
         "ended",
+        "events",
         "usage",
     )
 
@@ -66,15 +69,22 @@ class StreamPump:
         self._keep_usage = True
         self._event_bytes = 0
         self._chunk_s = 0.0
+        self._dialect = OPENAI
         self.usage: tuple[int, int] | None = None
         self.cut = ""
         self.ended = False
+        self.events = 0
 
     def bound(self, *, event_bytes: int, chunk_s: float, keep_usage: bool) -> StreamPump:
         """Set the longest event, the longest silence, and whether the client asked for the usage event."""
         self._event_bytes = event_bytes
         self._chunk_s = chunk_s
         self._keep_usage = keep_usage
+        return self
+
+    def speaking(self, dialect: Dialect) -> StreamPump:
+        """Set how the route words errors, counts tokens and ends a stream."""
+        self._dialect = dialect
         return self
 
     def begin(self, head: bytes) -> None:
@@ -90,7 +100,7 @@ class StreamPump:
 
     def stop(self, refusal: Refusal) -> None:
         """End the stream for a reason of our own; the client has whole events, so it can be told."""
-        self._call.client.write(chunk(event(refusal.body())) + LAST_CHUNK)
+        self._call.client.write(chunk(self._dialect.error_event(refusal.fault)) + LAST_CHUNK)
 
     def received(self, data: bytes) -> None:
         if not self._open:
@@ -111,6 +121,7 @@ class StreamPump:
             return
         if chunks.aligned and not chunks.done and payload.endswith(b"\n\n") and not _has_usage(payload):
             self._last_events = payload
+            self.events += payload.count(b"\n\n")
             self._call.client.write(data)
         else:
             self._take(payload)
@@ -150,6 +161,7 @@ class StreamPump:
             return
         over = self._chunks.done if self._chunks is not None else self._missing == 0
         if whole:
+            self.events += whole.count(b"\n\n")
             whole = self._read(whole)
             self._last_events = whole
         if over:
@@ -166,7 +178,9 @@ class StreamPump:
         kept = []
         for each in events(whole):
             if _has_usage(each):
-                self.usage = usage_in(data_of(each)) or self.usage
+                self.usage = self._dialect.usage(data_of(each), self.usage) or self.usage
+                if self._call.want.blocks:
+                    self._call.ledger.cached_tokens = cached_in(data_of(each))
                 if not self._keep_usage and any(empty in each for empty in _NO_CHOICES):
                     continue
             kept.append(each)
@@ -175,12 +189,12 @@ class StreamPump:
     def _end(self, cut: str, last: bytes = b"") -> None:
         """The stream is over; the client gets what is whole, then how it ended.
 
-        Behind `[DONE]` nothing is missing, however the engine's framing ends: `cut` is then of no account.
+        Behind `[DONE]`, or what the route has instead, nothing is missing, however the engine's framing ends: `cut` is then of no account.
         """
         if self.ended:
             return
         self.ended = True
-        self.cut = "" if self._last_events.endswith(_DONE) and not self._held else cut
+        self.cut = "" if not self._held and self._dialect.is_complete(self._last_events) else cut
         self._call.upstream = None
         if self._keep_alive and not self.cut and self._framed():
             self._connection.release()
@@ -202,7 +216,7 @@ class StreamPump:
         if not self.cut:
             return LAST_CHUNK
         message = "The engine ended this stream before its answer was complete."
-        return chunk(event(Refusal("stream_cut", message).body())) + LAST_CHUNK
+        return chunk(self._dialect.error_event(Refusal("stream_cut", message).fault)) + LAST_CHUNK
 
 
 def _has_usage(text: bytes) -> bool:

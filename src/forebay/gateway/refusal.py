@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-import orjson
+
+from forebay.wire.dialect import OPENAI, Dialect, Fault
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -27,12 +28,16 @@ CODES: dict[str, Code] = {
     "body_too_large": Code(413, _REQUEST, "The body exceeds gateway.limits.body."),
     "body_timeout": Code(408, _REQUEST, "The body came too slowly."),
     "client_too_slow": Code(408, _REQUEST, "The client read nothing for gateway.timeouts.stall; seen in the log only."),
+    "budget_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's money for this day or month is used up."),
+    "concurrency_exceeded": Code(429, _LIMIT, "As many calls run as the key, tenant or model may have at once."),
     "context_exceeded": Code(400, _REQUEST, "max_tokens exceeds the model's context."),
     "deadline_exceeded": Code(504, _SERVER, "The call took longer than gateway.timeouts.call."),
     "draining": Code(503, _SERVER, "This worker is stopping; another one answers."),
     "duplicate_header": Code(400, _REQUEST, "A header that must be single stands there twice."),
     "engine_error": Code(502, _SERVER, "The engine failed on this request."),
     "engine_lost": Code(502, _SERVER, "The engine went away, and no other could answer within the retry budget."),
+    "engine_refused": Code(400, _REQUEST, "The engine refuses this request; the message is the engine's own, shortened."),
+    "engine_busy": Code(429, _LIMIT, "The engine, which forebay does not own, takes no more calls now."),
     "engine_timeout": Code(504, _SERVER, "The engine did not begin to answer in time."),
     "expectation_failed": Code(417, _REQUEST, "Expect asks for more than 100-continue."),
     "answer_too_large": Code(502, _SERVER, "The engine's answer exceeds gateway.limits.answer."),
@@ -42,22 +47,27 @@ CODES: dict[str, Code] = {
     "invalid_api_key": Code(401, "authentication_error", "The key is missing, malformed, unknown, expired or revoked."),
     "invalid_json": Code(400, _REQUEST, "The body is not one JSON object that every parser reads alike."),
     "invalid_value": Code(400, _REQUEST, "A field of the body is out of bounds."),
+    "limits_unavailable": Code(503, _SERVER, "Valkey is lost, and valkey.on_loss is `closed`."),
     "method_not_allowed": Code(405, _REQUEST, "The route exists, but not for this method."),
     "method_override": Code(400, _REQUEST, "Method override headers are not accepted."),
     "missing_field": Code(400, _REQUEST, "A required field of the body is missing."),
     "missing_host": Code(400, _REQUEST, "An HTTP/1.1 request needs a Host header."),
     "model_not_found": Code(404, _REQUEST, "No model has this name or alias."),
     "not_found": Code(404, _REQUEST, "No such route."),
+    "not_supported": Code(400, _REQUEST, "No engine of this model serves the route, the field or images."),
     "not_ready": Code(503, _SERVER, "A model has no engine that is ready."),
     "permission_denied": Code(403, "permission_error", "The key's scopes do not allow this."),
-    "queue_full": Code(429, _LIMIT, "More calls wait than gateway.queue.calls."),
-    "queue_timeout": Code(503, _SERVER, "No engine had a place within gateway.queue.wait."),
+    "queue_full": Code(429, _LIMIT, "More calls wait than gateway.queue.calls, or than the class may have waiting."),
+    "queue_timeout": Code(503, _SERVER, "No engine had a place within gateway.queue.wait, or the call's own deadline."),
+    "rate_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's requests a minute are used up."),
     "stream_cut": Code(502, _SERVER, "The engine ended a stream that had begun; sent as the stream's last event."),
     "target_too_long": Code(414, _REQUEST, "The request target exceeds gateway.limits.target."),
+    "token_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's tokens a minute are used up."),
     "unexpected_body": Code(400, _REQUEST, "A body on a method that has none."),
     "unknown_field": Code(400, _REQUEST, "A field of the body is not on the route's allow-list."),
     "unknown_transfer_encoding": Code(501, _REQUEST, "A transfer encoding other than chunked."),
     "unsupported_media_type": Code(415, _REQUEST, "The body is not plain application/json in UTF-8."),
+    "wait_too_long": Code(503, _SERVER, "The wait for a place is foreseen to be longer than this call may wait."),
 }
 
 
@@ -78,10 +88,15 @@ class Refusal(Exception):
     def status(self) -> int:
         return CODES[self.code].status
 
-    def body(self) -> bytes:
-        """The error in OpenAI's shape."""
-        kind = CODES[self.code].type
-        return orjson.dumps({"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}})
+    @property
+    def fault(self) -> Fault:
+        """What a dialect writes down."""
+        code = CODES[self.code]
+        return Fault(code.status, code.type, self.code, self.message, self.param)
+
+    def body(self, dialect: Dialect = OPENAI) -> bytes:
+        """The error as an answer's body."""
+        return dialect.error(self.fault)
 
 
 class ClientGone(Exception):

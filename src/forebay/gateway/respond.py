@@ -6,6 +6,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from forebay.gateway.refusal import Refusal
+from forebay.wire.dialect import OPENAI, Dialect
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -50,13 +51,15 @@ def stream_head(request_id: str, *, keep_alive: bool, extra: bytes = b"") -> byt
     ) % (DATE.line, _request_id(request_id), b"" if keep_alive else b"connection: close\r\n", extra)
 
 
-def refusal(refused: Refusal, request_id: str, *, keep_alive: bool, extra: bytes = b"") -> bytes:
+def refusal(
+    refused: Refusal, request_id: str, *, keep_alive: bool, extra: bytes = b"", dialect: Dialect = OPENAI
+) -> bytes:
     """A refusal as an answer."""
     if refused.retry_after_s:
         extra += b"retry-after: %d\r\n" % refused.retry_after_s
     if refused.status == 401:
         extra += b'www-authenticate: Bearer realm="forebay"\r\n'
-    return whole(refused.status, refused.body(), request_id, keep_alive=keep_alive, extra=extra)
+    return whole(refused.status, refused.body(dialect), request_id, keep_alive=keep_alive, extra=extra)
 
 
 def without_body(answer: bytes) -> bytes:

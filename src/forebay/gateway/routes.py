@@ -5,28 +5,74 @@ from __future__ import annotations
 import msgspec
 
 from forebay.gateway.refusal import Refusal
-from forebay.wire.openai import CHAT, COMPLETIONS, Shape
+from forebay.wire.anthropic import COUNT_TOKENS, MESSAGES
+from forebay.wire.dialect import ANTHROPIC, OPENAI, RESPONSES_API, Dialect
+from forebay.wire.openai import (
+    CHAT,
+    CLASSIFY,
+    COMPLETIONS,
+    DETOKENIZE,
+    EMBEDDINGS,
+    RERANK,
+    RESPONSES,
+    SCORE,
+    TOKENIZE,
+    Shape,
+)
 from forebay.wire.request import RequestHead
 
 
 class Route(msgspec.Struct, frozen=True):
     """A path and its one method. `shape` is the body's allow-list where the route goes to an engine.
 
-    `endpoint` is the bounded label that metrics and logs show; `open` needs no key.
+    `endpoint` is the bounded label that metrics and logs show; `open` needs no key. `x_api_key`: the key may come in
+    that header, as Anthropic's clients send it.
     """
 
     method: bytes
     endpoint: str
     open: bool = False
     shape: Shape | None = None
+    dialect: Dialect = OPENAI
+    x_api_key: bool = False
 
+    @property
+    def engine_path(self) -> bytes:
+        """The path of this route at an engine."""
+        return self.shape.engine_path if self.shape is not None else self.endpoint.encode()
+
+    @property
+    def usage_option(self) -> bool:
+        """Whether engines count the tokens of a stream only when told to."""
+        return self.shape is not None and self.shape.usage_option
+
+
+def _to_engines(endpoint: str, shape: Shape, dialect: Dialect = OPENAI) -> Route:
+    return Route(b"POST", endpoint, shape=shape, dialect=dialect, x_api_key=dialect is ANTHROPIC)
+
+
+_ONE_MODEL = Route(b"GET", "/v1/models/{id}")
+_MODELS_BELOW = b"/v1/models/"
 
 ROUTES: dict[bytes, Route] = {
-    b"/v1/chat/completions": Route(b"POST", "/v1/chat/completions", shape=CHAT),
-    b"/v1/completions": Route(b"POST", "/v1/completions", shape=COMPLETIONS),
-    b"/v1/models": Route(b"GET", "/v1/models"),
-    b"/health": Route(b"GET", "/health", open=True),
-    b"/ready": Route(b"GET", "/ready", open=True),
+    route.endpoint.encode(): route
+    for route in (
+        _to_engines("/v1/chat/completions", CHAT),
+        _to_engines("/v1/completions", COMPLETIONS),
+        _to_engines("/v1/responses", RESPONSES, RESPONSES_API),
+        _to_engines("/v1/messages", MESSAGES, ANTHROPIC),
+        _to_engines("/v1/messages/count_tokens", COUNT_TOKENS, ANTHROPIC),
+        _to_engines("/v1/embeddings", EMBEDDINGS),
+        _to_engines("/v1/rerank", RERANK),
+        _to_engines("/v1/score", SCORE),
+        _to_engines("/v1/classify", CLASSIFY),
+        _to_engines("/v1/tokenize", TOKENIZE),
+        _to_engines("/v1/detokenize", DETOKENIZE),
+        Route(b"GET", "/v1/models"),
+        _ONE_MODEL,
+        Route(b"GET", "/health", open=True),
+        Route(b"GET", "/ready", open=True),
+    )
 }
 
 METHODS = {
@@ -47,7 +93,15 @@ def find_route(head: RequestHead) -> Route:
     """The route of a request. Raises Refusal: `not_found`, `method_not_allowed`."""
     route = ROUTES.get(head.path)
     if route is None:
-        raise Refusal("not_found", "There is no such route.")
+        if not head.path.startswith(_MODELS_BELOW):
+            raise Refusal("not_found", "There is no such route.")
+        route = _ONE_MODEL
     if head.method != route.method and not (head.method == b"HEAD" and route.open):
         raise MethodNotAllowed(route.method)
     return route
+
+
+def dialect_of(path: bytes) -> Dialect:
+    """How errors are worded for a request whose route was perhaps never looked for."""
+    route = ROUTES.get(path)
+    return OPENAI if route is None else route.dialect

@@ -8,10 +8,13 @@ import msgspec
 import orjson
 
 from forebay.gateway.refusal import Refusal
+from forebay.gateway.routes import Route
 from forebay.gateway.snapshot import EngineRef, ModelRef
+from forebay.gateway.support import NOBODY, Offer
 from forebay.gateway.view import View
+from forebay.gateway.wants import session_of
 from forebay.wire.json_body import BadBody, parse_object
-from forebay.wire.openai import BadField, Shape, check_fields
+from forebay.wire.openai import BadField, check_fields
 from forebay.wire.request import RequestHead
 
 _MEDIA_TYPES = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
@@ -21,7 +24,8 @@ _INCLUDE_USAGE = b',"stream_options":{"include_usage":true}}'
 class Asked(msgspec.Struct, frozen=True):
     """A checked request. `body` is what the policy saw, byte for byte or written again from what was parsed.
 
-    `recorded`: its stream's tokens are noted, so that it can go on at another engine.
+    `unable` are the model's engines that cannot serve this call. `recorded`: its stream's tokens are noted, so that it
+    can go on at another engine. `salt` keeps prefixes apart in an engine's cache; empty where all may share them.
     """
 
     model: ModelRef
@@ -29,54 +33,95 @@ class Asked(msgspec.Struct, frozen=True):
     keep_usage: bool
     body: bytes
     fields: dict[str, Any]
+    route: Route
+    unable: frozenset[str] = NOBODY
     recorded: bool = False
+    session: str = ""
+    salt: str = ""
+    flex: bool = False
 
 
-def screen(head: RequestHead, body: bytes, shape: Shape, view: View) -> Asked:
+def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     """Check a body; raises Refusal for the first thing that is wrong with it."""
     _check_media_type(head)
     try:
         fields, canonical = parse_object(body)
-        changed = check_fields(fields, shape)
+        session = session_of(head, fields) if view.sessions else ""  # before fields of OpenAI's platform are dropped
+        flex = fields.get("service_tier") == "flex"  # goes no further, but says that the call may wait
+        model = _model(fields, route, view)
+        offer = _offer(model, route, view)
+        changed = check_fields(fields, offer.shape)
+        unable = offer.unable_for(fields) if offer.is_partial else NOBODY
     except BadBody as error:
         raise Refusal("invalid_json", str(error)) from None
     except BadField as error:
         raise Refusal(error.code, error.message, param=error.field[:64]) from None
-    model = view.models.get(fields["model"])
-    if model is None:
-        message = f"The model {fields['model']!r} does not exist; GET /v1/models lists those that do."
-        raise Refusal("model_not_found", message, param="model")
     _check_context(fields, model)
     if fields["model"] != model.name:
         fields["model"] = model.name
         changed = True
     stream = fields.get("stream") is True
-    keep_usage = False
-    if stream:
-        # Tokens are metered from the engine's own count, so it is always asked for; a client that did not ask for it
-        # does not get the event.
-        options = fields.get("stream_options") or {}
-        keep_usage = options.get("include_usage") is True
-        if not keep_usage:
-            if canonical and not changed and "stream_options" not in fields:
-                return Asked(model, stream, keep_usage, body[:-1] + _INCLUDE_USAGE, fields)
-            fields["stream_options"] = {**options, "include_usage": True}
-            changed = True
-    elif fields.pop("stream_options", None) is not None:
-        changed = True  # engines refuse it without `stream`
-    if changed or not canonical:
-        body = orjson.dumps(fields)
-    return Asked(model, stream, keep_usage, body, fields)
+    as_it_came = b"" if changed or not canonical else body
+    written, keep_usage = _for_engine(fields, as_it_came, stream=stream, usage_option=offer.shape.usage_option)
+    return Asked(model, stream, keep_usage, written, fields, route, unable, session=session, flex=flex)
 
 
-def request_for(engine: EngineRef, path: bytes, asked: Asked, request_id: str) -> bytes:
+def _for_engine(fields: dict[str, Any], as_it_came: bytes, *, stream: bool, usage_option: bool) -> tuple[bytes, bool]:
+    """What engines get of `fields`, and whether the client gets a stream's usage.
+
+    `as_it_came` are the bytes that `fields` were read from, empty where they differ by now. Tokens are metered from
+    the engine's own count, so it is always asked for; a client that did not ask for it does not get the event.
+    """
+    if not usage_option:
+        return as_it_came or orjson.dumps(fields), True
+    options = fields.get("stream_options")
+    if not stream:
+        if options is None:
+            return as_it_came or orjson.dumps(fields), False
+        del fields["stream_options"]  # engines refuse it without `stream`
+        return orjson.dumps(fields), False
+    if options is not None and options.get("include_usage") is True:
+        return as_it_came or orjson.dumps(fields), True
+    if as_it_came and "stream_options" not in fields:
+        return as_it_came[:-1] + _INCLUDE_USAGE, False
+    fields["stream_options"] = {**(options or {}), "include_usage": True}
+    return orjson.dumps(fields), False
+
+
+def _model(fields: dict[str, Any], route: Route, view: View) -> ModelRef:
+    """The model a body names. Raises BadField where it names none, Refusal where there is none of that name."""
+    name = fields.get("model")
+    model = view.models.get(name) if type(name) is str else None
+    if model is None:
+        if route.shape is not None:
+            check_fields(dict(fields), route.shape)
+        message = f"The model {name!r} does not exist; GET /v1/models lists those that do."
+        raise Refusal("model_not_found", message, param="model")
+    return model
+
+
+def _offer(model: ModelRef, route: Route, view: View) -> Offer:
+    """What the model's engines take on this route. Raises Refusal where none serves it."""
+    offer = view.offers[model.name].get(route.endpoint)
+    if offer is None:
+        message = f"No engine of the model {model.name!r} serves {route.endpoint}."
+        raise Refusal("not_supported", message, param="model")
+    return offer
+
+
+def request_for(engine: EngineRef, asked: Asked, request_id: str) -> bytes:
     """The request as an engine gets it: headers of our own making alone, nothing of the client's."""
     body = asked.body
-    if engine.served_name is not None and engine.served_name != asked.model.name:
+    if engine.served_name is not None and engine.served_name != asked.model.name and asked.model.adapter_of is None:
         body = orjson.dumps({**asked.fields, "model": engine.served_name, **_usage_option(asked)})
     if asked.recorded and engine.continues and "return_token_ids" not in asked.fields:
         body = body[:-1] + b',"return_token_ids":true}'
-    return post(engine, path, body, request_id)
+    return post(engine, asked.route.engine_path, salted(engine, asked, body), request_id)
+
+
+def salted(engine: EngineRef, asked: Asked, body: bytes) -> bytes:
+    """`body` with the salt of its caller, for an engine that knows the field."""
+    return body[:-1] + b',"cache_salt":"%b"}' % asked.salt.encode() if asked.salt and engine.salted else body
 
 
 def post(engine: EngineRef, path: bytes, body: bytes, request_id: str) -> bytes:
@@ -91,7 +136,7 @@ def post(engine: EngineRef, path: bytes, body: bytes, request_id: str) -> bytes:
 
 
 def _usage_option(asked: Asked) -> dict[str, Any]:
-    return {"stream_options": {"include_usage": True}} if asked.stream else {}
+    return {"stream_options": {"include_usage": True}} if asked.stream and asked.route.usage_option else {}
 
 
 def _check_media_type(head: RequestHead) -> None:
@@ -105,7 +150,7 @@ def _check_context(fields: dict[str, Any], model: ModelRef) -> None:
     limit = model.context_tokens
     if limit is None:
         return
-    for name in ("max_tokens", "max_completion_tokens"):
+    for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
         asked = fields.get(name)
         if asked is not None and asked > limit:
             raise Refusal("context_exceeded", f"{name} is {asked}; the model's context is {limit} tokens.", param=name)

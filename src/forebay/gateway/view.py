@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import quote
 
 import msgspec
 import orjson
 
+from forebay.gateway.queue.standing import Standings
+from forebay.gateway.refusal import Refusal
+from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
+from forebay.gateway.support import Offer, offers_of
 from forebay.wire.request_reader import RequestLimits
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the path consults. `models` holds each model under its name and every alias."""
+    """What the path consults. `models` holds each model under its name and every alias, and adapters by name.
+
+    `model_entries` are the answers of /v1/models/{id} by path; `offers` by model and endpoint what its engines serve;
+    `sessions`: some policy wants to know to which session a call belongs.
+    """
 
     digest: str
     policy: Policy
@@ -24,36 +33,76 @@ class View(msgspec.Struct, frozen=True):
     pepper: str
     trusted: tuple[Network, ...]
     model_list: bytes
+    standings: Standings
+    model_entries: dict[bytes, bytes]
+    offers: dict[str, dict[str, Offer]]
+    sessions: bool = False
 
 
 def view_of(digest: str, snapshot: Snapshot) -> View:
     """Compile a snapshot."""
     policy = snapshot.policy
     models = {name: model for model in snapshot.models for name in (model.name, *model.aliases)}
+    models = {**_adapters(snapshot), **models}
     return View(
         digest=digest,
         policy=policy,
+        standings=Standings(snapshot.queue, policy.queue_wait_s),
         limits=RequestLimits(policy.target_bytes, policy.head_bytes, policy.body_bytes),
         models=models,
         keys={key.id: key for key in snapshot.keys},
         pepper=snapshot.pepper,
         trusted=tuple(ipaddress.ip_network(text) for text in policy.trusted_proxies),
-        model_list=_model_list(models),
+        model_list=orjson.dumps({"object": "list", "data": [_entry(name, models[name]) for name in sorted(models)]}),
+        model_entries=_entries(models),
+        offers={
+            model.name: offers_of(each for each in snapshot.engines if each.model == (model.adapter_of or model.name))
+            for model in models.values()
+        },
+        sessions=asks_for_sessions(snapshot),
     )
 
 
-def _model_list(models: dict[str, ModelRef]) -> bytes:
-    """The answer of /v1/models: aliases are listed too, since clients may ask for them."""
-    entries = []
-    for name, model in sorted(models.items()):
-        entry: dict[str, object] = {
-            "id": name,
-            "object": "model",
-            "created": model.created_at,
-            "owned_by": "forebay",
-            "root": model.name,
-        }
-        if model.context_tokens is not None:
-            entry["max_model_len"] = model.context_tokens
-        entries.append(entry)
-    return orjson.dumps({"object": "list", "data": entries})
+def _adapters(snapshot: Snapshot) -> dict[str, ModelRef]:
+    """Adapters that engines list: each a model of its own name, with everything else of the model under it."""
+    by_name = {model.name: model for model in snapshot.models}
+    return {
+        adapter: msgspec.structs.replace(by_name[engine.model], name=adapter, aliases=(), adapter_of=engine.model)
+        for engine in snapshot.engines
+        if engine.model in by_name
+        for adapter in engine.routing.adapters
+    }
+
+
+def models(path: bytes, view: View) -> bytes:
+    """The answer of /v1/models, or of /v1/models/{id}; raises Refusal for a model that does not exist."""
+    if path == b"/v1/models":
+        return view.model_list
+    entry = view.model_entries.get(path)
+    if entry is None:
+        raise Refusal("model_not_found", "There is no such model; GET /v1/models lists those that do.", param="model")
+    return entry
+
+
+def _entries(models: dict[str, ModelRef]) -> dict[bytes, bytes]:
+    """By the path as it stands in a request, so that nothing is decoded: a name as it is, and with `/` as %2F."""
+    found = {}
+    for name, model in models.items():
+        body = orjson.dumps(_entry(name, model))
+        for written in (name, quote(name, safe="")):
+            found[b"/v1/models/" + written.encode()] = body
+    return found
+
+
+def _entry(name: str, model: ModelRef) -> dict[str, object]:
+    """A model as clients see it; aliases are models of their own, since clients may ask for them."""
+    entry: dict[str, object] = {
+        "id": name,
+        "object": "model",
+        "created": model.created_at,
+        "owned_by": "forebay",
+        "root": model.adapter_of or model.name,
+    }
+    if model.context_tokens is not None:
+        entry["max_model_len"] = model.context_tokens
+    return entry

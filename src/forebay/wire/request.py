@@ -26,7 +26,8 @@ _FIELDS_BEGUN = re.compile(
 )
 _WANTED = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|connection|content-type|content-encoding|authorization|expect"
-    rb"|x-forwarded-for|x-request-id|x-request-start|x-http-method(?:-override)?|x-method-override)"
+    rb"|x-forwarded-for|x-forebay-cache|x-api-key|x-forebay-class|x-forebay-deadline-ms"
+    rb"|x-request-id|x-request-start|x-session-id|x-split-by|x-http-method(?:-override)?|x-method-override)"
     rb":[\t ]*([^\r]*)",
     re.IGNORECASE,
 )
@@ -68,6 +69,12 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     forwarded_for: bytes
     request_id: str
     started_at: bytes
+    cache: bytes = b""
+    queue_class: bytes = b""
+    deadline_ms: bytes = b""
+    session: bytes = b""
+    split_by: bytes = b""
+    api_key: bytes = b""
 
 
 def parse_head(received: bytes, target_limit_bytes: int, head_limit_bytes: int) -> tuple[RequestHead, int] | None:
@@ -123,6 +130,12 @@ def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes,
         take(b"x-forwarded-for", b""),
         request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else "",
         take(b"x-request-start", b""),
+        take(b"x-forebay-cache", b""),
+        take(b"x-forebay-class", b""),
+        take(b"x-forebay-deadline-ms", b""),
+        take(b"x-session-id", b""),
+        take(b"x-split-by", b""),
+        take(b"x-api-key", b""),
     )
 
 

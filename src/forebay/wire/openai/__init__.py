@@ -9,7 +9,7 @@ from forebay.wire.openai.chat import CHAT
 from forebay.wire.openai.completions import COMPLETIONS
 from forebay.wire.openai.pooling import CLASSIFY, EMBEDDINGS, RERANK, SCORE
 from forebay.wire.openai.responses import RESPONSES
-from forebay.wire.openai.shape import BadField, Field, Shape, check_fields
+from forebay.wire.openai.shape import OLDEST, BadField, Field, Shape, check_fields
 from forebay.wire.openai.tokens import DETOKENIZE, TOKENIZE
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "COMPLETIONS",
     "DETOKENIZE",
     "EMBEDDINGS",
+    "OLDEST",
     "RERANK",
     "RESPONSES",
     "SCORE",

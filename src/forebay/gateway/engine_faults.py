@@ -1,0 +1,32 @@
+"""An engine's 4xx, made into a refusal of ours: the client learns what is wrong with its request and nothing else."""
+
+from __future__ import annotations
+
+from forebay.gateway.answer import WholeAnswer
+from forebay.gateway.refusal import Refusal
+from forebay.wire.engine_error import engine_says
+
+_BUSY = {408, 429}
+# 413 where a prompt is too long, 422 where a body is not what it should be: all the same to a client.
+_REQUESTS_FAULT = {400, 409, 413, 415, 422}
+_LONGEST_WAIT_S = 600
+
+
+def refusal_of(answer: WholeAnswer, model: str, endpoint: str) -> Refusal:
+    """What a client is told of an answer of status 400 to 499."""
+    status = answer.status
+    said = engine_says(answer.body)
+    if status in _BUSY:
+        return Refusal("engine_busy", "The engine takes no more calls now.", retry_after_s=_wait_s(answer.retry_after))
+    if status in {404, 405} and not said.known:
+        message = f"No engine of the model {model!r} serves {endpoint}."
+        return Refusal("not_supported", message, param="model")
+    if status in _REQUESTS_FAULT or status == 404:
+        code = "context_exceeded" if "context length" in said.message else "engine_refused"
+        return Refusal(code, said.message, param=said.param)
+    # 401 and 403 above all: it is our credential that the engine does not like, not the client's.
+    return Refusal("engine_error", "The engine failed on this request.")
+
+
+def _wait_s(retry_after: bytes) -> int:
+    return min(int(retry_after), _LONGEST_WAIT_S) if retry_after.isdigit() and len(retry_after) < 6 else 1
