@@ -35,12 +35,12 @@ class Plan(msgspec.Struct, frozen=True):
         return (self.key, self.streamed, self.keep_usage)
 
 
-def plan(head: RequestHead, route: str, asked: Asked, key: KeyRecord, pepper: str) -> Plan | None:
+def plan(head: RequestHead, asked: Asked, key: KeyRecord, pepper: str) -> Plan | None:
     """The plan of one call, None where it is generated for itself.
 
     Raises Refusal `invalid_value` for a header that asks for something else.
     """
-    policy, mode = asked.model.cache, head.cache
+    policy, mode, route = asked.model.cache, head.cache, asked.route.endpoint
     if policy is None:
         return None
     if mode not in _MODES:

@@ -27,7 +27,7 @@ _LINE_END = re.compile(r"[ \t]*\r?\n")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def prepare(asked: Asked, route: str, key: KeyRecord, pepper: str) -> Asked:
+def prepare(asked: Asked, key: KeyRecord, pepper: str) -> Asked:
     """`asked` as the model's policy wants it."""
     policy = asked.model.prepare
     if policy is None:
@@ -35,8 +35,10 @@ def prepare(asked: Asked, route: str, key: KeyRecord, pepper: str) -> Asked:
     changes: dict[str, Any] = {}
     if policy.salt:
         changes["salt"] = salt_of(pepper, policy.salt, key.tenant if policy.salt == "tenant" else key.id)
-    if policy.shapes and shape(asked.fields, route, policy):
-        if asked.stream:  # as `screen` left it: it may have written this into the body alone
+    if policy.shapes and shape(asked.fields, asked.route.endpoint, policy):
+        if (
+            asked.stream and asked.route.usage_option
+        ):  # as `screen` left it: it may have written this into the body alone
             asked.fields["stream_options"] = (asked.fields.get("stream_options") or {}) | {"include_usage": True}
         changes["body"] = orjson.dumps(asked.fields)
     return msgspec.structs.replace(asked, **changes) if changes else asked

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
+from tests.in_memory import Gateway, MemoryTransport, body_of, feed, request
 
 from forebay.gateway.reuse.policy import CachePolicy
 from forebay.gateway.view import view_of
 from forebay.testing.fake_engine import completion, delta
 from forebay.wire.chunked import LAST_CHUNK, chunk
 from forebay.wire.sse import event
-from tests.in_memory import Gateway, MemoryTransport, body_of, feed, request
 
 SAME = b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":0}'
 STREAM = SAME[:-1] + b',"stream":true}'

@@ -93,8 +93,15 @@ def test_two_tenants_never_share_a_key_whatever_their_names_hold(
 
 @pytest.mark.parametrize(
     ("fields", "deterministic"),
-    [({}, False), ({"temperature": None}, False), ({"temperature": 0}, True), ({"temperature": 0.0}, True)]
-    + [({"temperature": 1}, False), ({"temperature": 1, "seed": 0}, True), ({"seed": None}, False)],
+    [
+        ({}, False),
+        ({"temperature": None}, False),
+        ({"temperature": 0}, True),
+        ({"temperature": 0.0}, True),
+        ({"temperature": 1}, False),
+        ({"temperature": 1, "seed": 0}, True),
+        ({"seed": None}, False),
+    ],
 )
 def test_temperature_0_or_a_seed_is_deterministic(fields: dict[str, Any], deterministic: bool) -> None:
     assert is_deterministic(fields) is deterministic
