@@ -1,0 +1,1 @@
+"""Limits on what keys, tenants and models may use: reserved before a call, settled after it."""

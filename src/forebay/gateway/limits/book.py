@@ -1,0 +1,176 @@
+"""Which limits a call meets, what it takes of each, and what it gives back. Pure: clocks are passed in."""
+
+from __future__ import annotations
+
+import msgspec
+
+from forebay.gateway.limits.gauges import Clock, Gauge, Level, Rate, Spend
+from forebay.gateway.limits.lease import Limit
+from forebay.gateway.limits.policy import Bounds, LimitsPolicy, Price
+
+_NO_PRICE = Price()
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The limits of one key and model, and where the caller's own numbers for the answer's headers come from."""
+
+    requests: tuple[Limit, ...]
+    tokens: tuple[Limit, ...]
+    running: tuple[Limit, ...]
+    money: tuple[Limit, ...]
+    price: Price
+    own_requests: tuple[Limit, ...]
+    own_tokens: tuple[Limit, ...]
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a call may use at most."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+class Held:
+    """What a call has taken: settled once, whatever happens to the call."""
+
+    __slots__ = ("plan", "taken")
+
+    def __init__(self, plan: Plan, taken: list[tuple[Limit, int, int]]) -> None:
+        self.plan = plan
+        self.taken = taken
+
+
+class Book:
+    """All limits of a worker. `lend`: caps come from an authority, not from the limit itself."""
+
+    def __init__(self, policy: LimitsPolicy, clock: Clock, wall: Clock) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._plans: dict[tuple[str, str], Plan | None] = {}
+        self.limits: dict[tuple[str, str, str], Limit] = {}
+        self.policy = policy
+        self.alone = policy.valkey is None
+
+    def update(self, policy: LimitsPolicy) -> None:
+        """Take a new policy; what is in use stays counted. Calls in flight settle what they hold."""
+        self.policy = policy
+        self._plans.clear()
+        for limit in self.limits.values():
+            limit.shares = policy.shares
+
+    def plan(self, key: str, tenant: str, model: str) -> Plan | None:
+        """The limits that a call of `key` for `model` meets; None where there are none."""
+        try:
+            return self._plans[key, model]
+        except KeyError:
+            plan = self._plans[key, model] = self._plan(key, tenant, model)
+            return plan
+
+    def take(self, plan: Plan, need: Need) -> Held | list[tuple[Limit, int]]:
+        """Take all that `need` says, or nothing: then the limits that are short, and of how much."""
+        wanted = [(limit, 1) for limit in plan.requests]
+        wanted += [(limit, 1) for limit in plan.running]
+        if plan.tokens:
+            tokens = need.input_tokens + need.output_tokens
+            wanted += [(limit, tokens) for limit in plan.tokens]
+        if plan.money:
+            cost = cost_of(plan.price, need.input_tokens, need.output_tokens)
+            wanted += [(limit, cost) for limit in plan.money]
+        now = self._clock()
+        for limit, units in wanted:
+            if not limit.fits(units, now):
+                return [(limit, units) for limit, units in wanted if not limit.fits(units, now)]
+        taken = []
+        for limit, units in wanted:
+            limit.touched = True
+            taken.append((limit, units, limit.gauge.add(units)))
+        return Held(plan, taken)
+
+    def settle(self, held: Held, input_tokens: int, output_tokens: int) -> None:
+        """Put what was used in the place of what was taken; a second time does nothing."""
+        plan, taken = held.plan, held.taken
+        held.taken = []
+        for limit, units, stamp in taken:
+            measure = limit.name[2]
+            if measure == "tokens_per_minute":
+                actual = input_tokens + output_tokens
+            elif measure.startswith("nano_usd"):
+                actual = cost_of(plan.price, input_tokens, output_tokens)
+            else:
+                actual = units
+            limit.gauge.settle(stamp, units, actual)
+            limit.touched = True
+
+    def spent(self) -> dict[str, dict[int, int]]:
+        """Money by limit and period, for a worker that starts again."""
+        return {
+            ":".join(limit.name): limit.gauge.record()
+            for limit in self.limits.values()
+            if isinstance(limit.gauge, Spend)
+        }
+
+    def restore(self, spent: dict[str, dict[int, int]]) -> None:
+        """What an earlier worker of this name had spent."""
+        self._restored = spent
+
+    _restored: dict[str, dict[int, int]] = {}
+
+    def _plan(self, key: str, tenant: str, model: str) -> Plan | None:
+        policy = self.policy
+        bounds = (
+            ("key", key, policy.keys.get(key, policy.key_default)),
+            ("tenant", tenant, policy.tenants.get(tenant, policy.tenant_default)),
+            ("model", model, policy.models.get(model, Bounds())),
+        )
+        met = [limit for scope, who, bound in bounds for limit in self._limits(scope, who, bound)]
+        if not met:
+            return None
+
+        def those(*measures: str, own: bool = False) -> tuple[Limit, ...]:
+            return tuple(each for each in met if each.name[2] in measures and not (own and each.name[0] == "model"))
+
+        return Plan(
+            those("requests_per_minute"),
+            those("tokens_per_minute"),
+            those("concurrency"),
+            those("nano_usd_per_day", "nano_usd_per_month"),
+            policy.prices.get(model, _NO_PRICE),
+            those("requests_per_minute", own=True),
+            those("tokens_per_minute", own=True),
+        )
+
+    def _limits(self, scope: str, who: str, bounds: Bounds) -> list[Limit]:
+        found = []
+        for measure in Bounds.__struct_fields__:
+            bound = getattr(bounds, measure)
+            if bound is None:
+                continue
+            name = (scope, who, measure)
+            limit = self.limits.get(name)
+            if limit is None:
+                limit = self.limits[name] = Limit(name, bound, self._gauge(name), self.policy.shares)
+                if self.alone:
+                    limit.alone()
+            elif limit.limit != bound:
+                limit.limit = bound
+                if self.alone:
+                    limit.alone()
+                else:
+                    limit.cap = min(limit.cap, bound)
+            found.append(limit)
+        return found
+
+    def _gauge(self, name: tuple[str, str, str]) -> Gauge:
+        measure = name[2]
+        if measure == "concurrency":
+            return Level()
+        if not measure.startswith("nano_usd"):
+            return Rate(self._clock)
+        spend = Spend(self._wall, measure.rpartition("_")[2])
+        spend.restore(self._restored.get(":".join(name), {}))
+        return spend
+
+
+def cost_of(price: Price, input_tokens: int, output_tokens: int) -> int:
+    """Nano-USD."""
+    return price.input * input_tokens + price.output * output_tokens

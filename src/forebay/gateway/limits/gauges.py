@@ -1,0 +1,209 @@
+"""What is in use of one limit, as one worker counts it. Pure: the clock is passed in.
+
+A gauge never takes more than its cap. Over several workers, caps are leased: the sum of all caps stays within the
+limit, and a worker gives a cap back only as far as it has nothing in use below it. Whatever the workers do within their
+caps, the limit holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+WINDOW_S = 60
+_DAY_S = 86_400
+_NEVER = float("inf")
+_KEPT_PERIODS = 4
+
+Clock = Callable[[], float]
+
+
+class Gauge(Protocol):
+    """Something that a call uses a number of units of. `stamp` tells `settle` where the units were counted."""
+
+    keep_s: float
+    keeps_hold: bool
+
+    def used(self) -> int: ...
+    def settled(self) -> int: ...
+    def add(self, units: int) -> int: ...
+    def settle(self, stamp: int, reserved: int, actual: int) -> None: ...
+    def wait_s(self, units: int) -> float: ...
+    def reset_s(self) -> float: ...
+
+
+class Rate:
+    """Units in the last minute: no window of 60 s ever holds more than the cap.
+
+    A sliding window of 61 slots of one second. A token bucket would let twice the limit through within a minute (a full
+    bucket, then its refill), a fixed window twice at its edge; the price here is that a unit may be remembered for up
+    to a second too long.
+    """
+
+    keep_s = WINDOW_S + 1.0
+    keeps_hold = True  # whoever vanished may have used all it held, a moment ago
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._slots: dict[int, int] = {}
+        self._total = 0
+        self._newest = 0
+
+    def used(self) -> int:
+        self._forget(self._now())
+        return self._total
+
+    def settled(self) -> int:
+        return self.used()
+
+    def add(self, units: int) -> int:
+        slot = self._now()
+        self._slots[slot] = self._slots.get(slot, 0) + units
+        self._total += units
+        return slot
+
+    def settle(self, stamp: int, reserved: int, actual: int) -> None:
+        """Put `actual` in the place of `reserved`: less is taken out where it was counted, more is counted now."""
+        if actual > reserved:
+            self.add(actual - reserved)
+        elif stamp in self._slots:
+            unused = min(reserved - actual, self._slots[stamp])
+            self._slots[stamp] -= unused
+            self._total -= unused
+
+    def wait_s(self, units: int) -> float:
+        """Seconds until `units` of what is in use now are forgotten."""
+        for slot, count in self._slots.items():
+            units -= count
+            if units <= 0:
+                return max(0.0, slot + WINDOW_S + 1 - self._clock())
+        return 0.0 if units <= 0 else _NEVER
+
+    def reset_s(self) -> float:
+        """Seconds until everything in use now is forgotten."""
+        slots = self._slots
+        return max(0.0, next(reversed(slots)) + WINDOW_S + 1 - self._clock()) if slots else 0.0
+
+    def _now(self) -> int:
+        # A clock that goes back must not bring a slot to life behind newer ones: forgetting looks at the oldest first.
+        self._newest = max(self._newest, int(self._clock()))
+        return self._newest
+
+    def _forget(self, slot: int) -> None:
+        oldest = slot - WINDOW_S
+        slots = self._slots
+        while slots and (first := next(iter(slots))) < oldest:
+            self._total -= slots.pop(first)
+
+
+class Level:
+    """Calls that run at this moment."""
+
+    keep_s = 0.0
+    keeps_hold = False
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    def used(self) -> int:
+        return self._running
+
+    def settled(self) -> int:
+        return 0
+
+    def add(self, units: int) -> int:
+        self._running += units
+        return 0
+
+    def settle(self, stamp: int, reserved: int, actual: int) -> None:
+        self._running -= reserved
+
+    def wait_s(self, units: int) -> float:
+        """When a call ends is not known; a second is as good as any."""
+        return 1.0
+
+    def reset_s(self) -> float:
+        return 0.0
+
+
+class Spend:
+    """Money of one calendar day or month in UTC, settled and reserved.
+
+    The last few periods are kept, so that a clock that goes forward and back finds what was spent before.
+    """
+
+    keeps_hold = False
+
+    def __init__(self, clock: Clock, period: str) -> None:
+        self._clock = clock
+        self._period_of = day_of if period == "day" else month_of
+        self._ends_at = day_ends_at if period == "day" else month_ends_at
+        self.keep_s = 2.0 * _DAY_S if period == "day" else 33.0 * _DAY_S
+        self._spent: dict[int, int] = {}
+        self._reserved: dict[int, int] = {}
+
+    @property
+    def period(self) -> int:
+        return self._period_of(self._clock())
+
+    def used(self) -> int:
+        period = self.period
+        return self._spent.get(period, 0) + self._reserved.get(period, 0)
+
+    def settled(self) -> int:
+        return self._spent.get(self.period, 0)
+
+    def add(self, units: int) -> int:
+        period = self.period
+        self._reserved[period] = self._reserved.get(period, 0) + units
+        while len(self._reserved) > _KEPT_PERIODS:
+            oldest = min(self._reserved)
+            del self._reserved[oldest]
+            self._spent.pop(oldest, None)
+        return period
+
+    def settle(self, stamp: int, reserved: int, actual: int) -> None:
+        """Charged to the period in which the call was let in."""
+        if stamp in self._reserved:
+            self._reserved[stamp] -= reserved
+            self._spent[stamp] = self._spent.get(stamp, 0) + actual
+
+    def wait_s(self, units: int) -> float:
+        now = self._clock()
+        return self._ends_at(now) - now
+
+    def reset_s(self) -> float:
+        return self.wait_s(0)
+
+    def record(self) -> dict[int, int]:
+        """What was spent in each period: what a worker that starts again needs to know."""
+        return dict(self._spent)
+
+    def restore(self, spent: dict[int, int]) -> None:
+        for period, units in spent.items():
+            self._spent[period] = self._spent.get(period, 0) + units
+            self._reserved.setdefault(period, 0)
+
+
+def day_of(now: float) -> int:
+    return int(now // _DAY_S)
+
+
+def day_ends_at(now: float) -> float:
+    return (day_of(now) + 1) * _DAY_S
+
+
+def month_of(now: float) -> int:
+    """Months since year 0."""
+    date = time.gmtime(now)
+    return date.tm_year * 12 + date.tm_mon - 1
+
+
+def month_ends_at(now: float) -> float:
+    date = time.gmtime(now)
+    rest_of_day = day_ends_at(now)
+    for days in range(32):
+        if time.gmtime(rest_of_day + days * _DAY_S).tm_mon != date.tm_mon:
+            return rest_of_day + days * _DAY_S
+    return rest_of_day

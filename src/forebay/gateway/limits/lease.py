@@ -1,0 +1,155 @@
+"""A limit as one worker may use it: a gauge, and the cap that the worker holds of the limit. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from forebay.gateway.limits.gauges import Gauge, Rate, Spend
+
+_NEVER = float("inf")
+_LARGEST = 2**53
+# How much of what is left a worker takes in advance, divided by the number of workers: what it holds and does not use,
+# others cannot use either, until the next renewal.
+_SLICE_DIVISOR = 4
+# How long a refusal by the authority is good for: a storm of calls beyond the limit must not become one of questions.
+_FULL_S = 0.05
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """What a worker says of a limit: absolute numbers, so that saying it twice changes nothing.
+
+    `floor` cannot be given back, `want` is what it would hold, `kept` stays counted when the worker vanishes (-1: all
+    that it holds) for `keep_s`.
+    """
+
+    key: str
+    limit: int
+    floor: int
+    want: int
+    kept: int
+    keep_s: float
+
+
+class Nonsense(ValueError):
+    """An answer that no authority could have given."""
+
+
+class Limit:
+    """One bound on one caller. `name` is (scope, who, measure).
+
+    `asked` is what calls wait for, `others` what all other workers hold, `touched` whether it was used since it was
+    stated, `full_until` how long the authority's word holds that there is no more.
+    """
+
+    __slots__ = (
+        "_known",
+        "_stated",
+        "asked",
+        "cap",
+        "full_until",
+        "gauge",
+        "limit",
+        "name",
+        "others",
+        "shares",
+        "touched",
+        "until",
+    )
+
+    def __init__(self, name: tuple[str, str, str], limit: int, gauge: Gauge, shares: int) -> None:
+        self.name = name
+        self.limit = limit
+        self.gauge = gauge
+        self.shares = shares
+        self.cap = 0
+        self.until = _NEVER
+        self.others = 0
+        self.asked = 0
+        self.full_until = 0.0
+        self.touched = False
+        self._known = False
+        self._stated: Statement | None = None
+
+    def fits(self, units: int, now: float) -> bool:
+        return not units or (now < self.until and self.gauge.used() + units <= self.cap)
+
+    def remaining(self) -> int:
+        """What is left of the limit, as far as this worker knows."""
+        return max(0, min(self.limit, self.limit - self.others) - self.gauge.used())
+
+    # -- alone: memory, or without the authority
+
+    def alone(self) -> None:
+        """Use the worker's share and ask nobody."""
+        self.cap = self.limit // self.shares
+        self.until = _NEVER
+        self.others = self.limit - self.cap
+        self._known = False
+
+    def cut_off(self) -> None:
+        """The authority is lost: keep what is held, and an even share of what nobody held when last heard of."""
+        if self._known:
+            free = max(0, self.limit - self.others - self.cap)
+            self.cap += free // self.shares
+            self.until = _NEVER
+        else:
+            self.alone()
+
+    # -- leased
+
+    @property
+    def thin(self) -> bool:
+        """Whether more should be asked for before a call has to wait for it."""
+        return 2 * (self.cap - self.gauge.used()) < self._slice() and self.cap + self.others < self.limit
+
+    def statement(self, prefix: str, *, joining: bool) -> Statement | None:
+        """What to tell the authority now; None where it knows all there is to know.
+
+        `joining`: back after a loss, the share that was used meanwhile is stated and no more is asked for.
+        """
+        used = self.gauge.used()
+        want = floor = used
+        if joining:
+            want = floor = max(used, self.cap)
+        elif self.touched or self.asked:
+            want = min(used + max(self.asked, self._slice()), max(self.limit, used))
+        kept = -1 if self.gauge.keeps_hold else self.gauge.settled()
+        if want == 0 and self.cap == 0:
+            return None
+        said = Statement(self._key(prefix), self.limit, floor, want, kept, self.gauge.keep_s)
+        # Money that is spent stays counted without being stated again.
+        return None if kept == want == self.cap and self._stated == said else said
+
+    def granted(self, said: Statement, hold: int, others: int, now: float, until: float) -> None:
+        """Take the authority's answer to `said`: a hold `until` a time. Raises Nonsense where it is none."""
+        if not (said.floor <= hold <= max(said.want, said.floor) and 0 <= others <= _LARGEST):
+            raise Nonsense(f"hold {hold} of {said.floor} to {said.want}, others {others}")
+        self._stated, self.touched = said, False
+        self.others, self.cap, self._known = others, hold, True
+        self.until = until
+        if hold < said.want:
+            self.full_until = now + _FULL_S
+        if isinstance(self.gauge, Spend):
+            # A new day has a hold of its own.
+            self.until = min(self.until, now + self.gauge.wait_s(0)) if said.key.endswith(self._period()) else now
+
+    def _slice(self) -> int:
+        left = self.limit - self.gauge.used() - self.others
+        return max(0, left // (_SLICE_DIVISOR * self.shares))
+
+    def _key(self, prefix: str) -> str:
+        return prefix + ":".join(self.name) + self._period()
+
+    def _period(self) -> str:
+        return f":{self.gauge.period}" if isinstance(self.gauge, Spend) else ":"
+
+    def retry_after_s(self, units: int) -> float:
+        """Seconds after which `units` may fit; inf where they never will."""
+        if units > self.limit:
+            return _NEVER
+        missing = self.gauge.used() + self.others + units - self.limit
+        wait_s = self.gauge.wait_s(max(missing, 0))
+        if isinstance(self.gauge, Rate):
+            # What other workers use is forgotten at a pace that is not known here: assume an even one.
+            return min(wait_s, max(1.0, 60.0 * missing / self.limit), 60.0)
+        return wait_s

@@ -1,0 +1,162 @@
+"""Limits on the request path: reserve before, settle after."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from forebay.core.files import write_atomically
+from forebay.gateway.call import Call
+from forebay.gateway.limits import say
+from forebay.gateway.limits.book import Book, Held
+from forebay.gateway.limits.link import Link
+from forebay.gateway.limits.need import need_of
+from forebay.gateway.limits.policy import LimitsPolicy, ValkeyRef
+from forebay.gateway.meter import Meter
+from forebay.gateway.refusal import Refusal
+from forebay.gateway.screen import Asked
+from forebay.gateway.snapshot import KeyRecord
+from forebay.observe import catalogue
+
+# A grant may be taken by another call before the one that asked for it goes on.
+_ROUNDS = 4
+_RECORD_S = 1.0
+Say = Callable[..., None]
+
+
+class Limiter:
+    """One a worker. `record` is the file that keeps what was spent where no Valkey does."""
+
+    def __init__(self, policy: LimitsPolicy, worker: str, record: Path, meter: Meter, write: Say) -> None:
+        self._worker = worker
+        self._record = record
+        self._recorded: dict[str, dict[int, int]] = {}
+        self._recorded_at = 0.0
+        self._meter = meter
+        self._write = write
+        self.book = Book(policy, time.monotonic, time.time)
+        self.link: Link | None = None
+
+    async def start(self) -> None:
+        """Be ready for the first call."""
+        policy = self.book.policy
+        if policy.valkey is None:
+            self._restore()
+        else:
+            self.link = self._link_to(policy.valkey)
+            await self.link.start()
+
+    async def reserve(self, call: Call, key: KeyRecord, asked: Asked) -> None:
+        """Take what the call may use. Raises Refusal for the limit that it would exceed."""
+        book, ledger = self.book, call.ledger
+        plan = book.plan(key.id, key.tenant, asked.model.name)
+        if plan is None:
+            return
+        need = need_of(asked.fields, len(call.body), ledger.endpoint, asked.model.context_tokens, book.policy)
+        taken = book.take(plan, need)
+        rounds = 0
+        while not isinstance(taken, Held):
+            link = self.link
+            if link is not None and not link.leased and link.ref.on_loss == "closed":
+                raise Refusal("limits_unavailable", "Limits cannot be counted at the moment.", retry_after_s=1)
+            limit, units = taken[0]
+            now = time.monotonic()
+            full = any(short.full_until > now for short, _units in taken)
+            if link is None or not link.leased or full or rounds == _ROUNDS or units > limit.limit:
+                self._meter.count(catalogue.LIMITED, limit.name[0], limit.name[2])
+                call.headers += say.headers(plan)
+                raise say.refusal(limit, units)
+            rounds += 1
+            self._meter.count(catalogue.LIMIT_QUESTIONS)
+            await link.answered(call, taken)
+            taken = book.take(plan, need)
+        call.held = taken
+        call.headers += say.headers(plan)
+        if self.link is not None and self.link.leased:
+            for limit, _units, _stamp in taken.taken:
+                if limit.thin:
+                    self.link.need(limit)
+
+    def settle(self, call: Call) -> None:
+        """Put what the engine counted in the place of what was reserved. Where it could not count, the gateway did."""
+        held, ledger = call.held, call.ledger
+        if held is None:
+            return
+        call.held = None
+        input_tokens, output_tokens = ledger.input_tokens, ledger.output_tokens
+        if not input_tokens and ledger.sent_events:
+            # The client left in the middle: the prompt was read, and each event carried a token or more.
+            policy = self.book.policy
+            input_tokens = int(len(call.body) / policy.prompt_bytes_per_token)
+            output_tokens = ledger.sent_events
+        self.book.settle(held, input_tokens, output_tokens)
+
+    def start_late(self) -> None:
+        """As `start`, of a worker that serves already: alone, until the sweep has found Valkey."""
+        policy = self.book.policy
+        if policy.valkey is None:
+            self._restore()
+        else:
+            self.link = self._link_to(policy.valkey)
+            self.link.begin_alone()
+
+    def update(self, policy: LimitsPolicy) -> None:
+        """Take a new policy; what is in use stays counted."""
+        before = self.book.policy.valkey
+        self.book.update(policy)
+        if policy.valkey != before:
+            if self.link is not None:
+                self.link.close()
+                self.link = None
+            self.book.alone = True
+            for limit in self.book.limits.values():
+                limit.alone()
+            self.start_late()
+
+    async def sweep(self, now: float) -> None:
+        """A few times a second."""
+        link = self.link
+        if link is not None:
+            link.sweep(now)
+            self._meter.gauge(catalogue.LIMITS_SHARED, float(link.leased))
+        elif now - self._recorded_at > _RECORD_S:
+            self._recorded_at = now
+            spent = self.book.spent()
+            if spent != self._recorded:
+                self._recorded = spent
+                await asyncio.to_thread(write_atomically, self._record, msgspec.json.encode(spent))
+
+    def close(self) -> None:
+        """The worker stops."""
+        if self.link is not None:
+            self.link.close()
+        elif (spent := self.book.spent()) != self._recorded:
+            write_atomically(self._record, msgspec.json.encode(spent))
+
+    def _link_to(self, ref: ValkeyRef) -> Link:
+        return Link(ref, self._worker, self.book.limits.values, (time.monotonic, time.time), self._heard)
+
+    def _heard(self, event: str, reason: str) -> None:
+        self.book.alone = event == "lost"
+        ref = self.book.policy.valkey
+        if event == "lost" and ref is not None:
+            self._meter.count(catalogue.LIMITS_LOST, reason)
+            message = "the shared limits are lost; calls go on by valkey.on_loss"
+            self._write("error", message, reason=reason, on_loss=ref.on_loss)
+        else:
+            self._write("info", "limits are shared")
+
+    def _restore(self) -> None:
+        try:
+            spent = msgspec.json.decode(self._record.read_bytes(), type=dict[str, dict[int, int]])
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            self._write("error", "what was spent before cannot be read; budgets begin anew", error=str(error))
+            return
+        self.book.restore(spent)
+        self._recorded = spent
