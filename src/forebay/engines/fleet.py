@@ -15,7 +15,7 @@ from forebay.config.schema import Config, DiscoveredEngine, EmbeddedEngine, Engi
 from forebay.config.secrets import resolve
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.embedded import embedded_specs
-from forebay.engines.spec import EngineSpec
+from forebay.engines.spec import EngineRouting, EngineSpec
 from forebay.engines.vllm import vllm_findings, vllm_specs
 from forebay.messages import _
 
@@ -37,7 +37,7 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
         try:
             expanded = _expand_one(config, model, engine, base, threads)
             names = engine_names(model, engine)
-            specs += [msgspec.structs.replace(spec, name=name) for spec, name in zip(expanded, names, strict=True)]
+            specs += [msgspec.structs.replace(spec, name=name, routing=_routing(engine)) for spec, name in zip(expanded, names, strict=True)]
         except ConfigError as error:
             if not isinstance(engine, VllmEngine) or not findings:
                 findings += _as_findings(error, where)
@@ -52,12 +52,13 @@ def found_spec(model: str, engine: DiscoveredEngine, base: Path, name: str, url:
     shared = ExternalEngine.model_fields.keys() & DiscoveredEngine.model_fields.keys() - {"kind"}
     keys = {key: getattr(engine, key) for key in shared}
     external = ExternalEngine.model_construct(**{**keys, "kind": "external", "name": name, "url": url})
-    return msgspec.structs.replace(_external(model, external, base), drain_s=engine.drain)
+    return msgspec.structs.replace(_external(model, external, base), drain_s=engine.drain, routing=_routing(engine))
 
 
 def secret_names(config: Config) -> tuple[str, ...]:
     """Environment variables that hold secrets of the configuration."""
     refs = [ref for _model, _index, engine in _engines(config) for ref in _secrets(engine)]
+    refs.append(config.valkey.password)
     return tuple(sorted({ref.removeprefix("env:") for ref in refs if ref and ref.startswith("env:")}))
 
 
@@ -93,6 +94,18 @@ def _external(model: str, engine: ExternalEngine, base: Path) -> EngineSpec:
         authorization=_bearer(engine.api_key, base) if engine.api_key else None,
         token_prompts=engine.token_prompts,
         stall_s=engine.stall,
+    )
+
+
+def _routing(engine: Engine) -> EngineRouting:
+    return EngineRouting(
+        weight=engine.weight,
+        tier=engine.tier,
+        standby=engine.standby,
+        adapters=tuple(engine.adapters),
+        adapter_slots=engine.adapter_slots,
+        warm_up_s=engine.warm_up,
+        usd_per_million_tokens=engine.usd_per_million_tokens,
     )
 
 

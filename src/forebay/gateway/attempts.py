@@ -54,6 +54,7 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
     while True:
         engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
         call.ledger.engine = engine.ref.name
+        asked_at = parts.clock()
         try:
             request = request_for(engine.ref, asked, call.ledger.request_id)
             answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
@@ -61,7 +62,9 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
                 raise EngineFailed(f"status_{answer.status}", sent=True)
         except EngineFailed as failure:
             give_up(call, engine, parts, failure.reason)
-            if failure.reason not in _TOO_LARGE:
+            if failure.reason in _TOO_LARGE:
+                engine.withdrawn()
+            else:
                 engine.failed(failure.reason)
             avoid.add(engine.ref.name)
             sent += failure.sent
@@ -74,12 +77,16 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
             engine.withdrawn()
             raise
         else:
-            _judge(engine, answer)
+            _judge(engine, answer, asked_at, parts)
             return Answered(engine, answer)
 
 
-def _judge(engine: EngineSlot, answer: WholeAnswer | StreamPump) -> None:
-    if isinstance(answer, WholeAnswer) and answer.status >= 500:
+def _judge(engine: EngineSlot, answer: WholeAnswer | StreamPump, asked_at: float, parts: Parts) -> None:
+    """Tell the engine's slot what came of the call: its failures count against it, its time to first token for it."""
+    if isinstance(answer, StreamPump):
+        engine.answered()
+        engine.first_token((now := parts.clock()) - asked_at, now)
+    elif answer.status >= 500:
         engine.erred(f"status_{answer.status}")
     else:
         engine.answered()

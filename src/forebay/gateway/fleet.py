@@ -195,6 +195,8 @@ class Fleet:
         for slot in (*self._by_name.values(), *self._retired):
             slot.pool.sweep(now)
             slot.breaker.roll(now)
+            if slot.ejected and slot.outstanding == 0:
+                slot.withdrawn()  # whatever became of the probe, there is none now
         self.ejection.relent(now)
         self._retired = [slot for slot in self._retired if slot.pool.open_connections]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from forebay.config.crosscheck.addresses import addresses
 from forebay.config.crosscheck.discovery import discovery
+from forebay.config.crosscheck.limits import limits
 from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
+from forebay.config.crosscheck.routing import routing
 from forebay.config.crosscheck.timeouts import timeouts
 from forebay.config.provenance import Node
 from forebay.config.schema import Config
@@ -14,5 +16,5 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    rules = (ports, names, addresses, timeouts, discovery)
+    rules = (ports, names, addresses, timeouts, discovery, routing, limits)
     return [finding for rule in rules for finding in rule(config, tree)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from forebay.config.schema.base import Bytes, Port, Seconds, Section
+from forebay.config.schema.routing import Breaker, ScorerName
 
 
 class Limits(Section):
@@ -78,11 +79,12 @@ class Gateway(Section):
     """Worker processes; each has a port of its own."""
     worker_port: Port = 8201
     """Port of the first worker; the others follow."""
-    routing: Literal["least_loaded"] = "least_loaded"
-    """Which of the ready engines takes a call."""
+    routing: ScorerName = "least_loaded"
+    """Which of the ready engines takes a call, for models that say nothing else."""
     trusted_proxies: list[str] = ["127.0.0.1/32", "::1/128"]
     """Networks whose X-Forwarded-For is believed."""
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     queue: Queue = Queue()
     retry: Retry = Retry()
+    breaker: Breaker = Breaker()

@@ -30,7 +30,7 @@ class Needs(IntFlag):
 
 
 Score = Callable[["Want", Sequence["Candidate"], float], list[float]]
-Pick = Callable[["Group", list["Candidate"], "Want", float], "Candidate"]
+Pick = Callable[["Group[Candidate]", list["Candidate"], "Want", float], "Candidate"]
 
 
 class Scorer(msgspec.Struct, frozen=True):

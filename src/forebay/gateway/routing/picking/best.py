@@ -8,7 +8,7 @@ from forebay.gateway.routing.choice import Group
 from forebay.gateway.routing.want import Want
 
 
-def best(group: Group, engines: list[Candidate], want: Want, now: float) -> Candidate:
+def best(group: Group[Candidate], engines: list[Candidate], want: Want, now: float) -> Candidate:
     """The highest score; equals take turns."""
     scores = group.plan.scores(want, engines, now)
     highest = max(scores)

@@ -8,7 +8,7 @@ from forebay.gateway.routing.choice import Group
 from forebay.gateway.routing.want import Want
 
 
-def power_of_two(group: Group, engines: list[Candidate], want: Want, now: float) -> Candidate:
+def power_of_two(group: Group[Candidate], engines: list[Candidate], want: Want, now: float) -> Candidate:
     """Workers that see the same loads a little late do not all run to the same engine, and two scores cost less."""
     first = group.draw(len(engines))
     second = group.draw(len(engines) - 1)

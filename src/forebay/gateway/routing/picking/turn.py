@@ -8,7 +8,7 @@ from forebay.gateway.routing.choice import Group
 from forebay.gateway.routing.want import Want
 
 
-def turn(_group: Group, engines: list[Candidate], _want: Want, _now: float) -> Candidate:
+def turn(_group: Group[Candidate], engines: list[Candidate], _want: Want, _now: float) -> Candidate:
     """The engine that has waited longest, scores aside."""
     return min(engines, key=lambda each: each.taken_at)
 

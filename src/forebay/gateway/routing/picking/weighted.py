@@ -8,7 +8,7 @@ from forebay.gateway.routing.choice import Group
 from forebay.gateway.routing.want import Want
 
 
-def weighted(_group: Group, engines: list[Candidate], want: Want, _now: float) -> Candidate:
+def weighted(_group: Group[Candidate], engines: list[Candidate], want: Want, _now: float) -> Candidate:
     """Exact over time and as even as can be (nginx's smooth weighted round robin), scores aside.
 
     A call that asks for it is split by its request id or session: the same one always goes the same way.
