@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-import struct
 import threading
 from types import TracebackType
 
@@ -13,7 +13,7 @@ _PIECE_BYTES = 65536
 class Relay:
     """Passes bytes between its own free port and `target`.
 
-    `cut_after`: how many events of the next answer pass before both sides are reset, once; None never cuts.
+    `cut_after`: how many events of the next answer pass before both sides are closed, once; None never cuts.
     `extra_bytes`: how much of the event behind them passes too.
     """
 
@@ -46,27 +46,25 @@ class Relay:
                 near.close()
                 continue
             far.settimeout(None)
-            threading.Thread(target=_copy, args=(near, far), daemon=True).start()
-            threading.Thread(target=self._answer, args=(far, near), daemon=True).start()
+            passed = bytearray()
+            threading.Thread(target=_ask, args=(near, far, passed), daemon=True).start()
+            threading.Thread(target=self._answer, args=(far, near, passed), daemon=True).start()
 
-    def _answer(self, far: socket.socket, near: socket.socket) -> None:
-        passed = b""
+    def _answer(self, far: socket.socket, near: socket.socket, passed: bytearray) -> None:
+        """Pass an engine's answer on; `passed` is what of it has passed."""
         try:
             while received := far.recv(_PIECE_BYTES):
+                before = len(passed)
                 passed += received
-                end = self._cut_at(passed)
-                if end is None:
-                    near.sendall(received)
-                    continue
-                rest = received[: max(0, end - (len(passed) - len(received)))]
-                near.sendall(rest)
-                self.cuts += 1
-                near.shutdown(socket.SHUT_WR) if self.extra_bytes < 0 else _reset(near)
-                break
+                end = self._cut_at(bytes(passed))
+                near.sendall(received if end is None else received[: max(0, end - before)])
+                if end is not None:
+                    self.cuts += 1
+                    break
         except OSError:
             pass
-        for each in (near, far):
-            _reset(each)
+        _end(near)
+        _end(far)
 
     def _cut_at(self, passed: bytes) -> int | None:
         """Where the answer ends for the gateway, if that is within `passed`."""
@@ -86,20 +84,18 @@ class Relay:
             return end
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _ask(near: socket.socket, far: socket.socket, passed: bytearray) -> None:
+    """Pass requests on; each begins a new answer."""
     try:
-        while received := source.recv(_PIECE_BYTES):
-            target.sendall(received)
+        while received := near.recv(_PIECE_BYTES):
+            passed.clear()
+            far.sendall(received)
     except OSError:
         pass
-    # The engine learns of a client that left as it would without us.
-    for each in (source, target):
-        _reset(each)
+    _end(far)  # the engine learns of a client that left as it would without us
+    _end(near)
 
 
-def _reset(each: socket.socket) -> None:
-    try:
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+def _end(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
         each.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return

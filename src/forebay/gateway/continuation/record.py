@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 
 _MOST_TOKENS = 2**20
-_DAMAGED = "\N{REPLACEMENT CHARACTER}"
 
 
 class Diverged(Exception):
@@ -84,18 +83,31 @@ class Record:
         """
         sent = self._base + "".join(self._pieces) + self._owed
         kept, end = self.kept, len(self._base)
-        tokens, chars = kept, end + self.hold_chars
-        for piece, count in zip(self._pieces, self._counts, strict=True):
-            tokens += count
-            if piece:
-                chars += len(piece)
-                if _is_whole(sent, chars, count):
-                    kept, end = tokens, chars
+        for tokens, chars, alone, following in self._places():
+            # A single token that gave text completed it. Of several, the last may have begun a character that the
+            # next text completes, unless that is ASCII throughout.
+            after = chars + following
+            is_whole = alone or (following and after <= len(sent) and sent[chars:after].isascii())
+            if is_whole and chars <= len(sent):
+                kept, end = tokens, chars
         if self.shows_ids:
             self._owed_ids = self.tokens[kept:].tolist() + self._owed_ids
         del self.tokens[kept:]
         self.kept, self._base, self._owed = kept, sent[:end], sent[end:]
         self._pieces, self._counts = [], array("I")
+
+    def _places(self) -> list[tuple[int, int, bool, int]]:
+        """Behind each event with text: tokens, characters, whether it had one token, characters of the next text."""
+        tokens, chars = self.kept, len(self._base) + self.hold_chars
+        places: list[tuple[int, int, bool, int]] = []
+        for piece, count in zip(self._pieces, self._counts, strict=True):
+            tokens += count
+            if piece:
+                chars += len(piece)
+                if places:
+                    places[-1] = (*places[-1][:3], len(piece))
+                places.append((tokens, chars, count == 1, 0))
+        return places
 
     def _repaid(self, text: str) -> str:
         owed = self._owed
@@ -109,14 +121,3 @@ class Record:
             raise Diverged
         self._owed = owed[len(text) :]
         return ""
-
-
-def _is_whole(sent: str, end: int, tokens: int) -> bool:
-    """Whether the tokens of an event that brought the text to `end` gave all of it and nothing beyond.
-
-    A single token that gave text completed it. Of several, the last may have begun the next character, unless that
-    one is ASCII, which is always begun and completed by one token.
-    """
-    if end > len(sent) or sent[end - 1] == _DAMAGED:
-        return False
-    return tokens == 1 or (end < len(sent) and sent[end].isascii())
