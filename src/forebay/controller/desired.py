@@ -20,6 +20,7 @@ from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.security.key_store import load_pepper
 from forebay.store.state_dir import StateDir
+from forebay.store.valkey_server import CONFIGURATION, server_argv
 from forebay.substrate.local import minimal_environment
 
 # Below the ports that the kernel gives to outgoing connections, so that none of those takes an engine's port.
@@ -76,6 +77,15 @@ def admin_unit(config: Config, state: StateDir) -> UnitSpec:
     )
     unit = _unit("admin", argv, config, state)
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), port=config.admin.port, stop_s=10.0)
+
+
+def valkey_unit(config: Config, state: StateDir) -> UnitSpec:
+    """The bundled Valkey; its password is in its own folder, not on its command line."""
+    argv = server_argv(state.valkey / CONFIGURATION)
+    unit = _unit("valkey", argv, config, state)
+    return msgspec.structs.replace(
+        unit, digest=digest_of((*argv, str(config.valkey.port)), {}), port=config.valkey.port, stop_s=10.0
+    )
 
 
 def controller_unit(config_path: Path, environment: str | None, config: Config, state: StateDir) -> UnitSpec:

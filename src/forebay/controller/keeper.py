@@ -27,7 +27,7 @@ from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.substrate.base import Substrate
 from forebay.substrate.local import is_running, why_ended
 
-Kind = Literal["engine", "worker", "admin", "edge"]
+Kind = Literal["engine", "worker", "admin", "edge", "valkey"]
 _TURN_S = 0.1
 _LOOK_SOON_S = 0.1
 _LOOK_S = 1.0

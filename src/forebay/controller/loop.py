@@ -15,6 +15,7 @@ from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.journal import Journal
 from forebay.controller.keeper import Keeper, Surroundings, Turnstile
+from forebay.controller.limits import valkey_ref
 from forebay.controller.plan import Planned, plan, plan_engines
 from forebay.controller.publish import Publisher
 from forebay.controller.report import report, with_discovery
@@ -23,6 +24,7 @@ from forebay.controller.status import Status, read_status, write_status
 from forebay.core.errors import ConfigError, ForebayError, StateError
 from forebay.engines.fleet import expand
 from forebay.engines.spec import EngineSpec
+from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.siblings import Siblings
 from forebay.render.edge import write_edge
 from forebay.security import key_store
@@ -265,13 +267,17 @@ class Controller:
             if keeper.serving is not None
         ]
         try:
-            self._publisher.offer(build(self._config, engines, self._keys, self._pepper, self._created_at))
+            valkey = self._valkey()
+            self._publisher.offer(build(self._config, engines, self._keys, self._pepper, self._created_at, valkey))
             late = self._publisher.pursue(self._worker_names())
         except OSError as error:  # a full disk: what the workers hold stays good
             self.journal.say("error", f"the snapshot cannot be written: {error}")
             return
         for name in late:
             self._keepers[name].give_up("it did not take the snapshot")
+
+    def _valkey(self) -> ValkeyRef | None:
+        return valkey_ref(self._config, self._state, self._arguments.config.resolve().parent)
 
     def _worker_names(self) -> list[str]:
         return [name for name, keeper in self._keepers.items() if keeper.desired.kind == "worker"]

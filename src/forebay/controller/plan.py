@@ -14,6 +14,7 @@ from forebay.controller.probes import EngineProbe, Probe, ServiceProbe
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.render.edge import edge_unit, write_edge
 from forebay.store.state_dir import StateDir
+from forebay.store.valkey_server import write_configuration
 
 Planned = tuple[Desired, Probe]
 
@@ -27,6 +28,8 @@ def plan(
     planned += [
         _worker(name, port, config, state, forget) for name, port in zip(units.worker_names(config), ports, strict=True)
     ]
+    if config.valkey.kind == "bundled":
+        planned.append(_valkey(config, state))
     if units.has_program("forebay.admin.main"):
         planned.append(_admin(config, state))
     if config.edge.kind != "none":
@@ -64,6 +67,13 @@ def _worker(name: str, port: int, config: Config, state: StateDir, forget: Calla
 
     spec = units.worker_unit(name, port, config, state)
     return _fixed("worker", spec, state, prepare), ServiceProbe(units.reachable(config.gateway.bind), "/health")
+
+
+def _valkey(config: Config, state: StateDir) -> Planned:
+    async def prepare() -> None:
+        await asyncio.to_thread(write_configuration, state.valkey, config.valkey.port)
+
+    return _fixed("valkey", units.valkey_unit(config, state), state, prepare), ServiceProbe("127.0.0.1", None)
 
 
 def _admin(config: Config, state: StateDir) -> Planned:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from forebay.config.schema import Config
 from forebay.controller.desired import worker_names
+from forebay.controller.limits import limits_policy
 from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, version_of
 from forebay.controller.routing import breaker_policy, routing_policy
 from forebay.engines.spec import EngineSpec
+from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Policy, Snapshot
 from forebay.security.key_store import KeyRow
 
@@ -24,7 +26,12 @@ class EngineNow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build(
-    config: Config, engines: Iterable[EngineNow], keys: Iterable[KeyRow], pepper: str, created_at: int
+    config: Config,
+    engines: Iterable[EngineNow],
+    keys: Collection[KeyRow],
+    pepper: str,
+    created_at: int,
+    valkey: ValkeyRef | None = None,
 ) -> Snapshot:
     """The snapshot of this moment; the same input gives the same bytes."""
     version = version_of(config)
@@ -50,6 +57,7 @@ def build(
             for key in keys
         ),
         pepper=pepper,
+        limits=limits_policy(config, keys, valkey),
     )
 
 

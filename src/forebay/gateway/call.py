@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from forebay.gateway.routing.want import NOTHING
 from forebay.wire.request import RequestHead
 
 if TYPE_CHECKING:
     from forebay.gateway.ingress import ClientConnection
+    from forebay.gateway.limits.book import Held
     from forebay.gateway.upstream import EngineConnection
 
 
 class Ledger(msgspec.Struct, gc=False):
     """What became of a call: settled once into metrics and the log. Times are monotonic seconds, 0 if not reached.
+
+    `cached_tokens` of the prompt are what the engine reports to have had in its cache, -1 where it reports none.
 
     `gc=False`: it holds text and numbers alone, and the collector need not look at it.
     """
@@ -47,6 +51,10 @@ class Ledger(msgspec.Struct, gc=False):
     continuations: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    sent_events: int = 0
+    cached_tokens: int = -1
+    cache: str = ""
+    priority: str = ""
 
 
 class Call:
@@ -55,7 +63,7 @@ class Call:
     `headers` are lines that policies add to the answer's head, each with its CRLF.
     """
 
-    __slots__ = ("_awaited", "_broken", "_line", "body", "client", "deadline", "head", "headers", "ledger", "upstream")
+    __slots__ = ("_awaited", "_broken", "_line", "body", "client", "deadline", "head", "headers", "held", "ledger", "upstream", "want")
 
     def __init__(self, client: ClientConnection, head: RequestHead, body: bytes, ledger: Ledger) -> None:
         self.client = client
@@ -64,6 +72,8 @@ class Call:
         self.ledger = ledger
         self.deadline = 0.0
         self.headers = b""
+        self.held: Held | None = None
+        self.want = NOTHING
         self.upstream: EngineConnection | None = None
         self._line: Coroutine[Any, Any, None] | None = None
         self._awaited: object = None

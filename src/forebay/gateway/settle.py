@@ -15,6 +15,8 @@ from forebay.observe.log import LEVELS, AccessLine, JsonLog, Tokens
 def settle(call: Call, parts: Parts) -> None:
     """Count and log one call."""
     now = parts.clock()
+    if call.held is not None and parts.limits is not None:
+        parts.limits.settle(call)
     method = METHODS.get(call.head.method, "other")
     parts.meter.settle(call.ledger, method, now)
     if parts.view.policy.log_access and parts.log.threshold <= LEVELS["info"]:
@@ -48,6 +50,7 @@ def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
         _ms(first_event_at - ledger.started_at) if first_event_at else UNSET,
         ledger.code or UNSET,
         ledger.cancelled or UNSET,
+        ledger.cache or UNSET,
     )
 
 

@@ -148,7 +148,7 @@ class Worker:
             self.parts.limits.start_late()
 
     def _limiter(self, policy: LimitsPolicy) -> Limiter:
-        record = self._state.root / "limits" / f"{self._name}.json"
+        record = self._state.spent / f"{self._name}.json"
         return Limiter(policy, f"{self._name}.{os.getpid()}.{os.urandom(6).hex()}", record, self.parts.meter, self._say)
 
     def _acknowledge(self) -> None:

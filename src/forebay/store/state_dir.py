@@ -9,6 +9,8 @@ counters/                a worker's metrics, memory-mapped
 edge/                    the rendered nginx.conf and nginx's own files
 tls/                     the development CA and certificate
 discovered.json          the engines that sources found last
+valkey/                  the bundled Valkey: its configuration, password and log of writes
+spent/                   money spent, a file a worker, where there is no Valkey
 state.db                 keys and intents
 pepper                   secret mixed into key digests
 """
@@ -76,6 +78,15 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def pepper(self) -> Path:
         return self.root / "pepper"
+
+    @property
+    def valkey(self) -> Path:
+        return self.root / "valkey"
+
+    @property
+    def spent(self) -> Path:
+        """What workers have spent, where no Valkey counts it."""
+        return self.root / "spent"
 
     @property
     def dev_key(self) -> Path:

@@ -42,6 +42,8 @@ def listeners(config: Config) -> Iterator[Listener]:
         yield Listener(config.gateway.worker_port + index, config.gateway.bind, ("gateway", "worker_port"), index)
     yield Listener(config.admin.port, config.admin.bind, ("admin", "port"))
     yield Listener(config.observe.metrics.port, config.observe.metrics.bind, ("observe", "metrics", "port"))
+    if config.valkey.kind == "bundled":
+        yield Listener(config.valkey.port, "127.0.0.1", ("valkey", "port"))
     for name, model in config.models.items():
         for index, engine in enumerate(model.engines):
             if isinstance(engine, ExternalEngine | DiscoveredEngine) or engine.port is None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from forebay.config.schema.base import ModelName, Name, Port, Seconds, SecretRef, Section
 from forebay.config.schema.discovery import DnsDiscovery, FileDiscovery, KubernetesDiscovery, ValkeyDiscovery
+from forebay.config.schema.limits import Bounds, Price
 from forebay.config.schema.reuse import Cache, Prepare
 from forebay.config.schema.routing import Routing
 
@@ -147,6 +148,9 @@ class Model(Section):
     """The engines that serve it."""
     context_tokens: Annotated[int, Field(ge=1)] | None = None
     """Longest prompt plus answer; `max_tokens` beyond it is refused. Default: no bound at the gateway."""
+    limits: Bounds = Bounds()
+    """What all callers of this model may use together."""
+    price: Price = Price()
     continuation: bool = False
     """Whether a stream that its vLLM engine cuts goes on at another one, at the next token. Calls with tools,
     structured output, log-probabilities, penalties, images, a seed or `n` above 1 end with an error event as before."""

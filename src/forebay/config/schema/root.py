@@ -10,6 +10,7 @@ from forebay.config.schema.base import ModelName, Name, Port, Section
 from forebay.config.schema.edge import Edge
 from forebay.config.schema.engines import EngineDefaults, Model
 from forebay.config.schema.gateway import Gateway
+from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
 from forebay.config.schema.tenants import Tenant
 
@@ -46,6 +47,8 @@ class Config(Section):
     gateway: Gateway = Gateway()
     tenants: dict[Name, Tenant] = {}
     """Tenants by the name that their keys carry."""
+    limits: CallerLimits = CallerLimits()
+    valkey: Valkey = Valkey()
     edge: Edge = Edge()
     observe: Observe = Observe()
     admin: Admin = Admin()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from forebay.config.schema.base import Name, Section
+from forebay.config.schema.limits import Bounds
 
 
 class Tenant(Section):
@@ -10,3 +15,7 @@ class Tenant(Section):
 
     priority: Name | None = None
     """Class of its calls, one of gateway.queue.classes. Default: gateway.queue.default."""
+    limits: Bounds | None = None
+    """What all its keys may use together. Default: limits.tenant."""
+    keys: dict[Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,120}$")], Bounds] = {}
+    """Limits of single keys, by their id or name. A name that several of its keys bear bounds each of them."""
