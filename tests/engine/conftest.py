@@ -45,7 +45,13 @@ def vllm_model(vllm_python: Path) -> dict[str, Any]:
         "program": [str(vllm_python.with_name("vllm")), "serve"],
         "log_level": "warning",
         "shutdown": "10s",
-        "args": {"enforce-eager": True, "max-model-len": 1024, "max-num-seqs": 8},
+        "args": {
+            "enforce-eager": True,
+            "max-model-len": 1024,
+            "max-num-seqs": 8,
+            "enable-prefix-caching": True,
+            "enable-prompt-tokens-details": True,
+        },
         "env": {"VLLM_CPU_KVCACHE_SPACE": "1"},
     }
     return {"engines": [engine], "aliases": ["gpt-4o-mini"]}
