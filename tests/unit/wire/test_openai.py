@@ -22,8 +22,31 @@ def nested(levels: int) -> dict[str, Any]:
     return found
 
 
-def numbered(count: int) -> dict[str, Any]:
-    return {str(number): number for number in range(count)}
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+
+
+def said(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts)}
+
+
+def text_part() -> dict[str, Any]:
+    return {"type": "text", "text": "x"}
+
+
+def image(url: str = IMAGE) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def call() -> dict[str, Any]:
+    return {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def tool(**function: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "f", **function}}
+
+
+def schema_format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
 
 
 AT_THE_BOUND: list[tuple[str, str, Any, Any]] = [
@@ -73,21 +96,62 @@ AT_THE_BOUND: list[tuple[str, str, Any, Any]] = [
     ("chat", "messages", [MESSAGE], []),
     ("chat", "messages", [{"role": "user"}], [{"content": "x"}]),
     ("chat", "messages", [{"role": "user"}], [{"role": 1}]),
-    ("chat", "messages", [{"role": "u", **numbered(15)}], [{"role": "u", **numbered(16)}]),
+    ("chat", "messages", [{"role": "tool", "tool_call_id": "c" * 256}], [{"role": "tool", "tool_call_id": "c" * 257}]),
+    ("chat", "messages", [{"role": "developer", "content": "x"}], [{"role": "root", "content": "x"}]),
+    ("chat", "messages", [{"role": "assistant", "content": None}], [{"role": "user", "content": 1}]),
+    ("chat", "messages", [{"role": "user", "content": "x", "name": "n"}],
+     [{"role": "user", "content": "x", "uuid": "n"}]),
+    ("chat", "messages", [said(text_part())] , [said({"text": "x"})]),
+    ("chat", "messages", [said(*[text_part()] * 256)], [said(*[text_part()] * 257)]),
+    ("chat", "messages", [said(image())], [said(image("http://10.0.0.1/x.png"))]),
+    ("chat", "messages", [said(image())], [said(image("https://example.org/x.png"))]),
+    ("chat", "messages", [said(image())], [said(image("file:///etc/passwd"))]),
+    ("chat", "messages", [said(image())], [said(image("data:text/html;base64,AAAA"))]),
+    ("chat", "messages", [said(image())], [said({**image(), "uuid": "shared"})]),
+    ("chat", "messages", [said(image())], [said({"image_url": IMAGE})]),
+    ("chat", "messages", [said(image())], [said({"type": "image_url", "image_url": IMAGE})]),
+    ("chat", "messages", [said(image("data:image/png;base64," + "A" * (12 * 2**20 - 22)))],
+     [said(image("data:image/png;base64," + "A" * (12 * 2**20 - 21)))]),
+    ("chat", "messages", [said(text_part())],
+     [said({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}})]),
+    ("chat", "messages", [said(text_part())], [said({"type": "video_url", "video_url": {"url": IMAGE}})]),
+    ("chat", "messages", [said(text_part())], [said({"type": "file", "file": {"file_id": "x"}})]),
+    ("chat", "messages", [{"role": "assistant", "tool_calls": [call()]}], [{"role": "assistant", "tool_calls": [{}]}]),
+    ("chat", "messages", [{"role": "assistant", "tool_calls": [call()] * 512}],
+     [{"role": "assistant", "tool_calls": [call()] * 513}]),
     ("chat", "messages", [MESSAGE], MESSAGE),
     ("chat", "messages", [MESSAGE], ["x"]),
     ("chat", "max_completion_tokens", 1, 0),
     ("chat", "logprobs", True, 1),
     ("chat", "top_logprobs", 20, 21),
     ("chat", "top_logprobs", 0, -1),
-    ("chat", "tools", [{}] * 512, [{}] * 513),
-    ("chat", "tools", [{"function": nested(31)}], [{"function": nested(32)}]),
-    ("chat", "tool_choice", "auto", "a" * 17),
-    ("chat", "tool_choice", {"type": "function"}, ["auto"]),
-    ("chat", "response_format", {"type": "json_schema", "json_schema": nested(31)}, {"a": nested(32)}),
-    ("chat", "response_format", {}, "json"),
+    ("chat", "tools", [tool()] * 512, [tool()] * 513),
+    ("chat", "tools", [tool(parameters=nested(32))], [tool(parameters=nested(34))]),
+    ("chat", "tools", [tool(name="n" * 128)], [tool(name="n" * 129)]),
+    ("chat", "tools", [tool(strict=True)], [tool(run="rm")]),
+    ("chat", "tools", [tool()], [{"type": "web_search"}]),
+    ("chat", "tool_choice", "auto", "any"),
+    ("chat", "tool_choice", {"type": "function", "function": {"name": "f"}}, {"type": "function"}),
+    ("both", "response_format", schema_format(nested(32)), schema_format(nested(34))),
+    ("both", "response_format", {"type": "json_object"}, {"type": "structural_tag", "structures": []}),
+    ("both", "response_format", {"type": "text"}, "json"),
+    ("both", "structured_outputs", {"json": {"type": "object"}}, {"json": {"$ref": "http://a/b"}}),
+    ("both", "structured_outputs", {"regex": "a" * 1024}, {"regex": "a" * 1025}),
+    ("both", "structured_outputs", {"regex": "a{20000}"}, {"regex": "a{20001}"}),
+    ("both", "structured_outputs", {"choice": ["a"] * 1000}, {"choice": ["a"] * 1001}),
+    ("both", "structured_outputs", {"choice": ["a" * 1024]}, {"choice": ["a" * 1025]}),
+    ("both", "structured_outputs", {"json_object": True}, {"json_object": True, "regex": "a"}),
+    ("both", "structured_outputs", {"json_object": True}, {}),
+    ("both", "structured_outputs", {"json_object": True}, {"grammar": "root ::= root"}),
+    ("both", "logit_bias", {"9999999999": 1}, {"99999999999": 1}),
+    ("both", "logit_bias", {"0": 1}, {"a": 1}),
+    ("both", "logit_bias", {"0": 1}, {"²": 1}),
     ("chat", "reasoning_effort", "low", "l" * 17),
-    ("chat", "chat_template_kwargs", {str(n): n for n in range(16)}, {str(n): n for n in range(17)}),
+    ("chat", "chat_template_kwargs", {f"k{n}": n for n in range(16)}, {f"k{n}": n for n in range(17)}),
+    ("chat", "chat_template_kwargs", {"enable_thinking": False}, {"chat_template": "{{ x }}"}),
+    ("chat", "chat_template_kwargs", {"enable_thinking": False}, {"documents": "x"}),
+    ("chat", "chat_template_kwargs", {"language": "l" * 256}, {"language": {"a": 1}}),
+    ("chat", "thinking_token_budget", 0, -1),
     ("completions", "prompt", "", 1),
     ("completions", "prompt", ["x"] * 1024, ["x"] * 1025),
     ("completions", "prompt", ["x"], []),
@@ -125,7 +189,7 @@ def test_a_field_is_taken_at_its_bound_and_refused_beyond(row: tuple[str, str, A
     [
         "best_of", "cache_salt", "priority", "kv_transfer_params", "prompt_embeds", "mm_processor_kwargs",
         "chat_template", "documents", "lora", "lora_path", "vllm_xargs", "request_id", "guided_regex", "guided_json",
-        "guided_grammar", "structured_outputs", "logits_processors", "truncate_prompt_tokens", "prompt_logprobs",
+        "guided_grammar", "logits_processors", "truncate_prompt_tokens", "prompt_logprobs",
         "allowed_token_ids", "return_tokens_as_token_ids", "use_beam_search", "min_pixels", "functions", "cache_prompt",
         "n_predict", "slot_id", "samplers", "grammar", "__proto__", "Model", "model ", "",
     ],
