@@ -54,7 +54,7 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
     while True:
         engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
         call.ledger.engine = engine.ref.name
-        asked_at = parts.clock()
+        asked_at = parts.clock() if call.want.timed else 0.0
         try:
             request = request_for(engine.ref, asked, call.ledger.request_id)
             answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
@@ -85,7 +85,8 @@ def _judge(engine: EngineSlot, answer: WholeAnswer | StreamPump, asked_at: float
     """Tell the engine's slot what came of the call: its failures count against it, its time to first token for it."""
     if isinstance(answer, StreamPump):
         engine.answered()
-        engine.first_token((now := parts.clock()) - asked_at, now)
+        if asked_at:
+            engine.first_token((now := parts.clock()) - asked_at, now)
     elif answer.status >= 500:
         engine.erred(f"status_{answer.status}")
     else:

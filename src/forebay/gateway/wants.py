@@ -28,6 +28,7 @@ def want_of(group: Group[EngineSlot], call: Call, asked: Asked) -> Want:
         session=session if needs & Needs.SESSION else -1,
         adapter=asked.model.name if needs & Needs.ADAPTER and asked.model.adapter_of is not None else "",
         split=_split(call, session) if needs & Needs.SPLIT else -1,
+        timed=bool(needs & Needs.TIMES),
     )
 
 

@@ -20,9 +20,9 @@ class Routing(Section):
 
     scorers: dict[ScorerName, Weight] = {}
     """Policies and how much each counts; every policy gives an engine 0 to 1. `prefix` knows what each engine was sent
-    and `session` keeps calls of one session (`x-session-id`, `prompt_cache_key`, `user`) together; `least_tokens` counts
-    tokens before an engine, `least_loaded` the share of its places taken, `latency` its time to first token, `cost` its
-    price; `adapters` prefers engines that were sent the same adapter lately; `round_robin` takes turns."""
+    and `session` keeps calls of one session (`x-session-id`, `prompt_cache_key`, `user`) together; `least_tokens`
+    counts tokens before an engine, `least_loaded` the share of its places taken, `latency` its time to first token,
+    `cost` its price; `adapters` prefers engines that were sent the same adapter lately; `round_robin` takes turns."""
     pick: PickerName = "best"
     """How one is taken: the `best`, the better of two drawn by lot (`power_of_two`), by the engines' weights
     (`weighted`, exact over time; a call with `x-split-by: request-id` or `session` always goes the same way), or one

@@ -20,7 +20,8 @@ class Want(msgspec.Struct, gc=False):
 
     `blocks` are chained hashes of the prompt: equal up to some place means that the text is equal up to it.
     `expected` is the share of them that its engine was thought to have as the call entered, the one thing that is set
-    later. `session` and `split` are 64-bit digests, -1 where the call names none. `gc=False`: numbers and text alone.
+    later. `session` and `split` are 64-bit digests, -1 where the call names none.
+    `timed`: somebody wants to know how long it takes to the first event. `gc=False`: numbers and text alone.
     """
 
     tokens: int = 0
@@ -29,6 +30,7 @@ class Want(msgspec.Struct, gc=False):
     adapter: str = ""
     split: int = -1
     expected: float = 0.0
+    timed: bool = False
 
 
 NOTHING = Want()
