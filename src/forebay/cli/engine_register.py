@@ -29,7 +29,7 @@ _SHORTEST_LEASE_S = 1.0
 @common()
 def register(flags: Flags, model: str, name: str, url: str, valkey: str, **given: object) -> None:
     from forebay.discovery import registrar  # noqa: PLC0415  not needed for --help
-    from forebay.discovery.resp import Address, Valkey  # noqa: PLC0415
+    from forebay.discovery.connection import Address, Valkey  # noqa: PLC0415
 
     address = Address.of(valkey, os.environ.get("VALKEY_PASSWORD", ""))
     lease_s = _lease_s(str(given["lease"]))

@@ -209,8 +209,8 @@ def _pattern(root: Node, path: Path, item: ErrorDetails) -> Explained:
     }
     pattern = str(item.get("ctx", {}).get("pattern", ""))
     fix = next((hint for mark, hint in hints.items() if mark in pattern), "")
-    # A value where a reference belongs is probably the secret itself: it must not be repeated.
-    shown = _("the value") if "env:" in pattern else _shown(item["input"])
+    # A value where a reference belongs is probably the secret itself, and a URL may hold one: neither is repeated.
+    shown = _("the value") if "env:" in pattern or "valkey" in pattern else _shown(item["input"])
     return "config_form", what.format(value=shown), fix
 
 

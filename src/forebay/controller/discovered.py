@@ -18,12 +18,12 @@ from forebay.controller.journal import Journal
 from forebay.controller.status import DiscoveryStatus
 from forebay.core.errors import ConfigError
 from forebay.core.files import write_atomically
+from forebay.discovery.connection import Address, Valkey
 from forebay.discovery.file import FileSource
 from forebay.discovery.follower import Follower
 from forebay.discovery.found import Found, Source
 from forebay.discovery.kubernetes import Access, KubernetesSource
 from forebay.discovery.naming import engine_name
-from forebay.discovery.resp import Address, Valkey
 from forebay.discovery.valkey import ValkeySource
 from forebay.engines.fleet import found_spec
 from forebay.engines.spec import EngineSpec

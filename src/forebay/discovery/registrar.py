@@ -9,9 +9,9 @@ from collections.abc import Callable
 import msgspec
 
 from forebay.core.errors import RunError
+from forebay.discovery.connection import Valkey
 from forebay.discovery.entries import Entry, found_at
 from forebay.discovery.found import DiscoveryError
-from forebay.discovery.resp import Valkey
 from forebay.discovery.valkey import lease_key
 
 _RENEWALS = 3
@@ -51,7 +51,7 @@ async def register(valkey: Valkey, what: Registration, say: Say) -> None:
     finally:
         with contextlib.suppress(DiscoveryError):  # the lease ends by itself
             await valkey.command("EVAL", _DELETE_IF_OURS, 1, key, value)
-        await valkey.close()
+        valkey.close()
 
 
 async def _renew(valkey: Valkey, key: str, value: str, what: Registration, address: tuple[str, int]) -> str:

@@ -6,9 +6,9 @@ import asyncio
 
 import msgspec
 
+from forebay.discovery.connection import Valkey
 from forebay.discovery.entries import Entry, found_at
 from forebay.discovery.found import MOST_ENGINES, DiscoveryError, Found, Tell
-from forebay.discovery.resp import Reply, Valkey
 
 _SCAN = 1000
 
@@ -32,7 +32,7 @@ class ValkeySource:
                 tell(await self._read())
                 await asyncio.sleep(self._every_s)
         finally:
-            await self._valkey.close()
+            self._valkey.close()
 
     async def _read(self) -> tuple[Found, ...]:
         keys = sorted(await self._keys())
@@ -60,7 +60,7 @@ class ValkeySource:
                 return keys
 
 
-def _engine(name: str, value: Reply) -> Found | None:
+def _engine(name: str, value: object) -> Found | None:
     """The engine of one registration; None where its lease has just ended."""
     if value is None:
         return None

@@ -53,8 +53,8 @@ class KubernetesDiscovery(Section):
 class ValkeyDiscovery(Section):
     """Registrations with a lease in a Valkey; `forebay engine register` makes them."""
 
-    url: Annotated[str, Field(pattern=r"^(valkey|redis)://([^/\s?#@:]+@)?[^/\s?#@]+(/\d+)?$")]
-    """`valkey://host:port/database`, with a user if there is one."""
+    url: Annotated[str, Field(pattern=r"^(valkeys?|rediss?)://[^/\s?#@]+(/\d{1,3})?$")]
+    """`valkey://host:port/database`; `valkeys://` with TLS."""
     password: SecretRef | None = None
     """Its password."""
     every: Seconds = 1.0
