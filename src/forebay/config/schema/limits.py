@@ -65,7 +65,8 @@ class Valkey(Section):
     gateways: Annotated[int, Field(ge=1, le=1000)] = 1
     """Gateways that share it: a lost Valkey leaves each an even share."""
     on_loss: Literal["local_share", "closed"] = "local_share"
-    """While it is lost: go on with an even share of what was left, or refuse every call that has a limit."""
+    """While it is lost: go on with what each worker holds, then an even share (of money: what it holds alone), or
+    refuse every call that has a limit."""
     reply: Seconds = 0.1
     """Silence beyond it counts as loss."""
     lease: Seconds = 3.0

@@ -87,13 +87,20 @@ class Limit:
         self._known = False
 
     def cut_off(self) -> None:
-        """The authority is lost: keep what is held, and an even share of what nobody held when last heard of."""
-        if self._known:
-            free = max(0, self.limit - self.others - self.cap)
-            self.cap += free // self.shares
-            self.until = _NEVER
+        """The authority is lost: use no more than is held, and of that no more than an even share.
+
+        All holds together are within the limit, and so are all shares: a minute later, when nothing of before is
+        remembered, everybody may use a whole share (`alone`) without the limit ever giving way. Money is remembered
+        for longer, so its hold is all there is. What was never asked for is not held: then a share it is at once,
+        except of money.
+        """
+        if isinstance(self.gauge, Spend):
+            self.cap = self.cap if self._known else 0
+        elif self._known:
+            self.cap = min(self.cap, self.limit // self.shares)
         else:
             self.alone()
+        self.until = _NEVER
 
     # -- leased
 

@@ -12,7 +12,9 @@ import msgspec
 from forebay.core.files import write_atomically
 from forebay.gateway.call import Call
 from forebay.gateway.limits import say
-from forebay.gateway.limits.book import Book, Held
+from forebay.gateway.limits.book import Book, Held, Need, Plan
+from forebay.gateway.limits.gauges import Spend
+from forebay.gateway.limits.lease import Limit
 from forebay.gateway.limits.link import Link
 from forebay.gateway.limits.need import need_of
 from forebay.gateway.limits.policy import LimitsPolicy, ValkeyRef
@@ -56,30 +58,41 @@ class Limiter:
         plan = book.plan(key.id, key.tenant, asked.model.name)
         if plan is None:
             return
+        link = self.link
+        if link is not None and not link.leased and link.ref.on_loss == "closed":
+            raise _unavailable()
         need = need_of(asked.fields, len(call.body), ledger.endpoint, asked.model.context_tokens, book.policy)
         taken = book.take(plan, need)
-        rounds = 0
-        while not isinstance(taken, Held):
-            link = self.link
-            if link is not None and not link.leased and link.ref.on_loss == "closed":
-                raise Refusal("limits_unavailable", "Limits cannot be counted at the moment.", retry_after_s=1)
-            limit, units = taken[0]
-            now = time.monotonic()
-            full = any(short.full_until > now for short, _units in taken)
-            if link is None or not link.leased or full or rounds == _ROUNDS or units > limit.limit:
-                self._meter.count(catalogue.LIMITED, limit.name[0], limit.name[2])
-                call.headers += say.headers(plan)
-                raise say.refusal(limit, units)
-            rounds += 1
-            self._meter.count(catalogue.LIMIT_QUESTIONS)
-            await link.answered(call, taken)
-            taken = book.take(plan, need)
+        if not isinstance(taken, Held):
+            taken = await self._borrow(call, plan, need, taken)
         call.held = taken
         call.headers += say.headers(plan)
-        if self.link is not None and self.link.leased:
+        if link is not None and link.leased:
             for limit, _units, _stamp in taken.taken:
                 if limit.thin:
-                    self.link.need(limit)
+                    link.need(limit)
+
+    async def _borrow(self, call: Call, plan: Plan, need: Need, short: list[tuple[Limit, int]]) -> Held:
+        """Ask the authority for what is short, as long as it may give it."""
+        for _ in range(_ROUNDS):
+            link, now = self.link, time.monotonic()
+            if link is None or not link.leased:
+                break
+            if any(limit.full_until > now or units > limit.limit for limit, units in short):
+                break
+            self._meter.count(catalogue.LIMIT_QUESTIONS)
+            await link.answered(call, short)
+            taken = self.book.take(plan, need)
+            if isinstance(taken, Held):
+                return taken
+            short = taken
+        limit, units = short[0]
+        lost = self.link is not None and not self.link.leased
+        if lost and isinstance(limit.gauge, Spend) and units <= limit.limit - limit.gauge.used():
+            raise _unavailable()
+        self._meter.count(catalogue.LIMITED, limit.name[0], limit.name[2])
+        call.headers += say.headers(plan)
+        raise say.refusal(limit, units)
 
     def settle(self, call: Call) -> None:
         """Put what the engine counted in the place of what was reserved. Where it could not count, the gateway did."""
@@ -160,3 +173,7 @@ class Limiter:
             return
         self.book.restore(spent)
         self._recorded = spent
+
+
+def _unavailable() -> Refusal:
+    return Refusal("limits_unavailable", "Limits cannot be counted at the moment.", retry_after_s=1)

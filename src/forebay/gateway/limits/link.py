@@ -107,7 +107,7 @@ class Link:
         if self.connection is None:
             if self._connecting is None and now - self._tried_at >= _AGAIN_S:
                 self._connecting = asyncio.get_running_loop().create_task(self._reconnect())
-            if not self.leased and now - self.lost_at > WINDOW_S + 1:
+            if not self.leased and now - self.lost_at > WINDOW_S + 1 + self.ref.lease_s:
                 self.lost_at = float("inf")
                 for limit in self._limits():
                     if not isinstance(limit.gauge, Spend):
