@@ -56,6 +56,8 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
         call.ledger.engine = engine.ref.name
         asked_at = parts.clock() if call.want.timed else 0.0
         try:
+            if engine.ref.name in asked.unable:  # those that could are all away
+                raise Refusal("not_ready", "No engine that serves this call is ready.", retry_after_s=1)
             request = request_for(engine.ref, asked, call.ledger.request_id)
             answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
             if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:

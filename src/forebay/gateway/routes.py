@@ -93,7 +93,7 @@ def find_route(head: RequestHead) -> Route:
     """The route of a request. Raises Refusal: `not_found`, `method_not_allowed`."""
     route = ROUTES.get(head.path)
     if route is None:
-        if not head.path.startswith(_MODELS_BELOW):
+        if not head.path.startswith(_MODELS_BELOW) or head.path == _MODELS_BELOW:
             raise Refusal("not_found", "There is no such route.")
         route = _ONE_MODEL
     if head.method != route.method and not (head.method == b"HEAD" and route.open):

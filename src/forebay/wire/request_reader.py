@@ -79,6 +79,7 @@ class RequestReader:
         head, end = parsed
         length = head.body_bytes
         if length > limits.body_bytes:
+            self.head = head  # for who words the refusal
             raise self._too_long()
         if length and head.method != b"POST":
             raise Malformed(400, "unexpected_body", f"A {head.method.decode()} request has no body here.")

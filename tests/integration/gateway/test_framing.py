@@ -98,7 +98,7 @@ PATHS = [
     "/", "//v1/models", "/v1//models", "/%2e%2e/v1/models", "/v1/..;/v1/models", "/v1%2fmodels", "/v1/models%00",
     "/v1/models/", "/v1/models.", "/v1/Models", "/V1/models", "/v1/./models", "/v1/%6dodels", "/v1/%256dodels",
     "/v1/models;x", "/v1/models\\", "/metrics", "/docs", "/invocations", "/tokenize", "/collective_rpc", "/sleep",
-    "/reset_prefix_cache", "/start_profile", "/v1/load_lora_adapter", "/v1/embeddings", "/admin", "/version",
+    "/reset_prefix_cache", "/start_profile", "/v1/load_lora_adapter", "/v1/Embeddings", "/admin", "/version",
 ]  # fmt: skip
 
 
