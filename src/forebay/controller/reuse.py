@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from forebay.config.schema import Config, Model
+from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 
 
@@ -13,7 +14,7 @@ def version_of(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
 
 
-def cache_policy(model: Model, version: str) -> CachePolicy | None:
+def cache_policy(model: Model, version: str, valkey: ValkeyRef | None = None) -> CachePolicy | None:
     """None where nothing is reused: the request path then looks no further."""
     cache = model.cache
     if not (cache.exact or cache.single_flight):
@@ -25,6 +26,7 @@ def cache_policy(model: Model, version: str) -> CachePolicy | None:
         ttl_s=cache.ttl,
         memory_bytes=cache.memory,
         answer_bytes=cache.answer,
+        shared=valkey if cache.shared else None,
         tenants=None if cache.tenants is None else tuple(cache.tenants),
     )
 

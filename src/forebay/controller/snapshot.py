@@ -9,6 +9,7 @@ import msgspec
 from forebay.config.schema import Config
 from forebay.controller.desired import worker_names
 from forebay.controller.limits import limits_policy
+from forebay.controller.queue import queue_policy
 from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, version_of
 from forebay.controller.routing import breaker_policy, routing_policy
 from forebay.engines.spec import EngineSpec
@@ -45,7 +46,7 @@ def build(
                 context_tokens=model.context_tokens,
                 created_at=created_at,
                 routing=routing_policy(model),
-                cache=cache_policy(model, version),
+                cache=cache_policy(model, version, valkey),
                 prepare=prepare_policy(model),
                 continuation=model.continuation,
             )
@@ -58,6 +59,7 @@ def build(
         ),
         pepper=pepper,
         limits=limits_policy(config, keys, valkey),
+        queue=queue_policy(config),
     )
 
 

@@ -32,7 +32,7 @@ class Parts:
         self.meter = meter
         self.log = log
         self.clock = clock
-        self.reuse = Reuse(view.models.values(), meter, clock)
+        self.reuse = Reuse(view.models.values(), view.pepper, meter, clock)
         self.clients: set[ClientConnection] = set()
         self.limits: Limiter | None = None
         self.draining = False

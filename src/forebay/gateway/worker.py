@@ -99,6 +99,7 @@ class Worker:
             for client in [each for each in parts.clients if each.deadline < now]:
                 client.expire(now)
             parts.fleet.sweep(now)
+            parts.reuse.sweep(now)
             parts.budget.catch_up()
             for change in parts.fleet.ejection.take_changes():
                 self._say(change.level, change.message, engine=change.engine, model=change.model, reason=change.reason)
@@ -134,7 +135,7 @@ class Worker:
         parts.fleet.route(plans, view.policy.breaker)
         parts.budget.ratio = view.policy.retry_budget_ratio
         parts.budget.capacity = 2.0 * parts.fleet.largest_bound()
-        parts.reuse.update(view.models.values())
+        parts.reuse.update(view.models.values(), view.pepper)
         self._relimit(snapshot.limits)
         parts.view = view
         parts.meter.count(catalogue.RELOADS, "taken")

@@ -116,6 +116,9 @@ CACHE = Metric(
     "answers that were not_kept because they are too large, were cut or are more than text.",
     ("model", "result"),
 )
+CACHE_GARBLED = Metric(
+    "forebay_cache_garbled_total", "counter", "Shared answers that were not as forebay had kept them, and were dropped."
+)
 CACHE_BYTES = Metric("forebay_cache_bytes", "gauge", "Answers held in memory for reuse.")
 CONTINUATIONS = Metric(
     "forebay_continuations_total",
@@ -169,6 +172,13 @@ RELOADS = Metric("forebay_snapshot_reloads_total", "counter", "Snapshots taken, 
 ENGINE_STATE = Metric(
     "forebay_engine_state", "gauge", "1 for the state an engine is in, 0 for the others.", ("engine", "state")
 )
+ORPHANED = Metric(
+    "forebay_orphaned_engine_seconds_total",
+    "counter",
+    "Time in which an engine that forebay runs reported more work than all workers hold there, times its GPUs where "
+    "they are known: work that nobody waits for, such as calls whose abort it ignored.",
+    ("engine",),
+)
 ENGINE_RESTARTS = Metric("forebay_engine_restarts_total", "counter", "Times an engine was started again.", ("engine",))
 DISCOVERED = Metric("forebay_discovery_engines", "gauge", "Engines that a source has found.", ("source",))
 DISCOVERY_STALE = Metric(
@@ -203,6 +213,7 @@ METRICS: tuple[Metric, ...] = (
     CONTINUATIONS,
     CACHE,
     CACHE_BYTES,
+    CACHE_GARBLED,
     LIMITED,
     LIMIT_QUESTIONS,
     LIMITS_SHARED,
@@ -218,6 +229,7 @@ METRICS: tuple[Metric, ...] = (
     RELOADS,
     ENGINE_STATE,
     ENGINE_RESTARTS,
+    ORPHANED,
     DISCOVERED,
     DISCOVERY_STALE,
     DISCOVERY_FAILURES,

@@ -26,6 +26,8 @@ class Cache(Section):
     """Most that one worker keeps of this model's answers; the least recently used leave first."""
     answer: Bytes = 1024 * 1024
     """Largest answer that is kept, and most of a shared stream that is held for its slowest reader."""
+    shared: bool = False
+    """Whether workers find each other's answers in the Valkey of the section `valkey`, also after a restart."""
     tenants: list[Name] | None = None
     """Tenants whose calls take part. Default: all, each for itself."""
 

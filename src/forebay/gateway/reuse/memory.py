@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,12 +13,14 @@ from forebay.gateway.call import Call
 from forebay.gateway.reuse.answers import Answers, Entry
 from forebay.gateway.reuse.flight import Flight, Follower
 from forebay.gateway.reuse.plan import Plan
+from forebay.gateway.reuse.shared import Found, SharedAnswers
 from forebay.observe import catalogue
 from forebay.wire.chunked import BadChunk, ChunkedDecoder
 from forebay.wire.replay import CannotReplay, check_events, check_whole, events_of, whole_of
 
 if TYPE_CHECKING:
     from forebay.gateway.call import Ledger
+    from forebay.gateway.limits.policy import ValkeyRef
     from forebay.gateway.meter import Meter
     from forebay.gateway.snapshot import ModelRef
 
@@ -27,23 +30,43 @@ Generate = Callable[[Call], Coroutine[Any, Any, None]]
 class Reuse:
     """One to a worker. Nothing in it outlives the policy that it was kept under."""
 
-    def __init__(self, models: Iterable[ModelRef], meter: Meter, clock: Callable[[], float]) -> None:
+    def __init__(self, models: Iterable[ModelRef], pepper: str, meter: Meter, clock: Callable[[], float]) -> None:
         self._meter = meter
         self._clock = clock
         self._answers: dict[str, Answers] = {}
         self._flights: dict[tuple[bytes, bool, bool], Flight] = {}
-        self.update(models)
+        self.shared: SharedAnswers | None = None
+        self.update(models, pepper)
 
-    def update(self, models: Iterable[ModelRef]) -> None:
+    def update(self, models: Iterable[ModelRef], pepper: str) -> None:
         """Take the models of a new snapshot; what was kept under another version is let go."""
         before, self._answers = self._answers, {}
+        ref: ValkeyRef | None = None
         for model in models:
             if model.cache is None or not model.cache.exact:
                 continue
             kept = before.get(model.name)
             if kept is None or kept.version != model.cache.version:
                 kept = Answers(model.cache.version, model.cache.memory_bytes, self._clock)
+            kept.memory_bytes = model.cache.memory_bytes
+            kept.shrink()
             self._answers[model.name] = kept
+            ref = model.cache.shared or ref
+        self._share(ref, pepper)
+
+    def _share(self, ref: ValkeyRef | None, pepper: str) -> None:
+        if self.shared is not None and self.shared.ref != ref:
+            self.shared.close()
+            self.shared = None
+        if self.shared is None and ref is not None:
+            self.shared = SharedAnswers(ref, pepper, partial(self._meter.count, catalogue.CACHE_GARBLED))
+
+    def sweep(self, now: float) -> None:
+        """What is looked at a few times a second."""
+        if self._answers:
+            self._meter.gauge(catalogue.CACHE_BYTES, self.held_bytes())
+        if self.shared is not None:
+            self.shared.sweep(now)
 
     def held_bytes(self) -> int:
         return sum(answers.held_bytes for answers in self._answers.values())
@@ -66,6 +89,20 @@ class Reuse:
         converted = Entry(body, other.usage, plan.streamed)
         answers.put(plan.key, converted, answers.expiry(plan.key, streamed=not plan.streamed))
         return converted
+
+    async def fetch(self, call: Call, plan: Plan) -> Entry | None:
+        """What another worker has answered, or this one before it was started anew; remembered from now on."""
+        shared, answers = self.shared, self._answers.get(plan.model)
+        if shared is None or not shared.connected or answers is None or plan.policy.shared is None or plan.fresh:
+            return None
+        if plan.flight in self._flights:
+            return None
+        shared.fetch(plan.key, streamed=plan.streamed, done=partial(call.signal, shared))
+        found: Found | None = await call.wait(shared)
+        if found is None:
+            return None
+        answers.put(plan.key, found[0], self._clock() + min(found[1], plan.policy.ttl_s))
+        return self.find(plan)
 
     def board(self, call: Call, plan: Plan, generate: Generate, chunk_s: float) -> tuple[Follower, bool]:
         """Follow the generation of an equal call, or start one; returns whether it was there before."""
@@ -101,6 +138,8 @@ class Reuse:
             self._meter.count(catalogue.CACHE, plan.model, "not_kept")
             return
         answers.replace(plan.key, entry, self._clock() + plan.policy.ttl_s)
+        if self.shared is not None and plan.policy.shared is not None:
+            self.shared.keep(plan.key, entry, plan.policy.ttl_s)
 
 
 def _entry(flight: Flight, ledger: Ledger) -> Entry | None:

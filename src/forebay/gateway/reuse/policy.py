@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from forebay.gateway.limits.policy import ValkeyRef
+
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Reuse of a model's answers. `version` changes with the configuration, and with it every key.
 
-    `tenants` holds those who take part, None for all; bytes are of one worker.
+    `tenants` holds those who take part, None for all; bytes are of one worker. `shared` is where the
+    workers find each other's answers.
     """
 
     version: str
@@ -18,6 +21,7 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     answer_bytes: int
     tenants: tuple[str, ...] | None = None
+    shared: ValkeyRef | None = None
 
 
 class PreparePolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ async def serve_reused(call: Call, plan: Plan, parts: Parts, generate: Generate,
     Raises Refusal: what the generation raises before its answer begins.
     """
     reuse = parts.reuse
-    found = reuse.find(plan)
+    found = reuse.find(plan) or await reuse.fetch(call, plan)
     if found is not None:
         _note(call, plan, "hit", parts)
         _replay(call, plan, found, parts, answer)

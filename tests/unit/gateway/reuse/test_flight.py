@@ -37,7 +37,7 @@ class Reusing:
         parts, snapshot = self.gateway.parts, self.gateway.snapshot
         models = tuple(msgspec.structs.replace(model, cache=policy) for model in snapshot.models)
         parts.view = view_of("1" * 16, msgspec.structs.replace(snapshot, models=models))
-        parts.reuse.update(parts.view.models.values())
+        parts.reuse.update(parts.view.models.values(), "pepper")
 
     def engine(self) -> MemoryTransport:
         """An engine that waits for work."""
