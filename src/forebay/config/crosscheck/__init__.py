@@ -7,6 +7,7 @@ from forebay.config.crosscheck.discovery import discovery
 from forebay.config.crosscheck.limits import limits
 from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
+from forebay.config.crosscheck.queue import queue
 from forebay.config.crosscheck.routing import routing
 from forebay.config.crosscheck.timeouts import timeouts
 from forebay.config.provenance import Node
@@ -16,5 +17,5 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    rules = (ports, names, addresses, timeouts, discovery, routing, limits)
+    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue)
     return [finding for rule in rules for finding in rule(config, tree)]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from forebay.config.schema.base import Bytes, Port, Seconds, Section
+from forebay.config.schema.queue import Queue
 from forebay.config.schema.routing import Breaker, ScorerName
 
 
@@ -48,15 +49,6 @@ class Timeouts(Section):
     """A whole call, queue included."""
     drain: Seconds = 60.0
     """Calls in flight after a worker was told to stop."""
-
-
-class Queue(Section):
-    """Calls that wait in the gateway because every engine is full."""
-
-    calls: Annotated[int, Field(ge=0)] = 1000
-    """How many may wait in one worker; beyond it 429."""
-    wait: Seconds = 60.0
-    """How long one may wait; beyond it 503."""
 
 
 class Retry(Section):

@@ -53,15 +53,13 @@ class AnyCourse(RuleBasedStateMachine):
     def joins(self, model: str, tenant: str, name: str, tokens: int, wait_s: float, avoid: set[str]) -> None:
         ticket = Ticket(self, model, self.now + wait_s, avoid=avoid)
         ticket.tenant, ticket.priority, ticket.cost_tokens = tenant, name, tokens
-        before = self.lines.waiting
-        try:
-            self.lines.join(ticket, self.now, places=self._room(model)[1], full_since=self.now - 0.5)
-        except Refusal as refusal:
+        refusal = self._join(ticket)
+        if refusal is None:
+            self.waiting.append(ticket)
+        else:
             assert refusal.code in {"queue_full", "wait_too_long"}
             assert 1 <= refusal.retry_after_s <= 3600
-            assert self.lines.waiting == before
-        else:
-            self.waiting.append(ticket)
+            assert ticket.line is None
 
     @rule(at=st.integers(0, 1000))
     def leaves(self, at: int) -> None:
@@ -131,6 +129,13 @@ class AnyCourse(RuleBasedStateMachine):
             self.running.clear()
         assert not self.waiting
         assert not self.lines.waiting
+
+    def _join(self, ticket: Ticket) -> Refusal | None:
+        try:
+            self.lines.join(ticket, self.now, places=self._room(ticket.model)[1], full_since=self.now - 0.5)
+        except Refusal as refusal:
+            return refusal
+        return None
 
     def _room(self, model: str) -> tuple[int, int]:
         up = [engine for engine in ENGINES if (model, engine) not in self.down]

@@ -1,4 +1,4 @@
-"""Who is next: classes by weight, tenants alike, each in order of arrival; nobody is starved, nobody gains by leaving."""
+"""Who is next: classes by weight, tenants alike, each in order of arrival; nobody starves, none gains by leaving."""
 
 from __future__ import annotations
 
