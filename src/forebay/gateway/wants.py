@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from forebay.wire.request import RequestHead
 
 _SESSION_CHARACTERS = 256
+# As plain numbers: a flag of enum costs 0.4 µs to look at, and there are six.
+_TOKENS, _BLOCKS, _SESSION = int(Needs.TOKENS), int(Needs.BLOCKS), int(Needs.SESSION)
+_TIMES, _ADAPTER, _SPLIT = int(Needs.TIMES), int(Needs.ADAPTER), int(Needs.SPLIT)
 
 
 def want_of(group: Group[EngineSlot], call: Call, asked: Asked) -> Want:
@@ -23,12 +26,12 @@ def want_of(group: Group[EngineSlot], call: Call, asked: Asked) -> Want:
     session = digest64(ledger.tenant, asked.session) if asked.session else -1
     tenant = ledger.tenant if group.salted else ""
     return Want(
-        tokens=tokens_of(asked.body, fields) if needs & Needs.TOKENS else 0,
-        blocks=blocks_of(fields, f"{asked.model.name}\0{tenant}") if needs & Needs.BLOCKS else (),
-        session=session if needs & Needs.SESSION else -1,
-        adapter=asked.model.name if needs & Needs.ADAPTER and asked.model.adapter_of is not None else "",
-        split=_split(call, session) if needs & Needs.SPLIT else -1,
-        timed=bool(needs & Needs.TIMES),
+        tokens=tokens_of(asked.body, fields) if needs & _TOKENS else 0,
+        blocks=blocks_of(fields, f"{asked.model.name}\0{tenant}") if needs & _BLOCKS else (),
+        session=session if needs & _SESSION else -1,
+        adapter=asked.model.name if needs & _ADAPTER and asked.model.adapter_of is not None else "",
+        split=_split_of(call, session) if needs & _SPLIT else -1,
+        timed=bool(needs & _TIMES),
     )
 
 
@@ -46,7 +49,7 @@ def learn(call: Call, engine: EngineSlot) -> None:
     engine.prefixes.learn(call.want.expected, ledger.cached_tokens / max(1, ledger.input_tokens))
 
 
-def _split(call: Call, session: int) -> int:
+def _split_of(call: Call, session: int) -> int:
     """Where the header `x-split-by` asks for it, the same request id or session always goes the same way."""
     asked_by = call.head.split_by
     if asked_by == b"request-id":

@@ -7,7 +7,6 @@ fresh engines within their share; nobody over its bound. Then the plan's picker.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 from typing import Generic, TypeVar, cast
 
 import msgspec
@@ -29,7 +28,7 @@ class Plan(msgspec.Struct, frozen=True):
     scorers: tuple[tuple[Scorer, float], ...]
     picker: Picker
     imbalance: float
-    needs: Needs
+    needs: int
     plain: bool
 
     def scores(self, want: Want, engines: Sequence[Candidate], now: float) -> list[float]:
@@ -47,7 +46,7 @@ def plan_of(policy: RoutingPolicy = _DEFAULT) -> Plan:
     load()
     picker = pickers[policy.pick]
     chosen = tuple((scorers[name], weight) for name, weight in sorted(policy.scorers.items()) if weight > 0)
-    needs = picker.needs
+    needs = int(picker.needs)
     if picker.scores:
         for scorer, _weight in chosen:
             needs |= scorer.needs
@@ -160,4 +159,4 @@ def _within_bound(engines: list[Engine], imbalance: float) -> list[Engine]:
     held = [each.held() for each in engines]
     places = [each.ref.max_outstanding for each in engines]
     load = imbalance * (sum(held) + 1) / sum(places)
-    return [each for each, calls, most in zip(engines, held, places, strict=True) if calls < ceil(load * most)]
+    return [each for each, calls, most in zip(engines, held, places, strict=True) if calls < load * most]
