@@ -11,7 +11,7 @@ from typing import Generic, TypeVar, cast
 
 import msgspec
 
-from forebay.gateway.routing import Needs, Picker, Scorer, load, pickers, scorers
+from forebay.gateway.routing import Picker, Scorer, load, pickers, scorers
 from forebay.gateway.routing.candidate import Candidate
 from forebay.gateway.routing.policy import RoutingPolicy
 from forebay.gateway.routing.want import Want
