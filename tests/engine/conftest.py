@@ -49,6 +49,7 @@ def vllm_model(vllm_python: Path) -> dict[str, Any]:
             "enforce-eager": True,
             "max-model-len": 1024,
             "max-num-seqs": 8,
+            "enable-auto-tool-choice": True,
             "tool-call-parser": "hermes",
             "enable-prefix-caching": True,
             "enable-prompt-tokens-details": True,

@@ -26,7 +26,8 @@ class Route(msgspec.Struct, frozen=True):
     """A path and its one method. `shape` is the body's allow-list where the route goes to an engine.
 
     `endpoint` is the bounded label that metrics and logs show; `open` needs no key. `x_api_key`: the key may come in
-    that header, as Anthropic's clients send it.
+    that header, as Anthropic's clients send it. `engine_path` is its path at an engine; `usage_option`: engines count
+    the tokens of its streams only when told to.
     """
 
     method: bytes
@@ -35,20 +36,20 @@ class Route(msgspec.Struct, frozen=True):
     shape: Shape | None = None
     dialect: Dialect = OPENAI
     x_api_key: bool = False
-
-    @property
-    def engine_path(self) -> bytes:
-        """The path of this route at an engine."""
-        return self.shape.engine_path if self.shape is not None else self.endpoint.encode()
-
-    @property
-    def usage_option(self) -> bool:
-        """Whether engines count the tokens of a stream only when told to."""
-        return self.shape is not None and self.shape.usage_option
+    engine_path: bytes = b""
+    usage_option: bool = False
 
 
 def _to_engines(endpoint: str, shape: Shape, dialect: Dialect = OPENAI) -> Route:
-    return Route(b"POST", endpoint, shape=shape, dialect=dialect, x_api_key=dialect is ANTHROPIC)
+    return Route(
+        b"POST",
+        endpoint,
+        shape=shape,
+        dialect=dialect,
+        x_api_key=dialect is ANTHROPIC,
+        engine_path=shape.engine_path,
+        usage_option=shape.usage_option,
+    )
 
 
 _ONE_MODEL = Route(b"GET", "/v1/models/{id}")

@@ -10,7 +10,7 @@ import orjson
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import Route
 from forebay.gateway.snapshot import EngineRef, ModelRef
-from forebay.gateway.support import NOBODY, Offer
+from forebay.gateway.support import NOBODY
 from forebay.gateway.view import View
 from forebay.gateway.wants import session_of
 from forebay.wire.json_body import BadBody, parse_object
@@ -48,8 +48,13 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
         fields, canonical = parse_object(body)
         session = session_of(head, fields) if view.sessions else ""  # before fields of OpenAI's platform are dropped
         flex = fields.get("service_tier") == "flex"  # goes no further, but says that the call may wait
-        model = _model(fields, route, view)
-        offer = _offer(model, route, view)
+        name = fields.get("model")
+        model = view.models.get(name) if type(name) is str else None
+        if model is None:
+            raise _unknown_model(fields, route)
+        offer = view.offers[model.name].get(route.endpoint)
+        if offer is None:
+            raise _not_served(model, route)
         changed = check_fields(fields, offer.shape)
         unable = offer.unable_for(fields) if offer.is_partial else NOBODY
     except BadBody as error:
@@ -57,7 +62,7 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     except BadField as error:
         raise Refusal(error.code, error.message, param=error.field[:64]) from None
     _check_context(fields, model)
-    if fields["model"] != model.name:
+    if name != model.name:
         fields["model"] = model.name
         changed = True
     stream = fields.get("stream") is True
@@ -88,25 +93,16 @@ def _for_engine(fields: dict[str, Any], as_it_came: bytes, *, stream: bool, usag
     return orjson.dumps(fields), False
 
 
-def _model(fields: dict[str, Any], route: Route, view: View) -> ModelRef:
-    """The model a body names. Raises BadField where it names none, Refusal where there is none of that name."""
-    name = fields.get("model")
-    model = view.models.get(name) if type(name) is str else None
-    if model is None:
-        if route.shape is not None:
-            check_fields(dict(fields), route.shape)
-        message = f"The model {name!r} does not exist; GET /v1/models lists those that do."
-        raise Refusal("model_not_found", message, param="model")
-    return model
+def _unknown_model(fields: dict[str, Any], route: Route) -> Refusal:
+    """Why there is no model to a body. Raises BadField where the body does not name one at all."""
+    if route.shape is not None:
+        check_fields(dict(fields), route.shape)
+    message = f"The model {fields['model']!r} does not exist; GET /v1/models lists those that do."
+    return Refusal("model_not_found", message, param="model")
 
 
-def _offer(model: ModelRef, route: Route, view: View) -> Offer:
-    """What the model's engines take on this route. Raises Refusal where none serves it."""
-    offer = view.offers[model.name].get(route.endpoint)
-    if offer is None:
-        message = f"No engine of the model {model.name!r} serves {route.endpoint}."
-        raise Refusal("not_supported", message, param="model")
-    return offer
+def _not_served(model: ModelRef, route: Route) -> Refusal:
+    return Refusal("not_supported", f"No engine of the model {model.name!r} serves {route.endpoint}.", param="model")
 
 
 def request_for(engine: EngineRef, asked: Asked, request_id: str) -> bytes:

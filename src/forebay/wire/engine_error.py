@@ -10,7 +10,8 @@ _LONGEST = 1_000
 _SAYS_NOTHING = "The engine refused this request."
 # Addresses, paths and Python's own words tell of the inside and help no client.
 _INSIDE = re.compile(
-    r"https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|(?<![\w/])/(?:[\w.@+-]+/)+[\w.@+-]*|<class '[^']*'>|\b0x[0-9a-f]{6,}"
+    r"https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|(?<![\w/])/(?:[\w.@+-]+/)+[\w.@+-]*"
+    r"|<class '[^']*'>|\b0x[0-9a-f]{6,}"
 )
 _TRACE = re.compile(r"Traceback \(most recent|File \"|\bat line \d+ in ")
 

@@ -16,7 +16,6 @@ IMAGE_CHARACTERS = 12 * 1024 * 1024
 """An image of 9 MB in base64."""
 MESSAGES_PARTS = 256
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
-_PLAIN = {"role", "content"}
 
 
 def image_url(value: Any) -> bool:
@@ -24,7 +23,7 @@ def image_url(value: Any) -> bool:
     return type(value) is str and len(value) <= IMAGE_CHARACTERS and _IMAGE.fullmatch(value) is not None
 
 
-ROLES = word("system", "developer", "user", "assistant", "tool", "function")
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _DETAIL = word("auto", "low", "high", "original")
 _PARTS: dict[str, Check] = {
     "text": record({"type": LONG_TEXT, "text": LONG_TEXT}),
@@ -50,7 +49,7 @@ TOOL_CALL = record(
     {"index": lambda value: type(value) is int and 0 <= value < 512},
 )
 _MESSAGE = record(
-    {"role": ROLES},
+    {"role": word(*_ROLES)},
     {
         "content": CONTENT,
         "name": text(128),
@@ -69,8 +68,9 @@ _MESSAGE = record(
 
 def message(value: Any) -> bool:
     """One message of a conversation. Most are a role and a text, which is looked at first: it is on every call."""
-    if type(value) is dict and value.keys() == _PLAIN and type(value["content"]) is str:
-        return ROLES(value["role"])
+    if type(value) is dict and len(value) == 2 and type(value.get("content")) is str:
+        role = value.get("role")
+        return type(role) is str and role in _ROLES
     return _MESSAGE(value)
 
 
