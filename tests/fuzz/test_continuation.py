@@ -101,8 +101,7 @@ def gateway_of(folder: Path, engines: int = 3) -> Gateway:
 
 def connections(gateway: Gateway) -> list[MemoryTransport]:
     """An idle connection to each engine, as if just opened."""
-    made = [gateway.idle_connection(number) for number in range(len(gateway.slots))]
-    return made
+    return [gateway.idle_connection(number) for number in range(len(gateway.slots))]
 
 
 def asked_of(made: list[MemoryTransport]) -> tuple[MemoryTransport, str, dict[str, Any]] | None:

@@ -57,8 +57,8 @@ class FakeVllm:
         prompt = fields.get("prompt")
         before = list(prompt) if isinstance(prompt, list) else list(PROMPT)
         made = before[len(PROMPT) :]
-        assert tuple(before[: len(PROMPT)]) == PROMPT
-        assert made == self.answer[: len(made)], "the prompt holds what was never said"
+        if before[: len(PROMPT)] != list(PROMPT) or made != self.answer[: len(made)]:
+            raise AssertionError("the prompt holds what was never said")
         shows = fields.get("return_token_ids") is True
         if chat:
             first = {"prompt_token_ids": before} if shows else {}

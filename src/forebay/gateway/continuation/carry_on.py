@@ -22,7 +22,7 @@ from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import EngineFailed, Refusal
-from forebay.gateway.screen import Asked, post
+from forebay.gateway.screen import Asked, post, salted
 from forebay.gateway.upstream import EngineConnection
 from forebay.gateway.view import View
 from forebay.observe import catalogue
@@ -65,7 +65,8 @@ async def carry_on(call: Call, asked: Asked, cut: StreamPump, view: View, parts:
 async def _carry_on(call: Call, asked: Asked, pump: RecordedPump, view: View, parts: Parts) -> str:
     ledger = call.ledger
     # Of what follows, engines that take no token ids are no choice, and the one that cut the stream is the last.
-    avoid = {slot.ref.name for slot in parts.fleet.by_model.get(asked.model.name, ()) if not slot.ref.continues}
+    engines = parts.fleet.by_model.get(parts.fleet.model_of(asked.model.name), ())
+    avoid = {slot.ref.name for slot in engines if not slot.ref.continues} | asked.unable
     try:
         while pump.cut and pump.record.finish_reason is None:
             avoid.add(ledger.engine)
@@ -109,7 +110,7 @@ async def _next(
 ) -> RecordedPump:
     """Pass the rest on from one more engine until its stream ends; `pump` again where it has none."""
     wait_until = parts.clock() + view.policy.queue_wait_s
-    engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until)
+    engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
     outcome = "cancelled"
     try:
         if not engine.ref.continues:
@@ -123,10 +124,15 @@ async def _next(
     except EngineFailed as failure:
         outcome = failure.reason
         if outcome == "diverged" or outcome.startswith("status_4"):
+            engine.withdrawn()
             raise _GivenUp("diverged" if outcome == "diverged" else "refused") from None
-        engine.failed()
+        engine.failed(outcome)
         return pump
+    except BaseException:
+        engine.withdrawn()
+        raise
     else:
+        engine.answered()
         return rest
     finally:
         give_up(call, engine, parts, outcome)
@@ -142,9 +148,9 @@ async def _ask_for_rest(
         rest.continuing(pump, chat=path == CHAT)
         return rest.bound(event_bytes=policy.event_bytes, chunk_s=policy.chunk_s, keep_usage=asked.keep_usage)
 
-    model = engine.ref.served_name or asked.model.name
+    model = (asked.model.adapter_of is None and engine.ref.served_name) or asked.model.name
     body = completion_fields(asked.fields, path, model, record.prompt_ids or [], record.tokens.tolist())
-    request = post(engine.ref, COMPLETIONS, orjson.dumps(body), call.ledger.request_id)
+    request = post(engine.ref, COMPLETIONS, salted(engine.ref, asked, orjson.dumps(body)), call.ledger.request_id)
     answer = await ask(call, engine, request, make_pump, policy, parts)
     if not isinstance(answer, ContinuedPump):
         status = answer.status if isinstance(answer, WholeAnswer) else 0

@@ -20,7 +20,7 @@ class _Delta(msgspec.Struct, gc=False):
     content: str | UnsetType | None = UNSET
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -43,7 +43,6 @@ class Seen(msgspec.Struct, gc=False):
     choices: list[_Choice] = []
     prompt_token_ids: list[int] | None = None
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +63,16 @@ def read(whole: bytes) -> Seen | None:
         return _decode(whole[6:] if whole.startswith(b"data: ") else data_of(whole))
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def is_failure(seen: Seen, whole: bytes) -> bool:
+    """Whether the event reports that the engine failed on this call, or was stopped, instead of going on with it.
+
+    Releases differ in how they write an error; none has choices or counts beside it.
+    """
+    if not seen.choices:
+        return seen.usage is None and b'"error"' in whole
+    return seen.choices[0].finish_reason in {"abort", "error"}
 
 
 def origin_of(whole: bytes) -> Origin | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from forebay.gateway.continuation.events import (
     Origin,
     Seen,
+    is_failure,
     origin_of,
     read,
     text_event,
@@ -93,7 +94,8 @@ class RecordedPump(StreamPump):
         seen = read(whole)
         if seen is None:
             return whole
-        if self._has_failed(seen):
+        if is_failure(seen, whole):
+            self._fault = "engine_error"  # it then ends its stream as if it were complete
             return b""
         record = self.record
         if record.prompt_ids is None:
@@ -118,14 +120,6 @@ class RecordedPump(StreamPump):
             self.record.prompt_ids = ids
             self.origin = origin_of(whole)
 
-    def _has_failed(self, seen: Seen) -> bool:
-        """An engine that dies or is stopped says so in its stream, and then ends it as if it were complete."""
-        if seen.error is not None and not seen.choices:
-            self._fault = "engine_error"
-        elif any(choice.finish_reason in {"abort", "error"} for choice in seen.choices):
-            self._fault = "engine_abort"
-        return bool(self._fault)
-
     def _ending(self) -> bytes:
         return b"" if self.cut else LAST_CHUNK
 
@@ -146,7 +140,8 @@ class ContinuedPump(RecordedPump):
         seen = read(whole)
         if seen is None:
             return whole
-        if self._has_failed(seen) or self.origin is None:
+        if self.origin is None or is_failure(seen, whole):
+            self._fault = "engine_error"
             return b""
         try:
             return self._translated(seen, self.origin)
