@@ -65,6 +65,7 @@ class MetricsPage(Collector):
             for state in _STATES:
                 yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
             yield Series(catalogue.ENGINE_RESTARTS, (engine.name,), (float(engine.restarts),))
+            yield Series(catalogue.ORPHANED, (engine.name,), (engine.orphaned_s,))
 
         for source in self._status().discovery:
             yield Series(catalogue.DISCOVERED, (source.name,), (float(source.engines),))

@@ -13,6 +13,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     name: str
     state: str
     restarts: int = 0
+    orphaned_s: float = 0.0
 
 
 class DiscoveryStatus(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from forebay.config.schema import Config
 from forebay.controller import desired as units
+from forebay.controller.held import calls_held
 from forebay.controller.keeper import Desired, Kind
 from forebay.controller.probes import EngineProbe, Probe, ServiceProbe
 from forebay.engines.spec import EngineSpec, UnitSpec
@@ -54,7 +55,7 @@ def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
         engine=spec,
         drain_s=spec.drain_s,
     )
-    return unit, EngineProbe(spec, config.observe.metrics.scrape)
+    return unit, EngineProbe(spec, config.observe.metrics.scrape, calls_held(state.counters))
 
 
 def _make_engine(spec: EngineSpec, config: Config, state: StateDir, port: int) -> UnitSpec:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from forebay.controller.http import Address, Answer, ask, connects
+from forebay.controller.orphans import Orphans, gpus_of
 from forebay.engines.health import Evidence, Health, Patience
 from forebay.engines.scrape import EngineLoad, parse
 from forebay.engines.spec import EngineSpec
@@ -33,6 +35,9 @@ class Probe(Protocol):
     """Gathers evidence about one unit."""
 
     @property
+    def orphaned_s(self) -> float: ...
+
+    @property
     def patience(self) -> Patience: ...
 
     async def look(self, health: Health, port: int) -> Evidence:
@@ -47,6 +52,7 @@ class ServiceProbe:
 
     def __init__(self, host: str, path: str | None) -> None:
         self.patience = _SERVICE_PATIENCE
+        self.orphaned_s = 0.0
         self._host = host
         self._path = path
 
@@ -63,9 +69,12 @@ class ServiceProbe:
 
 
 class EngineProbe:
-    """An engine: /health, a warm-up generation where one is due, and its metrics every `scrape_s`."""
+    """An engine: /health, a warm-up generation where one is due, and its metrics every `scrape_s`.
 
-    def __init__(self, spec: EngineSpec, scrape_s: float) -> None:
+    `held` tells how many calls all workers have at it, so that work which nobody waits for can be told.
+    """
+
+    def __init__(self, spec: EngineSpec, scrape_s: float, held: Callable[[str], int] | None = None) -> None:
         self.patience = Patience(start_s=spec.start_s, stall_s=spec.stall_s, owned=bool(spec.argv))
         self.load: EngineLoad | None = None
         self._spec = spec
@@ -73,7 +82,15 @@ class EngineProbe:
         self._scraped_s = float("-inf")
         self._warmed_s: float | None = None
         self._warming: asyncio.Task[Answer] | None = None
+        # An external engine may well work for others: nothing about it is forebay's to judge.
+        self._held = held if spec.argv else None
+        self._orphans = Orphans(gpus_of(spec.env))
         self._warm_ups = list(_WARM_UPS[spec.task])
+
+    @property
+    def orphaned_s(self) -> float:
+        """Time in which the engine worked for nobody; see `Orphans`."""
+        return self._orphans.seconds
 
     async def look(self, health: Health, port: int) -> Evidence:
         address = Address(self._spec.host, port)
@@ -97,8 +114,12 @@ class EngineProbe:
         if now_s - self._scraped_s < every_s:
             return
         self._scraped_s = now_s
+        before = self._held(self._spec.name) if self._held is not None else 0
         answer = await ask(address, "/metrics", timeout_s=_METRICS_S)
         self.load = parse(answer.body.decode("utf-8", "replace")) if answer.status == 200 else None
+        if self._held is not None:
+            reported = self.load.held if self.load is not None else None
+            self._orphans.note(reported, max(before, self._held(self._spec.name)), time.monotonic())
 
     def _warm(self, health: Health, address: Address) -> None:
         """Start, or look after, the generation that a warming engine owes."""

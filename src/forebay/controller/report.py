@@ -90,6 +90,7 @@ def _engine(keeper: Keeper) -> EngineStatus:
         running=load.running if load else None,
         waiting=load.waiting if load else None,
         kv_usage_ratio=load.kv_usage_ratio if load else None,
+        orphaned_s=keeper.probe.orphaned_s,
     )
 
 

@@ -36,6 +36,7 @@ class EngineStatus(UnitStatus, frozen=True, kw_only=True):
     running: int | None = None
     waiting: int | None = None
     kv_usage_ratio: float | None = None
+    orphaned_s: float = 0.0
 
 
 class WorkerStatus(UnitStatus, frozen=True, kw_only=True):
