@@ -37,7 +37,7 @@ class Admission:
         self._serving: asyncio.Handle | None = None
         self._entered_at: dict[str, float] = {}
         self.lines = Lines(QueuePolicy(), longest)
-        self._reserve = Reserve(())
+        self._reserve: Reserve | None = None
 
     @property
     def waiting(self) -> int:
@@ -46,7 +46,7 @@ class Admission:
     def use(self, policy: QueuePolicy, longest: int) -> None:
         """Take the policy of a new snapshot; who waits keeps its turn, and its class where there still is one."""
         self.lines.use(policy, longest)
-        self._reserve = Reserve(policy.classes)
+        self._reserve = Reserve(policy.classes) or None
 
     async def enter(
         self, call: Call, name: str, avoid: set[str], wait_until: float, asked: Asked | None = None
@@ -56,14 +56,14 @@ class Admission:
         `asked` tells how much work the call is. Raises Refusal: `queue_full` and `wait_too_long` at once,
         `queue_timeout` when the wait is over.
         """
-        engine = None
-        model = self._fleet.model_of(name) if self.lines.waiting else name
-        if not self.lines.wait_for(model) and (not self._reserve or self._may_take(name, call.ledger.priority)):
+        lines = self.lines
+        if (not lines.waiting or not lines.wait_for(self._fleet.model_of(name))) and (
+            self._reserve is None or self._may_take(name, call.ledger.priority)
+        ):
             engine = self._pick(call, name, avoid)
-            self._entered_at[name] = self._clock()
-        if engine is None:
-            engine = await self._wait(call, name, avoid, wait_until, asked)
-        return engine
+            if engine is not None:
+                return engine
+        return await self._wait(call, name, avoid, wait_until, asked)
 
     def leave(self, engine: EngineSlot, call: Call | None = None) -> None:
         """Give a place back; whoever waits for one gets it in the next turn of the loop."""
@@ -77,9 +77,11 @@ class Admission:
             self._serve_soon()
 
     def _pick(self, call: Call, name: str, avoid: set[str]) -> EngineSlot | None:
-        engine = self._fleet.choose(name, call.want, self._clock(), avoid)
+        now = self._clock()
+        engine = self._fleet.choose(name, call.want, now, avoid)
         if engine is not None:
             engine.enter(call.want)
+            self._entered_at[engine.ref.model] = now
             if call.ledger.priority:
                 self._fleet.classes.enter(engine.ref.model, call.ledger.priority)
         return engine
@@ -88,7 +90,7 @@ class Admission:
         model = self._fleet.model_of(name)
         free, total = self._fleet.room(model, self._clock())
         held = partial(self._fleet.classes.count, model)
-        return self._reserve.may_take(priority, held, free, total)
+        return self._reserve is None or self._reserve.may_take(priority, held, free, total)
 
     async def _wait(self, call: Call, name: str, avoid: set[str], wait_until: float, asked: Asked | None) -> EngineSlot:
         ticket = Ticket(call, name, wait_until, avoid=avoid)
@@ -97,7 +99,7 @@ class Admission:
         ticket.cost_tokens = max(1, tokens_of(asked.body, asked.fields) if asked is not None else call.want.tokens)
         began_at = self._clock()
         places = self._fleet.room(ticket.model, began_at)[1]
-        self.lines.join(ticket, began_at, places=places, full_since=self._entered_at.get(name, began_at))
+        self.lines.join(ticket, began_at, places=places, full_since=self._entered_at.get(ticket.model, began_at))
         if self._reserve:
             self._serve_soon()  # a place may be free that those before it may not have
         self._look_later()

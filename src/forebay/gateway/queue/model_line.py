@@ -102,8 +102,8 @@ class ModelLine:
         """How long a call that came now would wait behind those that wait already; None: too little was seen yet.
 
         Fluid: while its own class grants what is ahead of it there, every other class grants its weight's part of
-        that, or all it has. Right within two service times and a tenth of itself while the service is steady; calls of heavier
-        classes that come later make it longer.
+        that, or all it has. Right within two service times and a tenth of itself while the service is steady; calls of
+        heavier classes that come later make it longer.
         """
         rate = self.rate.tokens_s(now)
         if rate is None:

@@ -25,6 +25,8 @@ class Reserve:
 
     def may_take(self, name: str, held: Callable[[str], int], free: int, total: int) -> bool:
         """Whether a call of class `name` may take one of `free` places; `held` tells what each class holds."""
+        if free > sum([int(ratio * total + _ROUNDING) for ratio in self._ratios.values()]):
+            return True  # whatever the others hold
         kept = 0
         for other, ratio in self._ratios.items():
             unfilled = int(ratio * total + _ROUNDING) - held(other)

@@ -11,10 +11,10 @@ _DEADLINE_DIGITS = 9
 
 
 class Standings:
-    """A queue policy made ready for look-ups. `plain`: there is one class, whatever a call asks for."""
+    """A queue policy made ready for look-ups."""
 
     def __init__(self, policy: QueuePolicy, wait_s: float) -> None:
-        self.plain = not policy.classes
+        self._plain = not policy.classes
         self._names = [each.name for each in policy.classes] or [UNNAMED]
         self._waits_s = [wait_s if each.wait_s is None else min(wait_s, each.wait_s) for each in policy.classes]
         self._waits_s = self._waits_s or [wait_s]
@@ -29,8 +29,10 @@ class Standings:
         the lowest. Asking for a higher one changes nothing, since one client may be set up for several keys.
         Raises Refusal for a class that does not exist and for a deadline that is no number.
         """
+        if self._plain and not head.deadline_ms:
+            return UNNAMED, self._waits_s[0]
         rank = 0
-        if not self.plain:
+        if not self._plain:
             rank = self._by_tenant.get(tenant, self._default)
             if flex:
                 rank = len(self._names) - 1
