@@ -5,7 +5,7 @@ VENV := .venv
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet --no-deps
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: up down test lint bench lock messages docs clean
+.PHONY: up down test lint bench bench-check lock messages docs clean
 
 up: $(VENV)/.installed
 	@$(VENV)/bin/forebay up --detach
@@ -25,6 +25,10 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m benchmarks.overhead
+
+# Counts instructions, not seconds, so that a busy machine changes nothing. Needs valgrind; see benchmarks/README.md.
+bench-check: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m benchmarks.instructions --check
 
 docs: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m docs.generate

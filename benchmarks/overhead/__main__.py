@@ -10,7 +10,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.overhead import peers, report, stages
+from benchmarks.overhead import others, peers, report, stages
+from benchmarks.overhead.environments import Absent
 from benchmarks.overhead.programs import mock_engine
 from benchmarks.overhead.rounds import Plan, Row, measure
 
@@ -43,6 +44,11 @@ def _run(options: argparse.Namespace, proxy_core: int, load_core: int) -> tuple[
             stack.enter_context(peers.nginx(folder / "nginx", *place)),
             stack.enter_context(peers.forebay(folder / "forebay", *place)),
         ]
+        for name in options.peers:
+            try:
+                running.append(stack.enter_context(others.PEERS[name](folder / name, *place)))
+            except Absent as reason:
+                sys.stderr.write(f"{name} is left out: {reason}\n")
         if not options.brief:
             running.append(stack.enter_context(peers.forebay(folder / "no-log", *place, log=False)))
         return plan, measure(running, engine, folder, plan)
@@ -53,10 +59,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=30_000, help="requests a round")
     parser.add_argument("--streams", type=int, default=500, help="streams a round, 64 events each")
+    parser.add_argument("--peers", type=_peers, default=[], help=f"measured too, of {', '.join(others.PEERS)}")
+    parser.add_argument("--peer", dest="peers", action="append", choices=others.PEERS, help="one more")
     parser.add_argument("--brief", action="store_true", help="nginx and forebay alone")
     parser.add_argument("--profile", action="store_true", help="measure each stage of a request too")
-    parser.add_argument("--save", action="store_true", help="write benchmarks/results/overhead.{json,md}")
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results and, with peers, docs")
     return parser.parse_args()
+
+
+def _peers(text: str) -> list[str]:
+    names = [name for name in text.split(",") if name and name != "nginx"]  # nginx, the yardstick, is always measured
+    for name in names:
+        if name not in others.PEERS:
+            raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(others.PEERS)}")
+    return names
 
 
 if __name__ == "__main__":

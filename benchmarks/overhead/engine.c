@@ -1,11 +1,12 @@
 /* A mock engine that costs little and always the same: one thread, epoll, HTTP/1.1 keep-alive.
  *
- *   engine PORT
+ *   engine PORT [INTERVAL_US]
  *
  * POST without "stream":true   a JSON body of 330 bytes
- * POST with it                 64 events, one each 5 ms, each a chunk and a write of its own; then usage if it was asked
+ * POST with it                 64 events, one each INTERVAL_US (5 ms), each a chunk and a write of its own; then usage if it was asked
  *                              for, [DONE] and the last chunk in one write
- * GET                          what was done since the last GET: {"requests":N,"chunks":N}
+ * GET /                        what was done since the last one: {"requests":N,"chunks":N}
+ * GET anything else            the same without beginning anew: proxies that look after their engines disturb nothing
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 4096, BUFFER = 65536, CHUNKS = 64, INTERVAL_NS = 5000000, ANSWER = 330 };
+enum { CONNECTIONS = 16384, BUFFER = 65536, CHUNKS = 64, ANSWER = 330 };
 
 struct connection {
     char *buffer;
@@ -35,7 +36,7 @@ struct connection {
 static struct connection all[CONNECTIONS];
 static int first = -1, last = -1; /* every stream has the same interval: who is put in last is due last */
 static int timer;
-static long long requests, chunks;
+static long long requests, chunks, interval_ns = 5000000;
 static char answer[1024], event_chunk[512];
 static int answer_size, event_size;
 
@@ -121,7 +122,7 @@ static void send_due(void) {
             send_all(fd, event_chunk, event_size);
             c->chunk++;
             chunks++;
-            enqueue(fd, c->due_ns + INTERVAL_NS);
+            enqueue(fd, c->due_ns + interval_ns);
             continue;
         }
         int size = c->wants_usage ? sprintf(ending, "%x\r\n%s\r\n", (unsigned)(sizeof USAGE - 1), USAGE) : 0;
@@ -148,14 +149,14 @@ static int serve(int fd) {
             int size = sprintf(said, "{\"requests\":%lld,\"chunks\":%lld}", requests, chunks);
             size = sprintf(counts, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s",
                            size, said);
-            requests = chunks = 0;
+            if (memcmp(c->buffer, "GET / ", 6) == 0) requests = chunks = 0;
             send_all(fd, counts, size);
         } else if (memmem(at, body, "\"stream\":true", 13) != NULL) {
             requests++;
             c->chunk = 0;
             c->wants_usage = memmem(at, body, "\"include_usage\":true", 20) != NULL;
             send_all(fd, STREAM_HEAD, sizeof STREAM_HEAD - 1);
-            enqueue(fd, now_ns() + INTERVAL_NS);
+            enqueue(fd, now_ns() + interval_ns);
         } else {
             requests++;
             send_all(fd, answer, answer_size);
@@ -170,11 +171,12 @@ int main(int count, char **arguments) {
     int one = 1, epoll = epoll_create1(0), listening = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(count > 1 ? atoi(arguments[1]) : 0)};
     struct epoll_event events[256], interest = {.events = EPOLLIN};
+    if (count > 2) interval_ns = atoll(arguments[2]) * 1000;
     signal(SIGPIPE, SIG_IGN);
     make_answers();
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(listening, (struct sockaddr *)&address, sizeof address) || listen(listening, 1024)) {
+    if (bind(listening, (struct sockaddr *)&address, sizeof address) || listen(listening, 4096)) {
         perror("engine");
         return 1;
     }

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 1024, BUFFER = 65536, TAIL = 32 };
+enum { CONNECTIONS = 8192, BUFFER = 65536, TAIL = 32 };
 
 struct connection {
     char buffer[BUFFER + 1];

@@ -42,12 +42,16 @@ http {{
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A running proxy. `key` is what its clients authenticate with; nginx takes any."""
+    """A running proxy. `key` is what its clients authenticate with; most take any.
+
+    `slowness`: it is measured with this many times fewer requests, or a run would take an hour.
+    """
 
     name: str
     port: int
     pid: int
     key: str
+    slowness: int = 1
 
 
 @contextmanager
@@ -56,7 +60,7 @@ def nginx(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[
     port = free_port()
     (folder / "temp").mkdir(parents=True)
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, engine_port=engine_port))
-    with _logged(pinned(core, *nginx_argv(folder)), log_core) as pid:
+    with logged(pinned(core, *nginx_argv(folder)), log_core) as pid:
         await_port(port)
         yield Peer("nginx", port, pid, "any")
 
@@ -68,7 +72,7 @@ def forebay(folder: Path, core: int, log_core: int, engine_port: int, *, log: bo
     publish(worker.snapshot, worker.state.snapshots)
     options = ["--state", str(folder), "--name", worker.name, "--port", str(worker.port)]
     argv = pinned(core, sys.executable, "-m", "forebay.gateway.worker", *options)
-    with _logged(argv, log_core) as pid:
+    with logged(argv, log_core) as pid:
         wait_for("the worker is ready", worker.state.acknowledgement(worker.name).exists)
         yield Peer("forebay" if log else "forebay, no access log", worker.port, pid, worker.key)
         page = next(worker.state.counters.glob("*.page"))
@@ -78,7 +82,7 @@ def forebay(folder: Path, core: int, log_core: int, engine_port: int, *, log: bo
 
 
 @contextmanager
-def _logged(argv: list[str], log_core: int) -> Iterator[int]:
+def logged(argv: list[str], log_core: int) -> Iterator[int]:
     """Run `argv` with its output in a pipe that another process reads, as a holder does; yields the pid."""
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         reader = subprocess.Popen(pinned(log_core, "cat"), stdin=process.stdout, stdout=subprocess.DEVNULL)

@@ -14,7 +14,7 @@ from pathlib import Path
 from forebay.testing.worker import free_port
 
 _SOURCES = Path(__file__).parent
-_CACHE = _SOURCES.parents[1] / ".benchmarks" / "programs"
+CACHE = _SOURCES.parents[1] / ".benchmarks" / "programs"
 REQUESTS_AT_ONCE = 32
 STREAMS_AT_ONCE = 50
 EVENTS_A_STREAM = 64
@@ -24,9 +24,9 @@ _INTERVAL_US = 5000
 def program(name: str) -> Path:
     """Path of a compiled program; compiled when its source is new. CalledProcessError where cc refuses."""
     source = _SOURCES / f"{name}.c"
-    binary = _CACHE / f"{name}-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
+    binary = CACHE / f"{name}-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
     if not binary.exists():
-        _CACHE.mkdir(parents=True, exist_ok=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-o", str(binary), str(source)], check=True)
     return binary
 
@@ -53,10 +53,10 @@ class MockEngine:
 
 
 @contextmanager
-def mock_engine(core: int) -> Iterator[MockEngine]:
-    """Run the mock engine on `core`."""
+def mock_engine(core: int, interval_us: int = _INTERVAL_US) -> Iterator[MockEngine]:
+    """Run the mock engine on `core`; a stream's events come `interval_us` apart."""
     port = free_port()
-    with subprocess.Popen(pinned(core, str(program("engine")), str(port))) as process:
+    with subprocess.Popen(pinned(core, str(program("engine")), str(port), str(interval_us))) as process:
         try:
             await_port(port)
             yield MockEngine(port)

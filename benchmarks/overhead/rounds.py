@@ -61,19 +61,18 @@ def measure(peers: Sequence[Peer], engine: MockEngine, folder: Path, plan: Plan)
     events: dict[str, list[Spent]] = {peer.name: [] for peer in peers}
     files = {peer.name: _request_files(peer, folder) for peer in peers}
     for peer in peers:
-        load(plan.load_core, peer.port, _WARM_REQUESTS, files[peer.name][0], stream=False)
+        load(plan.load_core, peer.port, _WARM_REQUESTS // peer.slowness, files[peer.name][0], stream=False)
         engine.counts()
     for peer in _in_turn(peers, plan.rounds):
         whole, stream = files[peer.name]
-        requests[peer.name].append(_spent_on(peer, engine, plan.requests, 0, whole, plan.load_core))
-        events[peer.name].append(
-            _spent_on(peer, engine, plan.streams, plan.streams * EVENTS_A_STREAM, stream, plan.load_core)
-        )
+        answers, streams = plan.requests // peer.slowness, plan.streams // peer.slowness
+        requests[peer.name].append(_spent_on(peer, engine, answers, 0, whole, plan.load_core))
+        events[peer.name].append(_spent_on(peer, engine, streams, streams * EVENTS_A_STREAM, stream, plan.load_core))
     return [
         Row(
             peer.name,
-            _cost(requests[peer.name], plan.requests),
-            _cost(events[peer.name], plan.streams * EVENTS_A_STREAM),
+            _cost(requests[peer.name], plan.requests // peer.slowness),
+            _cost(events[peer.name], plan.streams // peer.slowness * EVENTS_A_STREAM),
         )
         for peer in peers
     ]

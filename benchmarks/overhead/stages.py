@@ -39,7 +39,7 @@ _PEER = ("127.0.0.1", 40000)
 Stage = tuple[str, float, str]
 
 
-class _Nowhere:
+class Nowhere:
     """A transport that sends nothing."""
 
     def write(self, data: bytes) -> None:
@@ -64,11 +64,11 @@ def measure() -> list[Stage]:
 def _measure(folder: Path) -> list[Stage]:
     worker = GatewayWorker(folder, [1, 2], places=256)
     received = request_bytes(worker.port, worker.key, stream=False)
-    answer = _answer()
-    parts = _parts(worker, folder)
+    answer = whole_answer()
+    parts = parts_of(worker, folder)
     view = parts.view
     client = ClientConnection(parts)
-    client.connection_made(_Nowhere())  # type: ignore[arg-type]
+    client.connection_made(Nowhere())  # type: ignore[arg-type]
     reader = RequestReader(view.limits)
     head, body = _whole(reader.feed(received))
     route = find_route(head)
@@ -112,18 +112,18 @@ def _measure(folder: Path) -> list[Stage]:
         ("count and log", lambda: settle(call, parts), ""),
         (
             "all of it",
-            _whole_path(client, parts, received, answer),
+            whole_path(client, parts, received, answer),
             "from one transport to the other and back; the rest of the user time is uvloop, the system time the kernel",
         ),
     )
 
 
-def _whole_path(client: ClientConnection, parts: Parts, received: bytes, answer: bytes) -> Callable[[], object]:
-    """A request in and an answer out between transports that go nowhere."""
+def whole_path(client: ClientConnection, parts: Parts, received: bytes, *pieces: bytes) -> Callable[[], object]:
+    """A request in and an answer out, piece by piece, between transports that go nowhere."""
     connections = []
     for slot in parts.fleet.by_model["m"]:
         connection = EngineConnection(slot.pool)
-        connection.connection_made(_Nowhere())  # type: ignore[arg-type]
+        connection.connection_made(Nowhere())  # type: ignore[arg-type]
         slot.pool.keep(connection)
         connections.append(connection)
 
@@ -131,12 +131,14 @@ def _whole_path(client: ClientConnection, parts: Parts, received: bytes, answer:
         client.data_received(received)
         for connection in connections:
             if connection.reader is not None:
-                connection.data_received(answer)
+                for piece in pieces:
+                    connection.data_received(piece)
 
     return carry
 
 
-def _parts(worker: GatewayWorker, folder: Path) -> Parts:
+def parts_of(worker: GatewayWorker, folder: Path) -> Parts:
+    """A worker's own parts, without its sockets."""
     view = view_of("0" * 16, worker.snapshot)
     page = CounterPage(folder / "stages.page")
     fleet = Fleet(page, Siblings(folder, os.getpid()), time.monotonic)
@@ -147,7 +149,8 @@ def _parts(worker: GatewayWorker, folder: Path) -> Parts:
     return Parts(view, fleet, admission, Meter(page), log, time.monotonic)
 
 
-def _answer() -> bytes:
+def whole_answer() -> bytes:
+    """What an engine sends for a whole answer."""
     body = completion("a" * 100)
     return b"HTTP/1.1 200 OK\r\nserver: e\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
         len(body),

