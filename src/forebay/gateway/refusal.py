@@ -36,7 +36,7 @@ CODES: dict[str, Code] = {
     "duplicate_header": Code(400, _REQUEST, "A header that must be single stands there twice."),
     "engine_error": Code(502, _SERVER, "The engine failed on this request."),
     "engine_lost": Code(502, _SERVER, "The engine went away, and no other could answer within the retry budget."),
-    "engine_refused": Code(400, _REQUEST, "The engine refuses this request; the message is the engine's own, shortened."),
+    "engine_refused": Code(400, _REQUEST, "The engine refuses this request; the message is its own, shortened."),
     "engine_busy": Code(429, _LIMIT, "The engine, which forebay does not own, takes no more calls now."),
     "engine_timeout": Code(504, _SERVER, "The engine did not begin to answer in time."),
     "expectation_failed": Code(417, _REQUEST, "Expect asks for more than 100-continue."),
