@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
+from docs import api_page
 from pydantic.fields import FieldInfo
 
 from forebay.cli.flags import columns
@@ -104,6 +105,11 @@ def errors() -> str:
     return "\n".join(lines) + "\n"
 
 
+def api() -> str:
+    """Every route and every field of its body."""
+    return api_page.page(_NOTE)
+
+
 def findings() -> str:
     """Rules of `check` and checks of `doctor`."""
     rules.load("forebay.lint.rules")
@@ -117,6 +123,7 @@ def findings() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api,
     "configuration.md": configuration,
     "commands.md": commands,
     "metrics.md": metrics,

@@ -14,6 +14,7 @@ from forebay.config.schema import Config
 from forebay.config.schema.base import Section
 from forebay.config.shape import alternatives
 from forebay.gateway.refusal import CODES
+from forebay.gateway.routes import ROUTES
 from forebay.observe.catalogue import METRICS
 
 
@@ -43,6 +44,17 @@ def test_every_command_of_the_table_exists(name: str) -> None:
     module, attribute = COMMANDS[name][0].split(":")
     command = getattr(importlib.import_module(module), attribute)
     assert isinstance(command, click.Command)
+
+
+def test_every_field_of_every_route_says_what_it_takes() -> None:
+    silent = [
+        f"{route.endpoint}: {name}"
+        for route in ROUTES.values()
+        if route.shape is not None
+        for name, field in route.shape.fields.items()
+        if not field.expects.strip()
+    ]
+    assert not silent
 
 
 def test_every_metric_and_error_code_says_what_it_means() -> None:
