@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -28,7 +29,7 @@ _DEFAULTS: dict[str, object] = {
     "continue_final_message": False,
     "min_tokens": 0,
 }
-_NUMBERS = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
+_NUMBERS = frozenset({"temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty"})
 _EMPTY: tuple[object, ...] = ([], {})
 _EMPTY_MEANS_NONE = frozenset({"tools", "logit_bias", "stop", "bad_words", "stop_token_ids", "chat_template_kwargs"})
 
@@ -64,11 +65,10 @@ def key_of(hard: tuple[str, ...], fields: dict[str, Any], pepper: str) -> bytes:
 def canonical(fields: dict[str, Any]) -> dict[str, Any]:
     """`fields` with everything gone or alike that makes no difference to the answer; a prompt stays as it is."""
     kept = {name: value for name, value in fields.items() if value is not None and name not in _TRANSPORT}
-    for name in _NUMBERS:
-        if name in kept:
-            kept[name] = float(kept[name])
-    for name, default in _DEFAULTS.items():
-        if name in kept and kept[name] == default:
+    for name in _NUMBERS & kept.keys():
+        kept[name] = float(kept[name])
+    for name in _DEFAULTS.keys() & kept.keys():
+        if kept[name] == _DEFAULTS[name]:
             del kept[name]
     for name in _EMPTY_MEANS_NONE & kept.keys():
         if kept[name] in _EMPTY:
@@ -97,5 +97,6 @@ def _is_inline(part: dict[str, Any]) -> bool:
     return part.get("type") == "image_url" and type(url) is str and url.startswith("data:")
 
 
+@lru_cache(maxsize=4)
 def _secret(pepper: str) -> bytes:
     return hashlib.blake2b(pepper.encode(), digest_size=32, person=b"forebay-reuse").digest()
