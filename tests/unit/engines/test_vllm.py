@@ -74,3 +74,24 @@ def test_everything_wrong_is_found_once_over_all_engines() -> None:
         ("vllm_release", 'models."a.b".engines[2].release'),
         ("gpus", 'models."a.b".engines[1].gpus'),
     ]
+
+
+@pytest.mark.parametrize(
+    ("args", "task"),
+    [
+        ({}, ""),
+        ({"runner": "auto"}, ""),
+        ({"runner": "generate"}, "generate"),
+        ({"runner": "pooling"}, "pooling"),
+        ({"runner": "pooling", "convert": "embed"}, "embed"),
+        ({"convert": "classify"}, "classify"),
+    ],
+)
+def test_the_flags_tell_what_the_model_does(tmp_path: Path, args: dict[str, Any], task: str) -> None:
+    (spec,) = specs(tmp_path, args=args)
+    assert spec.task == task
+
+
+def test_the_release_goes_with_the_engine(tmp_path: Path) -> None:
+    (spec,) = specs(tmp_path)
+    assert spec.release == "0.33.0"
