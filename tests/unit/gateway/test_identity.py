@@ -99,3 +99,17 @@ def test_scopes_that_leave_inference_out_do_not_call_models(
         with pytest.raises(Refusal) as refused:
             identify(said(GOOD), view, NOW)
         assert (refused.value.status, refused.value.code) == (403, "permission_denied")
+
+
+def test_anthropics_header_is_a_key_where_the_route_takes_it(gateway: Gateway) -> None:
+    head = said(b"", api_key=KEY.encode())
+    assert identify(head, gateway.parts.view, NOW, x_api_key=True).tenant
+    with pytest.raises(Refusal):
+        identify(head, gateway.parts.view, NOW)
+
+
+@pytest.mark.parametrize("authorization", [GOOD, b"Bearer x", b"Basic x"])
+def test_two_credentials_are_none(gateway: Gateway, authorization: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        identify(said(authorization, api_key=KEY.encode()), gateway.parts.view, NOW, x_api_key=True)
+    assert refused.value.code == "invalid_api_key"
