@@ -150,10 +150,10 @@ def _check_controller(state: StateDir) -> None:
 
 
 def _stages(running: Sequence[str]) -> Iterator[list[str]]:
-    own = {CONTROLLER, "edge", "admin"}
+    own = {CONTROLLER, "edge", "admin", "valkey"}
     workers = [name for name in running if name.startswith("worker-")]
     engines = [name for name in running if name not in own and name not in workers]
-    for stage in ([CONTROLLER], ["edge"], workers, engines, ["admin"]):
+    for stage in ([CONTROLLER], ["edge"], workers, engines, ["admin", "valkey"]):
         present = [name for name in stage if name in running]
         if present:
             yield present

@@ -30,14 +30,15 @@ def report(
     config: Config, keepers: Iterable[Keeper], publisher: Publisher, read_at: float, findings: tuple[str, ...]
 ) -> Status:
     """The status of this moment."""
-    by_kind: dict[str, list[Keeper]] = {"engine": [], "worker": [], "admin": [], "edge": []}
+    by_kind: dict[str, list[Keeper]] = {"engine": [], "worker": [], "admin": [], "edge": [], "valkey": []}
     for keeper in keepers:
         by_kind[keeper.desired.kind].append(keeper)
     engines = tuple(_engine(keeper) for keeper in by_kind["engine"])
     workers = tuple(_worker(keeper, config, publisher) for keeper in by_kind["worker"])
     admin = tuple(UnitStatus(**_common(keeper, _http(config.admin.bind, keeper.port))) for keeper in by_kind["admin"])
     edge = tuple(EdgeStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
-    units = (*engines, *workers, *admin, *edge)
+    valkey = tuple(UnitStatus(**_common(keeper, f"valkey://127.0.0.1:{keeper.port}")) for keeper in by_kind["valkey"])
+    units = (*engines, *workers, *admin, *edge, *valkey)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
     return Status(
@@ -50,6 +51,7 @@ def report(
         console_url=None,
         engines=engines,
         admin=admin[0] if admin else None,
+        valkey=valkey[0] if valkey else None,
         controller=ControllerStatus(
             pid=os.getpid(),
             read_at=read_at,

@@ -88,6 +88,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[EngineStatus, ...]
     discovery: tuple[DiscoveryStatus, ...] = ()
     admin: UnitStatus | None = None
+    valkey: UnitStatus | None = None
     controller: ControllerStatus
     snapshot: str
 
@@ -95,7 +96,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     def units(self) -> tuple[UnitStatus, ...]:
         """Every unit, the edge first."""
         edge = () if self.edge.state == "none" else (self.edge,)
-        return (*edge, *self.engines, *self.gateway.workers, *((self.admin,) if self.admin else ()))
+        others = tuple(unit for unit in (self.admin, self.valkey) if unit is not None)
+        return (*edge, *self.engines, *self.gateway.workers, *others)
 
 
 def write_status(path: Path, status: Status) -> None:

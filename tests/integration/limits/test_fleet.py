@@ -116,9 +116,8 @@ class Fleet(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2))
     def an_old_statement_arrives_late(self, which: int) -> None:
         worker = self.workers[which]
-        stale = [
-            Statement(self.prefix + ":".join(each.name) + ":", each.limit, 0, 0, 0, 0) for each in worker.plan.tokens
-        ]
+        limits = worker.plan.own_tokens
+        stale = [Statement(self.prefix + ":".join(each.name) + ":", each.limit, 0, 0, 0, 0) for each in limits]
         self.run(worker.name, 0, stale)
 
     @rule(which=st.integers(0, 2))

@@ -116,8 +116,6 @@ def test_a_killed_valkey_leaves_what_was_held_and_loses_nothing(engine: FakeEngi
             wait_for("calls go through", lambda: found.count(200) > 60)
             valkey.kill()
             wait_for("it is noticed", lambda: not shared(workers[0]) and not shared(workers[1]))
-            at_loss = found.count(200)
-            wait_for("calls go on", lambda: found.count(200) > at_loss + 5)
             wait_for("what was held is spent", lambda: found[-20:].count(503) >= 18)
             valkey.start()
             wait_for("they share again", lambda: shared(workers[0]) and shared(workers[1]))

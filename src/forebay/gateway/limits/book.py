@@ -14,10 +14,7 @@ _NO_PRICE = Price()
 class Plan(msgspec.Struct, frozen=True):
     """The limits of one key and model, and where the caller's own numbers for the answer's headers come from."""
 
-    requests: tuple[Limit, ...]
-    tokens: tuple[Limit, ...]
-    running: tuple[Limit, ...]
-    money: tuple[Limit, ...]
+    limits: tuple[Limit, ...]
     price: Price
     own_requests: tuple[Limit, ...]
     own_tokens: tuple[Limit, ...]
@@ -68,20 +65,19 @@ class Book:
 
     def take(self, plan: Plan, need: Need) -> Held | list[tuple[Limit, int]]:
         """Take all that `need` says, or nothing: then the limits that are short, and of how much."""
-        wanted = [(limit, 1) for limit in plan.requests]
-        wanted += [(limit, 1) for limit in plan.running]
-        if plan.tokens:
-            tokens = need.input_tokens + need.output_tokens
-            wanted += [(limit, tokens) for limit in plan.tokens]
-        if plan.money:
-            cost = cost_of(plan.price, need.input_tokens, need.output_tokens)
-            wanted += [(limit, cost) for limit in plan.money]
+        amounts = (
+            1,
+            need.input_tokens + need.output_tokens,
+            cost_of(plan.price, need.input_tokens, need.output_tokens),
+        )
         now = self._clock()
-        for limit, units in wanted:
-            if not limit.fits(units, now):
-                return [(limit, units) for limit, units in wanted if not limit.fits(units, now)]
+        for limit in plan.limits:
+            if not limit.fits(amounts[limit.kind], now):
+                wanted = [(each, amounts[each.kind]) for each in plan.limits]
+                return [(each, units) for each, units in wanted if not each.fits(units, now)]
         taken = []
-        for limit, units in wanted:
+        for limit in plan.limits:
+            units = amounts[limit.kind]
             limit.touched = True
             taken.append((limit, units, limit.gauge.add(units)))
         return Held(plan, taken)
@@ -90,16 +86,11 @@ class Book:
         """Put what was used in the place of what was taken; a second time does nothing."""
         plan, taken = held.plan, held.taken
         held.taken = []
+        actual = (1, input_tokens + output_tokens, cost_of(plan.price, input_tokens, output_tokens))
         for limit, units, stamp in taken:
-            measure = limit.name[2]
-            if measure == "tokens_per_minute":
-                actual = input_tokens + output_tokens
-            elif measure.startswith("nano_usd"):
-                actual = cost_of(plan.price, input_tokens, output_tokens)
-            else:
-                actual = units
-            limit.gauge.settle(stamp, units, actual)
-            limit.touched = True
+            if units != (used := actual[limit.kind]) or limit.settles:
+                limit.gauge.settle(stamp, units, used)
+                limit.touched = True
 
     def spent(self) -> dict[str, dict[int, int]]:
         """Money by limit and period, for a worker that starts again."""
@@ -126,17 +117,14 @@ class Book:
         if not met:
             return None
 
-        def those(*measures: str, own: bool = False) -> tuple[Limit, ...]:
-            return tuple(each for each in met if each.name[2] in measures and not (own and each.name[0] == "model"))
+        def those(measure: str) -> tuple[Limit, ...]:
+            return tuple(each for each in met if each.name[2] == measure and each.name[0] != "model")
 
         return Plan(
+            tuple(sorted(met, key=lambda limit: limit.kind)),
+            policy.prices.get(model, _NO_PRICE),
             those("requests_per_minute"),
             those("tokens_per_minute"),
-            those("concurrency"),
-            those("nano_usd_per_day", "nano_usd_per_month"),
-            policy.prices.get(model, _NO_PRICE),
-            those("requests_per_minute", own=True),
-            those("tokens_per_minute", own=True),
         )
 
     def _limits(self, scope: str, who: str, bounds: Bounds) -> list[Limit]:

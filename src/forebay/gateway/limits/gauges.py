@@ -51,14 +51,19 @@ class Rate:
         self._newest = 0
 
     def used(self) -> int:
-        self._forget(self._now())
+        slot = int(self._clock())
+        # A clock that goes back must not bring a slot to life behind newer ones: forgetting looks at the oldest first.
+        if slot > self._newest:
+            self._newest = slot
+            self._forget(slot - WINDOW_S)
         return self._total
 
     def settled(self) -> int:
         return self.used()
 
     def add(self, units: int) -> int:
-        slot = self._now()
+        self.used()
+        slot = self._newest
         self._slots[slot] = self._slots.get(slot, 0) + units
         self._total += units
         return slot
@@ -85,13 +90,7 @@ class Rate:
         slots = self._slots
         return max(0.0, next(reversed(slots)) + WINDOW_S + 1 - self._clock()) if slots else 0.0
 
-    def _now(self) -> int:
-        # A clock that goes back must not bring a slot to life behind newer ones: forgetting looks at the oldest first.
-        self._newest = max(self._newest, int(self._clock()))
-        return self._newest
-
-    def _forget(self, slot: int) -> None:
-        oldest = slot - WINDOW_S
+    def _forget(self, oldest: int) -> None:
         slots = self._slots
         while slots and (first := next(iter(slots))) < oldest:
             self._total -= slots.pop(first)

@@ -8,6 +8,8 @@ from forebay.gateway.limits.gauges import Gauge, Rate, Spend
 
 _NEVER = float("inf")
 _LARGEST = 2**53
+CALLS, TOKENS, MONEY = range(3)
+_OF_CALLS = ("requests_per_minute", "concurrency")
 # How much of what is left a worker takes in advance, divided by the number of workers: what it holds and does not use,
 # others cannot use either, until the next renewal.
 _SLICE_DIVISOR = 4
@@ -38,7 +40,8 @@ class Limit:
     """One bound on one caller. `name` is (scope, who, measure).
 
     `asked` is what calls wait for, `others` what all other workers hold, `touched` whether it was used since it was
-    stated, `full_until` how long the authority's word holds that there is no more.
+    stated, `full_until` how long the authority's word holds that there is no more. `kind` is what it counts,
+    `settles` whether the end of a call is something to it whatever the call used.
     """
 
     __slots__ = (
@@ -48,9 +51,11 @@ class Limit:
         "cap",
         "full_until",
         "gauge",
+        "kind",
         "limit",
         "name",
         "others",
+        "settles",
         "shares",
         "touched",
         "until",
@@ -60,6 +65,8 @@ class Limit:
         self.name = name
         self.limit = limit
         self.gauge = gauge
+        self.kind = CALLS if name[2] in _OF_CALLS else TOKENS if name[2] == "tokens_per_minute" else MONEY
+        self.settles = not isinstance(gauge, Rate)
         self.shares = shares
         self.cap = 0
         self.until = _NEVER
