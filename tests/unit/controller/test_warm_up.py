@@ -32,7 +32,7 @@ async def warmed_by(task: str, served: str) -> list[str]:
         probe = EngineProbe(spec, 60.0)
         warming = Health(state="warming", since_s=0.0, begun_s=0.0)
         deadline = time.monotonic() + 20
-        while (await probe.look(warming, fake.port)).warmed_at_s is None:  # noqa: ASYNC110  the probe is asked
+        while (await probe.look(warming, fake.port)).warmed_at_s is None:
             assert time.monotonic() < deadline, "not warm within 20 s"
             await asyncio.sleep(0.005)
         await probe.close()
