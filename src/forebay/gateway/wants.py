@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forebay.wire.request import RequestHead
 
 _SESSION_CHARACTERS = 256
-# As plain numbers: a flag of enum costs 0.4 µs to look at, and there are six.
+# As plain numbers, see choice.plan_of.
 _TOKENS, _BLOCKS, _SESSION = int(Needs.TOKENS), int(Needs.BLOCKS), int(Needs.SESSION)
 _TIMES, _ADAPTER, _SPLIT = int(Needs.TIMES), int(Needs.ADAPTER), int(Needs.SPLIT)
 
@@ -23,11 +23,11 @@ _TIMES, _ADAPTER, _SPLIT = int(Needs.TIMES), int(Needs.ADAPTER), int(Needs.SPLIT
 def want_of(group: Group[EngineSlot], call: Call, asked: Asked) -> Want:
     """Work out what the policies of `group` need, and nothing else."""
     needs, ledger, fields = group.plan.needs, call.ledger, asked.fields
-    session = digest64(ledger.tenant, asked.session) if asked.session else -1
-    tenant = ledger.tenant if group.salted else ""
+    wanted = needs & (_SESSION | _SPLIT) and asked.session
+    session = digest64(ledger.tenant, asked.session) if wanted else -1
     return Want(
         tokens=tokens_of(asked.body, fields) if needs & _TOKENS else 0,
-        blocks=blocks_of(fields, f"{asked.model.name}\0{tenant}") if needs & _BLOCKS else (),
+        blocks=blocks_of(fields, _salt(group, call, asked)) if needs & _BLOCKS else (),
         session=session if needs & _SESSION else -1,
         adapter=asked.model.name if needs & _ADAPTER and asked.model.adapter_of is not None else "",
         split=_split_of(call, session) if needs & _SPLIT else -1,
@@ -41,6 +41,11 @@ def session_of(head: RequestHead, fields: dict[str, Any]) -> str:
         return head.session[:_SESSION_CHARACTERS].decode("latin-1")
     named = fields.get("prompt_cache_key") or fields.get("user")
     return named[:_SESSION_CHARACTERS] if type(named) is str else ""
+
+
+def _salt(group: Group[EngineSlot], call: Call, asked: Asked) -> str:
+    """What parts an engine's cache: adapters, and tenants where the gateway salts it."""
+    return f"{asked.model.name}\0{call.ledger.tenant if group.salted else ''}"
 
 
 def learn(call: Call, engine: EngineSlot) -> None:

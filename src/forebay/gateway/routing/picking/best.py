@@ -12,8 +12,10 @@ def best(group: Group[Candidate], engines: list[Candidate], want: Want, now: flo
     """The highest score; equals take turns."""
     scores = group.plan.scores(want, engines, now)
     highest = max(scores)
+    if scores.count(highest) == 1:
+        return engines[scores.index(highest)]
     equals = [each for each, score in zip(engines, scores, strict=True) if score == highest]
-    return equals[0] if len(equals) == 1 else min(equals, key=lambda each: each.taken_at)
+    return min(equals, key=lambda each: each.taken_at)
 
 
 pickers.add("best")(Picker(best))
