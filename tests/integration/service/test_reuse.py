@@ -12,7 +12,7 @@ import pytest
 
 from forebay.testing.service import Service
 
-CAPITAL = {
+CAPITAL: dict[str, Any] = {
     "model": "smollm2",
     "messages": [
         {"role": "system", "content": "You are a helpful assistant."},
@@ -70,3 +70,13 @@ def test_a_generated_stream_is_a_whole_answer_too(reusing: Service) -> None:
 def said(stream: httpx2.Response) -> str:
     events = [orjson.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: {")]
     return "".join(event["choices"][0]["delta"].get("content") or "" for event in events if event["choices"])
+
+
+def test_known_questions_are_there_before_anybody_asks(reusing: Service, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    message = {"role": "user", "content": "What is the capital of Italy?"}
+    questions.write_bytes(orjson.dumps(CAPITAL | {"messages": [CAPITAL["messages"][0], message]}))
+    first = orjson.loads(reusing.run("cache", "warm", str(questions), "-o", "json").stdout)
+    again = orjson.loads(reusing.run("cache", "warm", str(questions), "-o", "json").stdout)
+    assert (first["computed"], again["already_there"]) == (1, 1)
+    assert asked(reusing, messages=[CAPITAL["messages"][0], message]).headers["x-forebay-cache"] == "hit"
