@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,8 +21,9 @@ PATH = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 class ApiServer:
     """`refuse` is a status that every request gets; `gone` counts the watches that began too late."""
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.token = token
+        self._tls = tls
         self.refuse = 0
         self.page_size = 2
         self.version = 100
@@ -39,7 +41,7 @@ class ApiServer:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> ApiServer:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.integration.discovery.api_server import ApiServer
 from tests.integration.discovery.following import following
 
 from forebay.discovery.kubernetes import Access, KubernetesSource
+from forebay.security.development_ca import ensure_development
 
 
 def source(server: ApiServer, token: Path | None = None) -> KubernetesSource:
@@ -115,6 +118,27 @@ def test_the_token_is_read_again_when_it_is_rotated(tmp_path: Path) -> None:
                 await followed.until("the old one is refused", lambda: "401" in followed.follower.trouble)
                 token.write_text("two\n")
                 await followed.until("the new one is used", lambda: not followed.follower.trouble)
+
+    asyncio.run(run())
+
+
+def test_the_api_server_must_show_a_certificate_of_the_authority(tmp_path: Path) -> None:
+    ours = ensure_development(tmp_path / "ours", ["127.0.0.1"], datetime.now(UTC))
+    other = ensure_development(tmp_path / "other", ["127.0.0.1"], datetime.now(UTC))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(ours.chain, ours.key)
+
+    async def run() -> None:
+        async with ApiServer(tls=tls) as server:
+            await server.put("s", ("pod-1", "10.0.0.1"))
+            url = f"https://127.0.0.1:{server.port}"
+            async with following(KubernetesSource(Access(url, None, ours.ca), "default", "vllm", None)) as followed:
+                await followed.until("it is found", lambda: followed.names == ["pod-1"])
+                await server.put("s", ("pod-2", "10.0.0.2"))
+                await followed.until("the watch goes on", lambda: followed.names == ["pod-2"])
+            async with following(KubernetesSource(Access(url, None, other.ca), "default", "vllm", None)) as followed:
+                await followed.until("it is not trusted", lambda: "cannot be reached" in followed.follower.trouble)
+                assert not followed.names
 
     asyncio.run(run())
 
