@@ -104,7 +104,7 @@ class Worker:
             for change in parts.fleet.ejection.take_changes():
                 self._say(change.level, change.message, engine=change.engine, model=change.model, reason=change.reason)
             if parts.limits is not None:
-                await parts.limits.sweep(now)
+                parts.limits.sweep(now)
             if round_number % 4 == 0:
                 self._siblings.refresh()
             parts.meter.waiting(parts.admission.lines.waiting_by)

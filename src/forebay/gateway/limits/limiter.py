@@ -38,6 +38,7 @@ class Limiter:
         self._record = record
         self._recorded: dict[str, dict[int, int]] = {}
         self._recorded_at = 0.0
+        self._writing: asyncio.Future[None] | None = None
         self._meter = meter
         self._write = write
         self.book = Book(policy, time.monotonic, time.time)
@@ -130,18 +131,28 @@ class Limiter:
                 limit.alone()
             self.start_late()
 
-    async def sweep(self, now: float) -> None:
+    def sweep(self, now: float) -> None:
         """A few times a second."""
         link = self.link
         if link is not None:
             link.sweep(now)
             self._meter.gauge(catalogue.LIMITS_SHARED, float(link.leased))
-        elif now - self._recorded_at > _RECORD_S:
+        elif now - self._recorded_at > _RECORD_S and self._writing is None:
             self._recorded_at = now
             spent = self.book.spent()
             if spent != self._recorded:
                 self._recorded = spent
-                await asyncio.to_thread(write_atomically, self._record, msgspec.json.encode(spent))
+                # Nobody waits for it: a disk that hangs must not hold up the deadlines of calls.
+                content = msgspec.json.encode(spent)
+                loop = asyncio.get_running_loop()
+                self._writing = loop.run_in_executor(None, write_atomically, self._record, content)
+                self._writing.add_done_callback(self._written)
+
+    def _written(self, writing: asyncio.Future[None]) -> None:
+        self._writing = None
+        if not writing.cancelled() and (error := writing.exception()) is not None:
+            self._recorded = {}
+            self._write("error", "what was spent cannot be recorded", error=str(error))
 
     def close(self) -> None:
         """The worker stops."""

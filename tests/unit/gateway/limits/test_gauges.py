@@ -142,3 +142,25 @@ def test_months_end_when_calendars_say() -> None:
     february_2028 = 1_834_617_600.0 + 17 * DAY_S
     assert month_of(month_ends_at(february_2028)) == month_of(february_2028) + 1
     assert month_of(month_ends_at(february_2028) - 1) == month_of(february_2028)
+
+
+def test_many_keys_of_one_tenant_have_its_limit_once_and_another_tenant_has_its_own() -> None:
+    book = Book(LimitsPolicy(tenant_default=Bounds(requests_per_minute=3)), lambda: 1.0, lambda: 1.0)
+    plans = [book.plan(key, "t", "m") for key in ("a", "b", "c", "d")]
+    taken = [isinstance(book.take(plan, Need(1, 1)), Held) for plan in plans if plan is not None]
+    assert taken == [True, True, True, False]
+    other = book.plan("e", "other", "m")
+    assert other is not None
+    assert isinstance(book.take(other, Need(1, 1)), Held)
+
+
+def test_what_one_limit_refuses_is_taken_from_no_other() -> None:
+    bounds = {"t": Bounds(requests_per_minute=5, concurrency=1)}
+    book = Book(LimitsPolicy(tenants=bounds), lambda: 1.0, lambda: 1.0)
+    plan = book.plan("a", "t", "m")
+    assert plan is not None
+    assert isinstance(book.take(plan, Need(1, 1)), Held)
+    short = book.take(plan, Need(1, 1))
+    assert isinstance(short, list)
+    assert [limit.name[2] for limit, _units in short] == ["concurrency"]
+    assert book.limits["tenant", "t", "requests_per_minute"].gauge.used() == 1
