@@ -13,6 +13,7 @@ from forebay.wire.sse import data_of, event
 
 _IDS = re.compile(rb',"(?:prompt_)?token_ids":(?:\[[0-9]*(?:,[0-9]+)*\]|null)')
 # Within text its quotes would be escaped: these bytes are always a key.
+_IDS_BEGIN = b',"token_ids":['
 _ID_KEY = b'token_ids":'
 
 
@@ -95,6 +96,11 @@ def text_of(choice: _Choice) -> str | None:
 
 def without_ids(whole: bytes) -> bytes:
     """The event as it would be had nobody asked for token ids."""
+    start = whole.rfind(_IDS_BEGIN)
+    if start >= 0:  # as vLLM writes them: a fifth of what the expression costs
+        whole = whole[:start] + whole[whole.index(b"]", start) + 1 :]
+        if _ID_KEY not in whole:
+            return whole
     cleaned = _IDS.sub(b"", whole)
     return _slowly_without_ids(cleaned) if _ID_KEY in cleaned else cleaned
 

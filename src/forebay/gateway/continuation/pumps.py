@@ -18,7 +18,7 @@ from forebay.gateway.continuation.events import (
 )
 from forebay.gateway.continuation.record import Diverged, Record
 from forebay.gateway.pump import StreamPump
-from forebay.wire.chunked import LAST_CHUNK, chunk
+from forebay.wire.chunked import LAST_CHUNK, BadChunk, chunk
 from forebay.wire.response import ResponseHead
 from forebay.wire.sse import event, events
 
@@ -78,7 +78,24 @@ class RecordedPump(StreamPump):
         self._gaps.observe(now - self._last_at)
         self._last_at = now
         self._connection.deadline = now + self._chunk_s
-        self._received_piecewise(data)
+        chunks = self._chunks
+        if chunks is None or self._held or not chunks.aligned:
+            self._received_piecewise(data)
+            return
+        try:
+            payload = chunks.feed(data)
+        except BadChunk:
+            self._end("bad_framing")
+            return
+        if chunks.done or not payload.endswith(b"\n\n") or payload.count(b"\n") != 2:
+            self._take(payload)
+            return
+        self.events += 1
+        self._last_events = whole = self._read_event(payload)
+        if self._fault:
+            self._end(self._fault)
+        elif whole:
+            self._call.client.write(chunk(whole))
 
     def _take(self, payload: bytes) -> None:
         super()._take(payload)
