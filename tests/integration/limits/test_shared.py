@@ -252,3 +252,20 @@ def test_a_valkey_that_lies_or_is_slow_counts_as_lost(lie: str, engine: FakeEngi
             assert worker.counted("forebay_limits_lost_total") >= 1
     finally:
         liar.close()
+
+
+def test_a_reload_brings_a_valkey_to_running_workers_and_takes_it_away(engine: FakeEngine, tmp_path: Path) -> None:
+    with ValkeyServer(tmp_path / "valkey") as valkey, GatewayWorker(tmp_path / "w", [engine.port]) as worker:
+        begun(valkey)
+        bounds = Bounds(requests_per_minute=20)
+        found: list[int] = []
+        for ref in (reference(valkey), None, reference(valkey)):
+            policy = LimitsPolicy(tenant_default=bounds, shares=1, valkey=ref)
+            worker.snapshot = msgspec.structs.replace(worker.snapshot, limits=policy)
+            worker.reload()
+            if ref is not None:
+                wait_for("it shares", lambda: shared(worker))
+            statuses(worker, 5, found)
+        assert set(found) == {200}
+        statuses(worker, 10, found)
+        assert found.count(200) == 20, "what was used before a reload stays counted after it"

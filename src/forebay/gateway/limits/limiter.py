@@ -126,6 +126,7 @@ class Limiter:
             if self.link is not None:
                 self.link.close()
                 self.link = None
+                self._meter.gauge(catalogue.LIMITS_SHARED, 0.0)
             self.book.alone = True
             for limit in self.book.limits.values():
                 limit.alone()
