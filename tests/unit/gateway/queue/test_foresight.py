@@ -76,6 +76,23 @@ def test_a_call_that_would_wait_too_long_is_refused_and_told_when_to_come() -> N
     service.join(wait_s=5)
 
 
+def test_what_a_tenant_has_had_does_not_count_as_waiting() -> None:
+    service = Service(policy())
+    for _ in range(10):
+        service.join("served")
+    for _ in range(40):
+        service.join("busy")
+    service.run(20.5)
+    probe = Ticket(None, "m", 0.0)
+    probe.tenant, probe.cost_tokens = "served", 100
+    line = service.lines.line("m")
+    assert line is not None
+    foreseen_s = line.predicted_wait_s(probe, service.now)
+    mine = service.join("served")
+    service.run(1000)
+    assert foreseen_s == pytest.approx(service.waited_s[mine], abs=3)
+
+
 def test_nothing_is_refused_for_what_is_not_known() -> None:
     service = Service(policy())
     for _ in range(50):

@@ -182,14 +182,40 @@ def test_with_any_reserve_every_call_is_served_and_no_place_beyond_the_rule_is_t
 
 
 def test_a_class_gains_nothing_from_places_it_could_not_have_had() -> None:
-    classes = policy(QueueClass(name="high", weight=4, reserved_ratio=0.5), QueueClass(name="low", weight=1))
-    service = Service(classes, places=4)
+    high, low, other = QueueClass(name="high", weight=4, reserved_ratio=0.5), QueueClass(name="low"), "other"
+    service = Service(policy(high, low, QueueClass(name=other)), places=4)
+    for _ in range(2):
+        service.join(name=other, tokens=10_000)
+    service.serve()
     for _ in range(300):
         service.join(name="low")
-    service.serve()
-    assert service.held == {"low": 2}
-    for _ in range(300):
+    for _ in range(1000):
         service.join(name="high")
-    service.run(30.5)
-    shares = Counter(ticket.priority for ticket in service.granted[-60:])
-    assert shares["low"] <= 60 / 5 + 4
+    service.run(99.5)  # the two kept places turn over, the others are held: the low class could have had none
+    before = len(service.granted)
+    service.run(120.5)
+    shares = Counter(ticket.priority for ticket in service.granted[before:])
+    assert shares["low"] <= sum(shares.values()) / 5 + 4
+
+
+def test_a_class_that_idled_saved_nothing_up() -> None:
+    service = Service(policy(QueueClass(name="one"), QueueClass(name="other")))
+    for _ in range(200):
+        service.join(name="one")
+    service.run(50.5)
+    for _ in range(50):
+        service.join(name="other")
+    service.run(90.5)
+    after = Counter(ticket.priority for ticket in service.granted[51:])
+    assert abs(after["one"] - after["other"]) <= 1
+
+
+def test_when_classes_are_given_up_everybody_goes_in_order_of_arrival() -> None:
+    service = Service(policy(*CLASSES))
+    tickets = []
+    for number in range(12):
+        service.now = number / 100
+        tickets.append(service.join(name=CLASSES[-1 - number % 3].name))
+    service.lines.use(policy(), 100)
+    service.run(1000)
+    assert service.granted == tickets
