@@ -36,7 +36,8 @@ PIXEL = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-TOOL = {"name": "weather", "description": "The weather of a city", "parameters": SCHEMA}
+TOOL = {"name": "weather", "description": "The weather of a city", "parameters": SCHEMA, "strict": True}
+CALLS = {("weather", "Paris"), ("weather", "Rome")}
 
 
 @pytest.fixture
@@ -184,11 +185,21 @@ def test_an_answer_keeps_to_its_expression_or_choice(client: OpenAI) -> None:
     assert chosen.choices[0].message.content in {"yes", "no"}
 
 
-def test_a_named_tool_is_called(client: OpenAI) -> None:
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
+def test_a_tool_is_called_with_arguments_of_its_schema(client: OpenAI, choice: Any) -> None:
     tools = [{"type": "function", "function": TOOL}]
-    answer = ask(client, tools=tools, tool_choice={"type": "function", "function": {"name": "weather"}}, max_tokens=32)
+    answer = ask(client, tools=tools, tool_choice=choice, max_tokens=64)
     (call,) = answer.choices[0].message.tool_calls
-    assert orjson.loads(call.function.arguments)["city"] in {"Paris", "Rome"}
+    assert (call.function.name, orjson.loads(call.function.arguments)["city"]) in CALLS
+
+
+def test_a_streamed_call_of_a_tool_arrives_whole(client: OpenAI) -> None:
+    tools = [{"type": "function", "function": TOOL}]
+    stream = ask(client, tools=tools, tool_choice="required", max_tokens=64, stream=True)
+    pieces = [call.function for chunk in stream for call in chunk.choices[0].delta.tool_calls or ()]
+    name = "".join(piece.name or "" for piece in pieces)
+    arguments = "".join(piece.arguments or "" for piece in pieces)
+    assert (name, orjson.loads(arguments)["city"]) in CALLS
 
 
 def test_sampling_fields_reach_the_engine(client: OpenAI) -> None:

@@ -8,7 +8,17 @@ from forebay.gateway.limits.book import Need
 from forebay.gateway.limits.policy import LimitsPolicy
 
 # Routes whose answers hold no generated tokens.
-_NO_OUTPUT = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/classify", "/v1/tokenize", "/v1/detokenize"})
+_NO_OUTPUT = frozenset(
+    {
+        "/v1/classify",
+        "/v1/detokenize",
+        "/v1/embeddings",
+        "/v1/messages/count_tokens",
+        "/v1/rerank",
+        "/v1/score",
+        "/v1/tokenize",
+    }
+)
 _LONGEST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 # What a chat template puts around the messages.
 _TEMPLATE_TOKENS = 16
