@@ -65,7 +65,7 @@ class EngineSlot(Candidate):
         """A call takes a place; at an ejected engine whose time is over it is the probe, and the only one."""
         self.took(want)
         self._values[self._index] += 1
-        if want.tokens:
+        if want is not NOTHING:
             self._values[self._tokens_index] += want.tokens
         if self.ejected:
             self.suspended_until = _NEVER
@@ -75,7 +75,7 @@ class EngineSlot(Candidate):
     def leave(self, want: Want = NOTHING) -> None:
         self.gave_back(want)
         self._values[self._index] -= 1  # not assigned: an engine that moved to another port shares the series
-        if want.tokens:
+        if want is not NOTHING:
             self._values[self._tokens_index] -= want.tokens
 
     def answered(self) -> None:

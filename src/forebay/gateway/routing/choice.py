@@ -59,13 +59,14 @@ def plan_of(policy: RoutingPolicy = _DEFAULT) -> Plan:
 class Group(Generic[Engine]):
     """The engines of one model or adapter, and what choosing among them remembers."""
 
-    __slots__ = ("_dice", "_layered", "cold_until", "engines", "plan", "salted")
+    __slots__ = ("_dice", "_layered", "_plain", "cold_until", "engines", "plan", "salted")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.engines: tuple[Engine, ...] = ()
         self.cold_until = 0.0
         self._layered = False
+        self._plain = False
         self.salted = False
         self._dice = 1
 
@@ -74,6 +75,7 @@ class Group(Generic[Engine]):
         self.engines, self.plan = engines, plan
         self.salted = any(each.ref.salted for each in engines)
         self._layered = len({_layer(each) for each in engines}) > 1
+        self._plain = plan.plain and not self._layered
         self.cold_until = max((each.cold_until for each in engines), default=0.0)
 
     def draw(self, bound: int) -> int:
@@ -92,7 +94,7 @@ class Group(Generic[Engine]):
         return found
 
     def _choose(self, want: Want, now: float, avoid: set[str] | frozenset[str]) -> Engine | None:
-        if self.plan.plain and not self._layered and now >= self.cold_until:
+        if self._plain and now >= self.cold_until:
             return self._least_loaded(now, avoid)
         found = [each for each in self.engines if each.has_place(now)]
         if avoid:

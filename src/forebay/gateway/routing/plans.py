@@ -10,8 +10,8 @@ from forebay.gateway.snapshot import Snapshot
 
 def plans_of(snapshot: Snapshot) -> dict[str, Plan]:
     """A plan for each model and each adapter of its engines; KeyError names a policy that does not exist."""
-    default = RoutingPolicy(scorers={snapshot.policy.routing: 1.0})
-    plans = {model.name: plan_of(model.routing or default) for model in snapshot.models}
+    default = plan_of(RoutingPolicy(scorers={snapshot.policy.routing: 1.0}))  # refused also where no model uses it
+    plans = {model.name: plan_of(model.routing) if model.routing else default for model in snapshot.models}
     for engine in snapshot.engines:
         for adapter in engine.routing.adapters:
             if engine.model in plans:
