@@ -15,7 +15,8 @@ class QueueClass(Section):
     name: Name
     """What tenants and the header `x-forebay-class` call it."""
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Its part of the places that come free while several classes wait: this weight over the sum of theirs, in tokens."""
+    """Its part of the places that come free while several classes wait: this weight over the sum of theirs, in
+    tokens."""
     reserved: Annotated[float, Field(ge=0, le=0.9, strict=False)] = 0.0
     """Share of a model's places that other classes leave to it even while it needs none; rounded down."""
     calls: Annotated[int, Field(ge=0)] | None = None
