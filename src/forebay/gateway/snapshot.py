@@ -34,7 +34,8 @@ class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that may take calls. `routable` is false while it starts, stalls or drains.
 
     `release` is vLLM's; `task` is what it was told to do (`generate`, `embed`, `classify`, `pooling`), empty where
-    nobody told it. `continues`: it tells token ids and takes prompts of them, so that streams may go on from it and at it.
+    nobody told it. `continues`: it tells token ids and takes prompts of them, so that streams may go on from it and at
+    it.
     """
 
     name: str
