@@ -1,4 +1,4 @@
-"""Which routes and body fields a vLLM takes, read from its source without importing it: `api_probe.py RELEASE=FOLDER …`."""
+"""Which routes and body fields a vLLM takes, read from its source, not imported: `api_probe.py RELEASE=FOLDER …`."""
 
 from __future__ import annotations
 

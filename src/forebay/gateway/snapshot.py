@@ -13,8 +13,8 @@ import msgspec
 
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
-from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.engines.spec import EngineRouting
+from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.gateway.queue.policy import QueuePolicy
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
