@@ -78,6 +78,8 @@ class Controller:
         self._status_s = float("-inf")
         # Soon, for an edge that was adopted: the configuration may have changed while no controller was there.
         self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
+        # A controller that died between writing the edge's files and saying so leaves nginx with the old ones.
+        self._edge_unread = True
         self._around = Surroundings(
             substrate=self._substrate,
             journal=self.journal,
@@ -296,7 +298,9 @@ class Controller:
 
     async def _renew_edge(self, config: Config) -> None:
         base = self._arguments.config.resolve().parent
-        if await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base):
+        changed = await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base)
+        if changed or self._edge_unread:
+            self._edge_unread = False
             self._substrate.signal("edge", 1)
             self.journal.say("info", "the edge reads its new configuration", unit="edge")
 

@@ -37,7 +37,10 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
         try:
             expanded = _expand_one(config, model, engine, base, threads)
             names = engine_names(model, engine)
-            specs += [msgspec.structs.replace(spec, name=name, routing=_routing(engine)) for spec, name in zip(expanded, names, strict=True)]
+            specs += [
+                msgspec.structs.replace(spec, name=name, routing=_routing(engine))
+                for spec, name in zip(expanded, names, strict=True)
+            ]
         except ConfigError as error:
             if not isinstance(engine, VllmEngine) or not findings:
                 findings += _as_findings(error, where)

@@ -139,6 +139,8 @@ async def ask(
             if failure.reason != "stale":
                 raise
         else:
+            if isinstance(answer, WholeAnswer):
+                call.upstream = None  # it is back in the pool; neither a slow client nor a retry may touch it there
             return answer
 
 

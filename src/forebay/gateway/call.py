@@ -63,7 +63,20 @@ class Call:
     `headers` are lines that policies add to the answer's head, each with its CRLF.
     """
 
-    __slots__ = ("_awaited", "_broken", "_line", "body", "client", "deadline", "head", "headers", "held", "ledger", "upstream", "want")
+    __slots__ = (
+        "_awaited",
+        "_broken",
+        "_line",
+        "body",
+        "client",
+        "deadline",
+        "head",
+        "headers",
+        "held",
+        "ledger",
+        "upstream",
+        "want",
+    )
 
     def __init__(self, client: ClientConnection, head: RequestHead, body: bytes, ledger: Ledger) -> None:
         self.client = client

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 class Parts:
     """`view` alone is replaced, by a reload, between two calls; a call keeps the one it began with."""
 
-    __slots__ = ("admission", "budget", "clients", "clock", "draining", "fleet", "limits", "log", "meter", "reuse", "view")
+    __slots__ = (
+        "admission",
+        "budget",
+        "clients",
+        "clock",
+        "draining",
+        "fleet",
+        "limits",
+        "log",
+        "meter",
+        "reuse",
+        "view",
+    )
 
     def __init__(
         self, view: View, fleet: Fleet, admission: Admission, meter: Meter, log: JsonLog, clock: Callable[[], float]

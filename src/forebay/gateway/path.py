@@ -119,9 +119,7 @@ def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -
     if answer.status >= 500:
         raise Refusal("engine_error", "The engine failed on this request.")
     if answer.status >= 400:
-        call.upstream = None
         raise refusal_of(answer, asked.model.name, asked.route.endpoint)
-    call.upstream = None  # it is back in the pool; a slow client must not pause it there
     if answer.status == 200 and (usage := asked.route.dialect.usage(answer.body, None)) is not None:
         call.ledger.input_tokens, call.ledger.output_tokens = usage
         if call.want.blocks:

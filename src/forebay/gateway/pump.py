@@ -28,8 +28,8 @@ _NO_CHOICES = (b'"choices":[]', b'"choices": []')
 class StreamPump:
     """Carries one stream. It tells the call twice: when the first event is there, and when the stream ended.
 
-    `cut` is why an engine did not finish, a bounded word; empty after a clean end. `events` have come whole: what a call
-    is charged for whose client left before the engine told its tokens.
+    `cut` is why an engine did not finish, a bounded word; empty after a clean end. `events` have come whole: what a
+    call is charged for whose client left before the engine told its tokens.
     """
 
     __slots__ = (
@@ -189,7 +189,8 @@ class StreamPump:
     def _end(self, cut: str, last: bytes = b"") -> None:
         """The stream is over; the client gets what is whole, then how it ended.
 
-        Behind `[DONE]`, or what the route has instead, nothing is missing, however the engine's framing ends: `cut` is then of no account.
+        Behind `[DONE]`, or what the route has instead, nothing is missing, however the engine's framing ends: `cut` is
+        then of no account.
         """
         if self.ended:
             return

@@ -143,7 +143,10 @@ LIMITS_LOST = Metric("forebay_limits_lost_total", "counter", "Times that Valkey 
 IN_FLIGHT = Metric("forebay_calls_in_flight", "gauge", "Calls between their first byte and their last.")
 QUEUED = Metric("forebay_queue_calls", "gauge", "Calls waiting for a place at an engine.")
 CLASS_QUEUED = Metric(
-    "forebay_queue_class_calls", "gauge", "Calls waiting for a place, by class; only where classes are declared.", ("class",)
+    "forebay_queue_class_calls",
+    "gauge",
+    "Calls waiting for a place, by class; only where classes are declared.",
+    ("class",),
 )
 CLASS_WAIT = Metric(
     "forebay_queue_class_wait_seconds",
