@@ -17,11 +17,11 @@ ENGINE_NAME = "smollm2"
 
 @pytest.hookimpl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test here needs vLLM, whose start takes longer than a test may; workers must share the one that runs."""
+    """Every test here needs vLLM, whose start takes longer than a test may."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            for mark in (pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.xdist_group("vllm")):
+            for mark in (pytest.mark.vllm, pytest.mark.timeout(600)):
                 item.add_marker(mark)
 
 

@@ -13,11 +13,12 @@ import pytest
 from forebay.cli.main import run
 from forebay.core.proc import Identity, identify
 from forebay.engines.record import UnitRecord, write_record
-from forebay.gateway.snapshot import KeyRecord, Policy, Snapshot, publish
+from forebay.gateway.snapshot import KeyRecord, Snapshot, publish
 from forebay.security import key_store
 from forebay.security.keys import verify
 from forebay.store.sqlite import connect
 from forebay.store.state_dir import StateDir
+from forebay.testing.worker import POLICY
 
 DIGEST = "0" * 64
 
@@ -43,16 +44,8 @@ def answers(capsys: pytest.CaptureFixture[str]) -> Any:
 def running_worker(state: StateDir, *keys: str) -> None:
     """A worker that lives (this process stands for it) and holds a snapshot with these keys."""
     state.prepare()
-    policy = Policy(
-        **{  # type: ignore[arg-type]
-            field: {"service": "s", "routing": "r", "trusted_proxies": (), "log_level": "info", "log_access": True}.get(
-                field, 1
-            )
-            for field in Policy.__struct_fields__
-        }
-    )
     records = tuple(KeyRecord(id=key, digest=DIGEST, tenant="default") for key in keys)
-    snapshot = Snapshot(policy=policy, workers=("worker-1",), models=(), engines=(), keys=records, pepper="p")
+    snapshot = Snapshot(policy=POLICY, workers=("worker-1",), models=(), engines=(), keys=records, pepper="p")
     digest = publish(snapshot, state.snapshots)
     state.acknowledgement("worker-1").write_text(digest)
     me: Identity | None = identify(os.getpid())
