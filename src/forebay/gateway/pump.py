@@ -119,6 +119,10 @@ class StreamPump:
         except BadChunk:
             self._end("bad_framing")
             return
+        self._pass_on(payload, data, chunks)
+
+    def _pass_on(self, payload: bytes, data: bytes, chunks: ChunkedDecoder) -> None:
+        """Write what came untouched where it ends an event and a chunk; `data` is `payload` as it was framed."""
         if chunks.aligned and not chunks.done and payload.endswith(b"\n\n") and not _has_usage(payload):
             self._last_events = payload
             self.events += payload.count(b"\n\n")

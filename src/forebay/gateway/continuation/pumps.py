@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from forebay.gateway.continuation.events import (
@@ -18,7 +17,7 @@ from forebay.gateway.continuation.events import (
 )
 from forebay.gateway.continuation.record import Diverged, Record
 from forebay.gateway.pump import StreamPump
-from forebay.wire.chunked import LAST_CHUNK, BadChunk, chunk
+from forebay.wire.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from forebay.wire.response import ResponseHead
 from forebay.wire.sse import event, events
 
@@ -70,23 +69,7 @@ class RecordedPump(StreamPump):
         self.usage = counts
         self._call.client.write(chunk(usage + _DONE) + LAST_CHUNK)
 
-    def received(self, data: bytes) -> None:
-        if not self._open:
-            self._received_first(data)
-            return
-        now = time.monotonic()
-        self._gaps.observe(now - self._last_at)
-        self._last_at = now
-        self._connection.deadline = now + self._chunk_s
-        chunks = self._chunks
-        if chunks is None or self._held or not chunks.aligned:
-            self._received_piecewise(data)
-            return
-        try:
-            payload = chunks.feed(data)
-        except BadChunk:
-            self._end("bad_framing")
-            return
+    def _pass_on(self, payload: bytes, data: bytes, chunks: ChunkedDecoder) -> None:
         if chunks.done or not payload.endswith(b"\n\n") or payload.count(b"\n") != 2:
             self._take(payload)
             return
