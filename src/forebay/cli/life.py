@@ -36,20 +36,26 @@ def up(flags: Flags, detach: bool) -> int:
     loaded = checked_configuration(flags)
     state = state_dir(flags)
     specs = expand(loaded.config, flags.config.resolve().parent)
-    try:
-        state.prepare()
-        start = Start(config=loaded.config, config_path=flags.config, environment=flags.environment, state=state)
-        with sole(state):
-            fresh = controller_record(state) is None
-            findings = preflight(loaded.config, specs, state)
-            if findings:
-                raise ConfigError(_("the service cannot be started"), findings=findings)
-            limit_s = max((spec.start_s for spec in specs), default=0.0) + _READY_MARGIN_S
-            status = _start(flags, start, fresh, flags.timeout_s or limit_s)
-    except OSError as error:
-        raise RunError(_("the service cannot be started: {why}").format(why=error), where=str(state.root)) from error
-    _welcome(flags, start, status)
-    return 0 if detach or not fresh else _follow(flags, state)
+    start = Start(config=loaded.config, config_path=flags.config, environment=flags.environment, state=state)
+    # From before the start to the end of the foreground without a gap: a SIGTERM that the default handler takes would
+    # end us and leave the service running.
+    with _interrupted_by_sigterm():
+        try:
+            state.prepare()
+            with sole(state):
+                fresh = controller_record(state) is None
+                findings = preflight(loaded.config, specs, state)
+                if findings:
+                    raise ConfigError(_("the service cannot be started"), findings=findings)
+                limit_s = max((spec.start_s for spec in specs), default=0.0) + _READY_MARGIN_S
+                status = _start(flags, start, fresh, flags.timeout_s or limit_s)
+        except OSError as error:
+            why = _("the service cannot be started: {why}").format(why=error)
+            raise RunError(why, where=str(state.root)) from error
+        if fresh and not detach:
+            return _follow(flags, start, status)
+        _welcome(flags, start, status)
+    return 0
 
 
 @click.command(help=_("Stop the service in order, and see that nothing is left running."))
@@ -100,14 +106,13 @@ def _start(flags: Flags, start: Start, fresh: bool, timeout_s: float) -> Status:
     if start.config.environment == "development":
         ensure_dev_key(start.state)
     flags.say(_("starting {service}").format(service=start.config.service) if fresh else _("converging"))
-    with _interrupted_by_sigterm():
-        try:
-            return await_ready(start.state, launch(start), timeout_s, flags.say)
-        except (RunError, StateError, KeyboardInterrupt):
-            if fresh:
-                abandon(start.state, lambda _line: None)
-                flags.say(_("nothing is left running"))
-            raise
+    try:
+        return await_ready(start.state, launch(start), timeout_s, flags.say)
+    except (RunError, StateError, KeyboardInterrupt):
+        if fresh:
+            abandon(start.state, lambda _line: None)
+            flags.say(_("nothing is left running"))
+        raise
 
 
 def _welcome(flags: Flags, start: Start, status: Status) -> None:
@@ -120,25 +125,24 @@ def _welcome(flags: Flags, start: Start, status: Status) -> None:
         flags.answer(None, lambda: curl_line(start.config, start.state, status))
 
 
-def _follow(flags: Flags, state: StateDir) -> int:
+def _follow(flags: Flags, start: Start, status: Status) -> int:
     """Tell what changes until Ctrl-C or SIGTERM; then stop everything."""
-    flags.say(_("Ctrl-C stops it"))
-    told: dict[str, str] = {}
-    seen = read_status(state.status)
-    if seen is not None:
-        tell_changes(seen, told, lambda _line: None)
-    with _interrupted_by_sigterm():
-        try:
-            while controller_record(state) is not None:
-                time.sleep(_FOLLOW_S)
-                seen = read_status(state.status)
-                if seen is not None:
-                    tell_changes(seen, told, flags.say)
-            flags.say(_("the service was stopped from elsewhere"))
-        except KeyboardInterrupt:
-            with sole(state):
-                bring_down(state, flags.say, timeout_s=flags.timeout_s)
-            flags.say(_("stopped: nothing is left running"))
+    state = start.state
+    try:
+        _welcome(flags, start, status)
+        flags.say(_("Ctrl-C stops it"))
+        told: dict[str, str] = {}
+        tell_changes(status, told, lambda _line: None)
+        while controller_record(state) is not None:
+            time.sleep(_FOLLOW_S)
+            seen = read_status(state.status)
+            if seen is not None:
+                tell_changes(seen, told, flags.say)
+        flags.say(_("the service was stopped from elsewhere"))
+    except KeyboardInterrupt:
+        with sole(state):
+            bring_down(state, flags.say, timeout_s=flags.timeout_s)
+        flags.say(_("stopped: nothing is left running"))
     return 0
 
 

@@ -28,6 +28,7 @@ _STOP_MARGIN_S = 15.0
 _CONTROLLER_STARTS = 3
 _CONTROLLER_SHORT_S = 10.0
 _HASTE_S = 5.0
+_STAGES = (CONTROLLER, "edge", "workers", "engines", "last")
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,10 +118,15 @@ def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> 
     """
     substrate = LocalSubstrate(state)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    running = [name for name, record in substrate.observe().items() if record.holder.alive]
-    for stage in _stages(running):
-        say(_("stopping {names}").format(names=", ".join(stage)))
-        late = substrate.stop(stage, _stage_s(state, stage, deadline))
+    stopped = []
+    # Looked for again before each stage: the controller may have started a unit while it was being stopped.
+    for stage in _STAGES:
+        names = [name for name, record in substrate.observe().items() if record.holder.alive and _stage(name) == stage]
+        if not names:
+            continue
+        stopped.extend(names)
+        say(_("stopping {names}").format(names=", ".join(names)))
+        late = substrate.stop(names, _stage_s(state, names, deadline))
         if late:
             say(_("killed, because the time was over: {names}").format(names=", ".join(late)))
     strays = substrate.end_strays()
@@ -130,7 +136,7 @@ def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> 
         substrate.delete(name)
     for trace in (state.status, *state.run.glob("*.ack")):
         trace.unlink(missing_ok=True)
-    return tuple(sorted({*running, *strays}))
+    return tuple(sorted({*stopped, *strays}))
 
 
 def abandon(state: StateDir, say: Say) -> None:
@@ -149,17 +155,15 @@ def _check_controller(state: StateDir) -> None:
     raise RunError(_("the controller does not run: {why}").format(why=why), where=str(state.log(CONTROLLER)))
 
 
-def _stages(running: Sequence[str]) -> Iterator[list[str]]:
-    own = {CONTROLLER, "edge", "admin", "valkey"}
-    workers = [name for name in running if name.startswith("worker-")]
-    engines = [name for name in running if name not in own and name not in workers]
-    for stage in ([CONTROLLER], ["edge"], workers, engines, ["admin", "valkey"]):
-        present = [name for name in stage if name in running]
-        if present:
-            yield present
+def _stage(name: str) -> str:
+    if name in {CONTROLLER, "edge"}:
+        return name
+    if name in {"admin", "valkey"}:
+        return "last"
+    return "workers" if name.startswith("worker-") else "engines"
 
 
-def _stage_s(state: StateDir, stage: Sequence[str], deadline: float | None) -> float:
-    specs = [read_spec(state.run / f"{name}.spec") for name in stage]
+def _stage_s(state: StateDir, names: Sequence[str], deadline: float | None) -> float:
+    specs = [read_spec(state.run / f"{name}.spec") for name in names]
     own_s = max((spec.stop_s for spec in specs if spec is not None), default=30.0) + _STOP_MARGIN_S
     return own_s if deadline is None else max(0.0, min(own_s, deadline - time.monotonic()))

@@ -93,10 +93,22 @@ class Edge:
             connection.close()
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes as they are; everything that comes back until the edge closes."""
-        with self.tls_socket() as tls:
-            tls.sendall(request)
-            return drained(tls)
+        """Send bytes as they are; everything that comes back until the edge closes.
+
+        An edge that refuses answers and closes before it has read the rest. A TLS socket whose write fails does not
+        read any more, so the two directions are kept apart here.
+        """
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.trust().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", self.https_port), DEADLINE_S) as plain:
+            while not _handshaken(tls):
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65536))
+            tls.write(request)
+            with contextlib.suppress(ConnectionError):
+                plain.sendall(outgoing.read())
+            incoming.write(drained(plain))
+            return _decrypted(tls)
 
     def tls_socket(self, alpn: str = "http/1.1") -> ssl.SSLSocket:
         context = self.trust()
@@ -130,6 +142,22 @@ def until(claim: Callable[[], object], what: str) -> None:
     while not claim():
         assert time.monotonic() < end_s, f"not within {DEADLINE_S} s: {what}"
         time.sleep(0.01)
+
+
+def _handshaken(tls: ssl.SSLObject) -> bool:
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+def _decrypted(tls: ssl.SSLObject) -> bytes:
+    received = b""
+    with contextlib.suppress(ssl.SSLError):
+        while piece := tls.read(65536):
+            received += piece
+    return received
 
 
 def drained(connection: socket.socket) -> bytes:
