@@ -23,7 +23,8 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 Path(sys.argv[1], "listens").touch()
 signal.sigwait([signal.SIGTERM])
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-LocalSubstrate(StateDir(Path(sys.argv[1]))).start(UnitSpec(name="real-2", argv=("sleep", "600"), log=str(Path(sys.argv[1], "log")), stop_s=5.0))
+more = UnitSpec(name="real-2", argv=("sleep", "600"), log=str(Path(sys.argv[1], "log")), stop_s=5.0)
+LocalSubstrate(StateDir(Path(sys.argv[1]))).start(more)
 """
 
 
