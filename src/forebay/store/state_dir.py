@@ -10,7 +10,9 @@ edge/                    the rendered nginx.conf and nginx's own files
 tls/                     the development CA and certificate
 discovered.json          the engines that sources found last
 valkey/                  the bundled Valkey: its configuration, password and log of writes
+claims.db                idempotency keys of calls, where there is no Valkey
 spent/                   money spent, a file a worker, where there is no Valkey
+running.json             the release that runs, and the change that is under way
 state.db                 keys and intents
 pepper                   secret mixed into key digests
 """
@@ -89,8 +91,18 @@ class StateDir(msgspec.Struct, frozen=True):
         return self.root / "spent"
 
     @property
+    def claims(self) -> Path:
+        """Idempotency keys and the answers they had, where no Valkey holds them."""
+        return self.root / "claims.db"
+
+    @property
     def dev_key(self) -> Path:
         return self.root / "dev-key"
+
+    @property
+    def running(self) -> Path:
+        """The release that runs, and what is to take its place."""
+        return self.root / "running.json"
 
     @property
     def status(self) -> Path:
