@@ -10,6 +10,7 @@ from pathlib import Path
 from forebay.config.schema import Config
 from forebay.config.schema.limits import Bounds as Written
 from forebay.config.secrets import resolve
+from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.limits.policy import NANO_USD, Bounds, LimitsPolicy, Price, ValkeyRef
 from forebay.security.key_store import KeyRow
 from forebay.store.state_dir import StateDir
@@ -60,6 +61,20 @@ def valkey_ref(config: Config, state: StateDir, base: Path) -> ValkeyRef | None:
         reply_s=valkey.reply,
         lease_s=valkey.lease,
         on_loss=valkey.on_loss,
+    )
+
+
+def idempotency_policy(config: Config, valkey: ValkeyRef | None) -> IdempotencyPolicy | None:
+    """None where the header means nothing."""
+    written = config.gateway.idempotency
+    if not written.enabled:
+        return None
+    return IdempotencyPolicy(
+        keep_s=written.keep,
+        answer_bytes=written.answer,
+        memory_bytes=written.memory,
+        keys=written.keys,
+        valkey=valkey,
     )
 
 

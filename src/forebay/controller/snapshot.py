@@ -8,7 +8,7 @@ import msgspec
 
 from forebay.config.schema import Config
 from forebay.controller.desired import worker_names
-from forebay.controller.limits import limits_policy
+from forebay.controller.limits import idempotency_policy, limits_policy
 from forebay.controller.queue import queue_policy
 from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, version_of
 from forebay.controller.routing import breaker_policy, routing_policy
@@ -62,6 +62,7 @@ def build(
         queue=queue_policy(config),
     )
 
+        idempotency=idempotency_policy(config, valkey),
 
 def policy(config: Config) -> Policy:
     """The data path's limits and timeouts."""

@@ -11,6 +11,7 @@ from forebay.gateway.answer import AnswerReader, WholeAnswer
 from forebay.gateway.call import Call
 from forebay.gateway.continuation.eligible import new_record
 from forebay.gateway.continuation.pumps import RecordedPump
+from forebay.gateway.engine_faults import retry_after_s
 from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
@@ -61,7 +62,8 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
             request = request_for(engine.ref, asked, call.ledger.request_id)
             answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
             if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:
-                raise EngineFailed(f"status_{answer.status}", sent=True)
+                asked_s = retry_after_s(answer.retry_after)
+                raise EngineFailed(f"status_{answer.status}", sent=True, retry_after_s=asked_s)
         except EngineFailed as failure:
             give_up(call, engine, parts, failure.reason)
             if failure.reason in _TOO_LARGE:
@@ -108,7 +110,9 @@ def _lost(failure: EngineFailed) -> Refusal:
         return Refusal("engine_timeout", "The engine did not begin to answer in time.")
     if failure.reason in _TOO_LARGE:
         return Refusal("answer_too_large", "The engine's answer is too large; ask for less, or for it as a stream.")
-    return Refusal("engine_lost", "The engine went away and no other could answer.", retry_after_s=1)
+    return Refusal(
+        "engine_lost", "The engine went away and no other could answer.", retry_after_s=failure.retry_after_s or 1
+    )
 
 
 def give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None:

@@ -17,6 +17,7 @@ from forebay.gateway.routing.want import NOTHING
 from forebay.wire.request import RequestHead
 
 if TYPE_CHECKING:
+    from forebay.gateway.idempotency.claim import Claim
     from forebay.gateway.ingress import ClientConnection
     from forebay.gateway.limits.book import Held
     from forebay.gateway.upstream import EngineConnection
@@ -75,6 +76,7 @@ class Call:
         "held",
         "ledger",
         "upstream",
+        "claim",
         "want",
     )
 
@@ -93,6 +95,7 @@ class Call:
         self._broken: Exception | None = None
 
     def run(self, line: Coroutine[Any, Any, None]) -> None:
+        self.claim: Claim | None = None
         """Start along the line, as far as it goes without waiting."""
         self._line = line
         self._step(None)

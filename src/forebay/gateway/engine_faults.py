@@ -1,4 +1,4 @@
-"""An engine's 4xx, made into a refusal of ours: the client learns what is wrong with its request and nothing else."""
+"""An engine's refusal, made into one of ours: the client learns what is wrong with its request and nothing else."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ _LONGEST_WAIT_S = 600
 
 
 def refusal_of(answer: WholeAnswer, model: str, endpoint: str) -> Refusal:
-    """What a client is told of an answer of status 400 to 499."""
-    status = answer.status
+    """What a client is told of an answer of status 400 and above."""
+    status, wait_s = answer.status, retry_after_s(answer.retry_after)
+    if status >= 500:
+        return Refusal("engine_error", "The engine failed on this request.", retry_after_s=wait_s)
     said = engine_says(answer.body)
     if status in _BUSY:
-        return Refusal("engine_busy", "The engine takes no more calls now.", retry_after_s=_wait_s(answer.retry_after))
+        return Refusal("engine_busy", "The engine takes no more calls now.", retry_after_s=wait_s or 1)
     if status in {404, 405} and not said.known:
         message = f"No engine of the model {model!r} serves {endpoint}."
         return Refusal("not_supported", message, param="model")
     if status in _REQUESTS_FAULT or status == 404:
         code = "context_exceeded" if "context length" in said.message else "engine_refused"
-        return Refusal(code, said.message, param=said.param)
+        return Refusal(code, said.message, param=said.param, retry_after_s=wait_s)
     # 401 and 403 above all: it is our credential that the engine does not like, not the client's.
     return Refusal("engine_error", "The engine failed on this request.")
 

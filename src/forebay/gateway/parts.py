@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from forebay.gateway.admission import Admission
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.limits.limiter import Limiter
+from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.meter import Meter
 from forebay.gateway.reuse.memory import Reuse
 from forebay.gateway.view import View
@@ -24,6 +25,7 @@ class Parts:
         "admission",
         "budget",
         "clients",
+        "claims",
         "clock",
         "draining",
         "fleet",
@@ -48,3 +50,4 @@ class Parts:
         self.clients: set[ClientConnection] = set()
         self.limits: Limiter | None = None
         self.draining = False
+        self.claims: Claims | None = None

@@ -12,6 +12,7 @@ from forebay.gateway.call import Call
 from forebay.gateway.continuation.carry_on import carry_on, recorded
 from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.identity import client_ip, identify
+from forebay.gateway.idempotency.claims import replays
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
@@ -25,6 +26,7 @@ from forebay.gateway.view import View, models
 from forebay.gateway.wants import learn
 from forebay.observe import catalogue
 from forebay.wire.usage import cached_in
+from forebay.wire.media_type import JSON, media_type
 
 
 async def serve(call: Call, parts: Parts) -> None:
@@ -48,6 +50,8 @@ async def serve(call: Call, parts: Parts) -> None:
         ledger.model, ledger.stream = asked.model.name, asked.stream
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
         if parts.limits is not None:
+        if call.head.idempotency_key and await replays(call, parts, _answer):
+            return
             await parts.limits.reserve(call, key, asked)
         plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache else None
         if plan is None:
@@ -58,9 +62,7 @@ async def serve(call: Call, parts: Parts) -> None:
     except Refusal as refusal:
         _refuse(call, refusal)
     except ClientGone as gone:
-        ledger.cancelled, ledger.status = gone.reason, 499
-        if gone.reason == "client_stalled":
-            ledger.code = "client_too_slow"
+        _note_gone(call, gone)
     except Exception as error:  # noqa: BLE001  the outermost edge: recorded, answered, never passed on
         parts.log.write(
             "error",
@@ -116,15 +118,13 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
 def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
     """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
     began_at = parts.clock()
-    if answer.status >= 500:
-        raise Refusal("engine_error", "The engine failed on this request.")
     if answer.status >= 400:
         raise refusal_of(answer, asked.model.name, asked.route.endpoint)
     if answer.status == 200 and (usage := asked.route.dialect.usage(answer.body, None)) is not None:
         call.ledger.input_tokens, call.ledger.output_tokens = usage
         if call.want.blocks:
             call.ledger.cached_tokens = cached_in(answer.body)
-    _answer(call, answer.status, answer.body)
+    _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)
 
 
@@ -137,11 +137,19 @@ def _answer_probe(call: Call, route: Route, view: View, parts: Parts) -> None:
     _answer(call, 200, b'{"status":"ok"}')
 
 
-def _answer(call: Call, status: int, body: bytes) -> None:
+def _answer(call: Call, status: int, body: bytes, content_type: bytes = JSON) -> None:
     ledger, client = call.ledger, call.client
     ledger.status = status
-    keep_alive = client.keeps_alive(call.head)
-    written = respond.whole(status, body, ledger.request_id, keep_alive=keep_alive, extra=call.headers)
+    if call.claim is not None:
+        call.claim.answer = (content_type, body)
+    written = respond.whole(
+        status,
+        body,
+        ledger.request_id,
+        keep_alive=client.keeps_alive(call.head),
+        extra=call.headers,
+        content_type=content_type,
+    )
     client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
 
 
@@ -169,6 +177,12 @@ def _leave(call: Call, answered: Answered, parts: Parts) -> None:
     if isinstance(answer, StreamPump):
         call.ledger.sent_events = answer.events
         if not answer.ended and upstream is not None:
+def _note_gone(call: Call, gone: ClientGone) -> None:
+    call.ledger.cancelled, call.ledger.status = gone.reason, 499
+    if gone.reason == "client_stalled":
+        call.ledger.code = "client_too_slow"
+
+
             upstream.abort()
             outcome = "cancelled"
             if answer.usage is not None:

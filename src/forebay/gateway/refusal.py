@@ -43,6 +43,12 @@ CODES: dict[str, Code] = {
     "answer_too_large": Code(502, _SERVER, "The engine's answer exceeds gateway.limits.answer."),
     "head_timeout": Code(408, _REQUEST, "The head of the request came too slowly."),
     "headers_too_large": Code(431, _REQUEST, "The headers exceed gateway.limits.head, or are more than 100."),
+    "idempotency_finished": Code(409, _REQUEST, "The key's call was answered: as a stream, or too large to be kept."),
+    "idempotency_in_progress": Code(409, _REQUEST, "The key's call is being answered; Retry-After says when to ask."),
+    "idempotency_keys_exceeded": Code(429, _LIMIT, "The tenant has gateway.idempotency.keys keys already."),
+    "idempotency_mismatch": Code(422, _REQUEST, "The idempotency key came with another request before."),
+    "idempotency_unavailable": Code(503, _SERVER, "What holds idempotency keys is lost: nothing is generated for one."),
+    "idempotency_undecided": Code(409, _REQUEST, "The worker with the key's call vanished; use another key."),
     "internal_error": Code(500, _SERVER, "forebay itself failed; the log has the detail."),
     "invalid_api_key": Code(401, "authentication_error", "The key is missing, malformed, unknown, expired or revoked."),
     "invalid_json": Code(400, _REQUEST, "The body is not one JSON object that every parser reads alike."),
@@ -108,9 +114,13 @@ class ClientGone(Exception):
 
 
 class EngineFailed(Exception):
-    """An engine did not answer. `sent`: whether it may have begun to work; `reason` is a bounded word."""
+    """An engine did not answer. `sent`: whether it may have begun to work; `reason` is a bounded word.
 
-    def __init__(self, reason: str, *, sent: bool) -> None:
+    `retry_after_s`: what it asks whoever comes back to wait, 0 where it says nothing.
+    """
+
+    def __init__(self, reason: str, *, sent: bool, retry_after_s: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.sent = sent
+        self.retry_after_s = retry_after_s

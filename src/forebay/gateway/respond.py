@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from forebay.gateway.refusal import Refusal
 from forebay.wire.dialect import OPENAI, Dialect
+from forebay.wire.media_type import JSON
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -29,12 +30,15 @@ class Dateline:
 DATE = Dateline()
 
 
-def whole(status: int, body: bytes, request_id: str, *, keep_alive: bool, extra: bytes = b"") -> bytes:
-    """A JSON answer of known length. `extra` holds further header lines."""
-    return b"HTTP/1.1 %d %b\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b%b\r\n%b" % (
+def whole(
+    status: int, body: bytes, request_id: str, *, keep_alive: bool, extra: bytes = b"", content_type: bytes = JSON
+) -> bytes:
+    """An answer of known length. `extra` holds further header lines."""
+    return b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b%b\r\n%b" % (
         status,
         _REASONS.get(status, b"Unknown"),
         DATE.line,
+        content_type,
         len(body),
         _request_id(request_id),
         b"" if keep_alive else b"connection: close\r\n",

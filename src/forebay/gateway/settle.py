@@ -17,6 +17,8 @@ def settle(call: Call, parts: Parts) -> None:
     now = parts.clock()
     if call.held is not None and parts.limits is not None:
         parts.limits.settle(call)
+    if call.claim is not None and parts.claims is not None:
+        parts.claims.settle(call)
     method = METHODS.get(call.head.method, "other")
     parts.meter.settle(call.ledger, method, now)
     if parts.view.policy.log_access and parts.log.threshold <= LEVELS["info"]:

@@ -14,6 +14,7 @@ import msgspec
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
 from forebay.engines.spec import EngineRouting
+from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.gateway.queue.policy import QueuePolicy
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
@@ -114,6 +115,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     queue: QueuePolicy = QueuePolicy()
 
 
+    idempotency: IdempotencyPolicy | None = None
 def publish(snapshot: Snapshot, folder: Path, keep: int = 5) -> str:
     """Write the snapshot, make it current, prune older ones; returns its digest (16 hex characters)."""
     content = msgspec.json.encode(snapshot)

@@ -23,6 +23,7 @@ from forebay.core.errors import ForebayError
 from forebay.core.files import write_atomically
 from forebay.gateway.admission import Admission
 from forebay.gateway.fleet import Fleet
+from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.ingress import ClientConnection
 from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.limits.policy import LimitsPolicy
@@ -63,6 +64,8 @@ class Worker:
         self.parts = Parts(view, fleet, admission, Meter(page), log, time.monotonic)
         if snapshot.limits is not None:
             self.parts.limits = self._limiter(snapshot.limits)
+        self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)
+        self.parts.claims.update(snapshot.idempotency, snapshot.pepper)
         self._servers: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
 
@@ -87,6 +90,8 @@ class Worker:
             sweeping.cancel()
         if self.parts.limits is not None:
             self.parts.limits.close()
+        if self.parts.claims is not None:
+            self.parts.claims.close()
         self.parts.log.flush()
 
     async def _sweep_for_ever(self) -> None:
@@ -105,6 +110,8 @@ class Worker:
                 self._say(change.level, change.message, engine=change.engine, model=change.model, reason=change.reason)
             if parts.limits is not None:
                 parts.limits.sweep(now)
+            if parts.claims is not None:
+                parts.claims.sweep(now)
             if round_number % 4 == 0:
                 self._siblings.refresh()
             parts.meter.waiting(parts.admission.lines.waiting_by)
@@ -137,6 +144,8 @@ class Worker:
         parts.budget.capacity = 2.0 * parts.fleet.largest_bound()
         parts.reuse.update(view.models.values(), view.pepper)
         self._relimit(snapshot.limits)
+        if parts.claims is not None:
+            parts.claims.update(snapshot.idempotency, snapshot.pepper)
         parts.view = view
         parts.meter.count(catalogue.RELOADS, "taken")
         self._acknowledge()

@@ -184,6 +184,16 @@ ORPHANED = Metric(
 )
 ENGINE_RESTARTS = Metric("forebay_engine_restarts_total", "counter", "Times an engine was started again.", ("engine",))
 DISCOVERED = Metric("forebay_discovery_engines", "gauge", "Engines that a source has found.", ("source",))
+IDEMPOTENCY = Metric(
+    "forebay_idempotency_total",
+    "counter",
+    "Calls with an idempotency key: new, replayed, in_progress, finished (no answer is kept), undecided (who had it "
+    "vanished), mismatch (another request), full, unavailable.",
+    ("result",),
+)
+IDEMPOTENCY_LOST = Metric(
+    "forebay_idempotency_lost_total", "counter", "Times that what holds idempotency keys was lost, by why.", ("reason",)
+)
 DISCOVERY_STALE = Metric(
     "forebay_discovery_stale", "gauge", "1 while a source fails and the engines known last are kept.", ("source",)
 )
@@ -238,3 +248,5 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERY_FAILURES,
     BUILD,
 )
+    IDEMPOTENCY,
+    IDEMPOTENCY_LOST,

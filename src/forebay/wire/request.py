@@ -27,7 +27,7 @@ _FIELDS_BEGUN = re.compile(
 _WANTED = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|connection|content-type|content-encoding|authorization|expect"
     rb"|x-forwarded-for|x-forebay-cache|x-api-key|x-forebay-class|x-forebay-deadline-ms"
-    rb"|x-request-id|x-request-start|x-session-id|x-split-by|x-http-method(?:-override)?|x-method-override)"
+    rb"|idempotency-key|x-request-id|x-request-start|x-session-id|x-split-by|x-http-method(?:-override)?|x-method-override)"
     rb":[\t ]*([^\r]*)",
     re.IGNORECASE,
 )
@@ -75,6 +75,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     session: bytes = b""
     split_by: bytes = b""
     api_key: bytes = b""
+    idempotency_key: bytes = b""
 
 
 def parse_head(received: bytes, target_limit_bytes: int, head_limit_bytes: int) -> tuple[RequestHead, int] | None:
@@ -136,6 +137,7 @@ def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes,
         take(b"x-session-id", b""),
         take(b"x-split-by", b""),
         take(b"x-api-key", b""),
+        take(b"idempotency-key", b""),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from forebay.config.schema.base import Bytes, Port, Seconds, Section
+from forebay.config.schema.idempotency import Idempotency
 from forebay.config.schema.queue import Queue
 from forebay.config.schema.routing import Breaker, ScorerName
 
@@ -80,3 +81,4 @@ class Gateway(Section):
     queue: Queue = Queue()
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
+    idempotency: Idempotency = Idempotency()
