@@ -30,5 +30,6 @@ def refusal_of(answer: WholeAnswer, model: str, endpoint: str) -> Refusal:
     return Refusal("engine_error", "The engine failed on this request.")
 
 
-def _wait_s(retry_after: bytes) -> int:
-    return min(int(retry_after), _LONGEST_WAIT_S) if retry_after.isdigit() and len(retry_after) < 6 else 1
+def retry_after_s(said: bytes) -> int:
+    """Seconds that an engine asks to wait, bounded; 0 where it names none. A date is no number that clocks agree on."""
+    return min(int(said), _LONGEST_WAIT_S) if said.isdigit() and len(said) < 6 else 0
