@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from forebay.cli import releasing
 from forebay.cli.dev_key import curl_line, ensure_dev_key
 from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.preflight import preflight
@@ -19,7 +20,9 @@ from forebay.controller.status import Status, UnitStatus, read_status
 from forebay.core.errors import ConfigError, RunError, StateError
 from forebay.core.proc import start_ticks
 from forebay.engines.fleet import expand
+from forebay.engines.spec import EngineSpec
 from forebay.messages import _
+from forebay.release.running import refuse_second
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
 
@@ -47,8 +50,7 @@ def up(flags: Flags, detach: bool) -> int:
                 findings = preflight(loaded.config, specs, state)
                 if findings:
                     raise ConfigError(_("the service cannot be started"), findings=findings)
-                limit_s = max((spec.start_s for spec in specs), default=0.0) + _READY_MARGIN_S
-                status = _start(flags, start, fresh, flags.timeout_s or limit_s)
+                status = _start(flags, start, specs) if fresh else _converge(flags, start, specs)
         except OSError as error:
             why = _("the service cannot be started: {why}").format(why=error)
             raise RunError(why, where=str(state.root)) from error
@@ -102,17 +104,40 @@ _NOTHING_RUNS: dict[str, Any] = {
 }
 
 
-def _start(flags: Flags, start: Start, fresh: bool, timeout_s: float) -> Status:
+def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
+    """The first release of a service that starts."""
     if start.config.environment == "development":
         ensure_dev_key(start.state)
-    flags.say(_("starting {service}").format(service=start.config.service) if fresh else _("converging"))
+    flags.say(_("starting {service}").format(service=start.config.service))
+    release = releasing.record(flags, releasing.built(flags).files)
+    limit_s = max((spec.start_s for spec in specs), default=0.0) + _READY_MARGIN_S
     try:
-        return await_ready(start.state, launch(start), timeout_s, flags.say)
+        releasing.first(start, release)
+        status = await_ready(start.state, launch(start), flags.timeout_s or limit_s, flags.say)
     except (RunError, StateError, KeyboardInterrupt):
-        if fresh:
-            abandon(start.state, lambda _line: None)
-            flags.say(_("nothing is left running"))
+        abandon(start.state, lambda _line: None)
+        start.state.running.unlink(missing_ok=True)
+        flags.say(_("nothing is left running"))
         raise
+    releasing.make_current(flags, start.config.environment, release)
+    return status
+
+
+def _converge(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
+    """The file as a release in the place of the one that runs; without a change, what was given up is tried again."""
+    running = releasing.running_now(start.state)
+    if running.environment != start.config.environment:
+        what = _("this service runs as {environment}").format(environment=running.environment)
+        raise RunError(what, fix=_("Run `forebay down` first, or add --env {name}").format(name=running.environment))
+    flags.say(_("converging"))
+    refuse_second(running)
+    release = releasing.record(flags, releasing.built(flags).files)
+    limit_s = flags.timeout_s or releasing.patience_s(specs)
+    if release.digest == running.release.digest:
+        return await_ready(start.state, launch(start), limit_s, flags.say)
+    asked = releasing.Asked(kind="up", within_s=limit_s)
+    outcome = releasing.change(start, running, release, asked, flags.say)
+    return releasing.settled(start.state, outcome)
 
 
 def _welcome(flags: Flags, start: Start, status: Status) -> None:
@@ -170,7 +195,12 @@ def _corrected(seen: Status, state: StateDir) -> Status:
 def _table(seen: Status) -> str:
     rows = [_row(unit) for unit in seen.units]
     head = [_("name"), _("state"), _("pid"), _("restarts"), _("url"), _("reason")]
-    lines = [_("{state}: {url}").format(state=_painted(seen.state), url=seen.edge.url), "", columns(head, rows)]
+    lines = [_("{state}: {url}").format(state=_painted(seen.state), url=seen.edge.url)]
+    if seen.release is not None:
+        lines.append(_("release: {name}").format(name=seen.release.name))
+        if seen.release.change:
+            lines.append(_("in its place: {name}").format(name=seen.release.change))
+    lines += ["", columns(head, rows)]
     return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])
 
 

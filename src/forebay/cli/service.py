@@ -18,6 +18,7 @@ from forebay.controller.status import Status, read_status
 from forebay.core.errors import RunError
 from forebay.engines.record import UnitRecord, read_spec
 from forebay.messages import _
+from forebay.release.history import author
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate, is_running, why_ended
 
@@ -48,11 +49,14 @@ def sole(state: StateDir) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            holder = os.pread(descriptor, 500, 0).decode("utf-8", "replace") or "?"
             raise RunError(
-                _("another forebay command starts or stops this service now"),
+                _("another forebay command changes what runs now: {holder}").format(holder=holder),
                 where=str(state.root),
                 fix=_("Wait for it to end"),
             ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{author(state.root.parent)}, pid {os.getpid()}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -67,7 +71,7 @@ def controller_record(state: StateDir) -> UnitRecord | None:
 def launch(start: Start) -> float:
     """Start the controller, or tell a running one to read the configuration; returns when that was asked."""
     substrate = LocalSubstrate(start.state)
-    unit = controller_unit(start.config_path, start.environment, start.config, start.state)
+    unit = controller_unit(start.config_path, start.config, start.state)
     running = controller_record(start.state)
     asked_at = time.time()
     if running is not None and running.digest == unit.digest:
@@ -158,7 +162,7 @@ def _check_controller(state: StateDir) -> None:
 def _stage(name: str) -> str:
     if name in {CONTROLLER, "edge"}:
         return name
-    if name in {"admin", "valkey"}:
+    if name in {"admin", "valkey", "embedder"}:
         return "last"
     return "workers" if name.startswith("worker-") else "engines"
 

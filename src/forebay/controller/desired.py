@@ -88,12 +88,18 @@ def valkey_unit(config: Config, state: StateDir) -> UnitSpec:
     )
 
 
-def controller_unit(config_path: Path, environment: str | None, config: Config, state: StateDir) -> UnitSpec:
+def embedder_unit(config: Config, state: StateDir) -> UnitSpec:
+    """What tells workers how near two texts are."""
+    argv = (sys.executable, "-m", "forebay.gateway.reuse.semantic.embedder", "--socket", str(state.embedder))
+    unit = _unit("embedder", argv, config, state)
+    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=5.0)
+
+
+def controller_unit(config_path: Path, config: Config, state: StateDir) -> UnitSpec:
     """The controller itself: the one unit that its holder starts again."""
     argv = (
         *(sys.executable, "-m", "forebay.controller.main", "--config", str(config_path.resolve())),
-        *("--state", str(state.root)),
-        *(("--env", environment) if environment else ()),
+        *("--state", str(state.root), "--env", config.environment),
     )
     unit = _unit("controller", argv, config, state)
     names = secret_names(config)

@@ -27,7 +27,7 @@ from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.substrate.base import Substrate
 from forebay.substrate.local import is_running, why_ended
 
-Kind = Literal["engine", "worker", "admin", "edge", "valkey"]
+Kind = Literal["engine", "worker", "admin", "edge", "valkey", "embedder"]
 _TURN_S = 0.1
 _LOOK_SOON_S = 0.1
 _LOOK_S = 1.0
@@ -52,7 +52,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turnstile:
-    """Lets one unit at a time be replaced."""
+    """Lets one unit at a time be replaced; the next one only after the one inside is ready."""
 
     def __init__(self) -> None:
         self.inside: str | None = None
@@ -87,6 +87,7 @@ class Keeper:
 
     def __init__(self, desired: Desired, probe: Probe, around: Surroundings) -> None:
         self.desired = desired
+        self.slot = desired.name
         self.serving = desired.engine
         self.probe = probe
         self.history = History()
@@ -94,7 +95,10 @@ class Keeper:
         self.pid = 0
         self.load: EngineLoad | None = None
         self.leave = False
-        self.removed = False
+        self.successor: Keeper | None = None
+        self.lived_s = 0.0
+        self.ready_after_s: float | None = None
+        self._removed = False
         self.health = begin(time.monotonic())
         self._around = around
         self._up = False
@@ -105,10 +109,27 @@ class Keeper:
         self._look_at_s = 0.0
         self._idle_looks = 0
         self._given_up: str | None = None
+        self._adopted = False
 
     @property
     def name(self) -> str:
         return self.desired.name
+
+    @property
+    def removed(self) -> bool:
+        """Whether it is to go; one with a successor goes once that one can take its calls."""
+        if self._removed and self.successor is not None and self.successor.health.state == "ready":
+            self.successor = None
+        return self._removed and self.successor is None
+
+    @removed.setter
+    def removed(self, removed: bool) -> None:
+        self._removed, self.successor = removed, None
+
+    def make_way(self, successor: Keeper) -> None:
+        """Go once `successor` is ready."""
+        if not (self._removed and self.successor is None):
+            self._removed, self.successor = True, successor
 
     @property
     def hopeless(self) -> bool:
@@ -118,14 +139,16 @@ class Keeper:
     @property
     def outdated(self) -> bool:
         """Whether what runs is not what is wanted."""
-        return self.removed or (
+        return self._removed or (
             self.desired.make is not None and self._outdated(self._around.substrate.find(self.name))
         )
 
     def adopt(self, seen: UnitStatus | None) -> None:
         """Take over a unit that already runs; `seen` is what the controller before us last saw of it."""
+        self._adopted = True
         if seen is not None:
             self.history = History(restarts=seen.restarts)
+            self.ready_after_s = seen.ready_after_s
         if self.desired.make is None:
             self._mark_up(None)
         else:
@@ -196,6 +219,7 @@ class Keeper:
 
     async def _consider_start(self) -> None:
         if self.leave or self.removed:
+            self._release_turnstile()
             self._settle("draining", "it was asked to leave and has stopped")
             return
         if self.hopeless or time.monotonic() < self._start_at_s:
@@ -207,6 +231,7 @@ class Keeper:
         if make is not None:
             self.port = self._around.take_port(self.name, self.desired.port or self.port)
             record = await asyncio.to_thread(self._around.substrate.start, make(self.port))
+        self._adopted = False
         self.serving = self.desired.engine
         self._mark_up(record)
         self._become(begin(time.monotonic()))
@@ -233,10 +258,11 @@ class Keeper:
         if self.leave or self.removed:
             self._settle("draining", "it was asked to leave and has stopped")
             return
-        self.history = after_end(self.history, lived_s=time.monotonic() - self._started_s, was_ready=self._was_ready)
+        self.lived_s = time.monotonic() - self._started_s
+        self.history = after_end(self.history, lived_s=self.lived_s, was_ready=self._was_ready)
         self._start_at_s = time.monotonic() + self.history.wait_s
         if self.hopeless:
-            self._release_turnstile()
+            # The turnstile stays closed: what does not start here would not start in the place of the next one either.
             why = f"{self.history.never_ready} starts in a row never became ready; {why}"
         self._settle("failed", why)
         level = "error" if self.hopeless else "warning"
@@ -276,6 +302,8 @@ class Keeper:
             empty = evidence.load is not None and evidence.load.held == 0 and before.state == "draining"
             self._idle_looks = self._idle_looks + 1 if empty and not self._around.still_routed(self.name) else 0
         if self.health.state == "ready":
+            if not self._was_ready and not self._adopted:
+                self.ready_after_s = now_s - self._started_s
             self._was_ready = True
             self._release_turnstile()
 
@@ -315,7 +343,7 @@ class Keeper:
             return True
         if not self._outdated(record):
             return False
-        # One at a time: the others carry the calls meanwhile. Held until the new one is ready or hopeless.
+        # One at a time: the others carry the calls meanwhile. Held until the new one is ready.
         return self._around.turnstile.enter(self.name)
 
     async def _go(self, record: UnitRecord | None) -> None:

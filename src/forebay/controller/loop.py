@@ -5,32 +5,32 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 
-import msgspec
-
-from forebay.config.load import load
 from forebay.config.schema import Config
 from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.journal import Journal
-from forebay.controller.keeper import Keeper, Surroundings, Turnstile
+from forebay.controller.judging import Seen, judge
+from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
 from forebay.controller.limits import valkey_ref
-from forebay.controller.plan import Planned, plan, plan_engines
+from forebay.controller.placing import Placed
+from forebay.controller.plan import Planned, plan_engines
+from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
-from forebay.controller.report import report, with_discovery
+from forebay.controller.report import report, with_discovery, with_release
 from forebay.controller.snapshot import EngineNow, build
-from forebay.controller.status import Status, read_status, write_status
-from forebay.core.errors import ConfigError, ForebayError, StateError
-from forebay.engines.fleet import expand
+from forebay.controller.status import Status, UnitStatus, read_status, write_status
+from forebay.controller.wanted import Arguments, Wanted, said
+from forebay.core.errors import ForebayError, StateError
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.siblings import Siblings
+from forebay.release.strategy import has_room
 from forebay.render.edge import write_edge
 from forebay.security import key_store
 from forebay.store.sqlite import connect, data_version
-from forebay.store.state_dir import StateDir
-from forebay.substrate.local import LocalSubstrate
+from forebay.substrate.local import LocalSubstrate, is_running
 
 _TICK_S = 0.1
 _STATUS_S = 1.0
@@ -40,21 +40,16 @@ _EXPIRY_S = 1.0
 _POLICY_REFUSED = "the workers did not take the new gateway policy: the old one is in force again"
 
 
-class Arguments(msgspec.Struct, frozen=True):
-    """What the controller was started with."""
-
-    config: Path
-    environment: str | None
-    state: StateDir
-
-
 class Controller:
     """Owns the keepers; everything else it holds can be read again from disk by another controller."""
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
         self._state = arguments.state
-        self._config, units = self._read()
+        self.journal = Journal("forebay", "info")
+        self._wanted = Wanted(arguments, self._forget_acknowledgement)
+        self._changing = self._wanted.changing
+        self._config, units = self._wanted.read_or_turn_back(self.journal)
         log = self._config.observe.log
         self.journal = Journal(self._config.service, log.level)
         self._discovery = Discovery(self._state.discovered, arguments.config.resolve().parent, self.journal)
@@ -109,7 +104,6 @@ class Controller:
         ended = self._substrate.end_strays()
         if ended:
             self.journal.say("warning", "processes without a holder were ended", units=list(ended))
-        self._forget_unwanted(self._first_units)
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
@@ -135,6 +129,7 @@ class Controller:
         self._drop_ended()
         self._watch_database()
         self._publish()
+        await self._judge(group)
         await self._watch_certificate()
         now_s = time.monotonic()
         if self._changed.is_set() or now_s - self._status_s > _STATUS_S:
@@ -143,26 +138,23 @@ class Controller:
 
     # Configuration
 
-    def _read(self) -> tuple[Config, dict[str, Planned]]:
-        loaded = load(self._arguments.config, self._arguments.environment)
-        base = self._arguments.config.resolve().parent
-        engines = expand(loaded.config, base)
-        return loaded.config, plan(loaded.config, engines, self._state, base, self._forget_acknowledgement)
-
     def _forget_acknowledgement(self, worker: str) -> None:
         self._publisher.forget(worker)
 
     async def _reload(self, group: asyncio.TaskGroup) -> None:
         """An unusable configuration changes nothing; a usable one changes as little as possible."""
         try:
-            config, units = self._read()
+            config, units = self._wanted.read()
             if config.edge.kind != "none" and "edge" in self._keepers:
                 await self._renew_edge(config)
             self._discovery.retarget(config)
         except ForebayError as error:
-            self._findings = _said(error)
+            self._findings = said(error)
             self._read_at = time.time()
             self.journal.say("error", "the new configuration is refused; the old one stays", findings=self._findings)
+            if self._changing.forward:
+                self._changing.turn_back(" ".join(self._findings), self.journal)
+                self._reload_asked = True
             return
         self._config, self._findings, self._publisher.refused = config, (), None
         self.journal.set_level(config.observe.log.level)
@@ -175,22 +167,73 @@ class Controller:
 
     async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
         seen = {unit.name: unit for unit in before.units} if before else {}
-        for name, keeper in self._keepers.items():
-            keeper.removed = name not in units
-        for name, (desired, probe) in units.items():
+        running = {name: record for name, record in self._substrate.observe().items() if is_running(record)}
+        placed = self._wanted.placed(units, running, self._config)
+        if not self._keepers:
+            self._forget_unwanted({*placed.units, *placed.leaving})
+        for name, (desired, probe) in placed.units.items():
             known = self._keepers.get(name)
             if known is not None:
                 await known.retarget(desired, probe)
                 known.forgive()
-                continue
-            keeper = Keeper(desired, probe, self._around)
-            keeper.adopt(seen.get(name))
-            self._keepers[name] = keeper
+            else:
+                self._keep(name, desired, probe, seen.get(name))
+            self._keepers[name].slot = placed.slots[name]
+        self._let_go(placed, running, seen)
         self._watch_database()
         self._publish()  # before any worker starts: it needs one to read
         for name, keeper in self._keepers.items():
             if name not in self._tasks:
                 self._tasks[name] = group.create_task(keeper.run())
+
+    def _keep(self, name: str, desired: Desired, probe: Probe, seen: UnitStatus | None) -> None:
+        keeper = Keeper(desired, probe, self._around)
+        keeper.adopt(seen)
+        self._keepers[name] = keeper
+
+    def _let_go(self, placed: Placed, running: Collection[str], seen: Mapping[str, UnitStatus]) -> None:
+        """What is not wanted any more goes, but an engine only once what takes its calls is ready."""
+        fresh = [self._keepers[name] for name in placed.units if name not in running]
+        for name, keeper in self._keepers.items():
+            if name in placed.units:
+                keeper.removed = False
+            elif name not in placed.leaving and not _makes_way(keeper, fresh):
+                keeper.removed = True
+        for name, (successor, (desired, probe)) in placed.leaving.items():
+            if name not in self._keepers:
+                self._keep(name, desired, probe, seen.get(name))
+            self._keepers[name].slot = placed.slots[successor]
+            if self._wanted.stays_beside:
+                self._keepers[name].removed = False
+            else:
+                self._keepers[name].make_way(self._keepers[successor])
+
+    async def _judge(self, group: asyncio.TaskGroup) -> None:
+        """End a change that has come about; take back one that has failed."""
+        change = self._changing.change
+        if change is None or self._reload_asked:
+            return
+        wanted = self._wanted.touched if change.slots is None else self._wanted.touched & {*change.slots}
+        verdict = judge(
+            [_seen(keeper) for keeper in self._keepers.values()],
+            wanted if self._changing.forward else self._wanted.touched,
+            _POLICY_REFUSED if self._publisher.refused is not None else "",
+            late=self._changing.late,
+            taken=not self._publisher.behind(self._worker_names()),
+        )
+        if verdict.kind == "wait":
+            return
+        if self._changing.forward and verdict.kind == "failed":
+            self._changing.turn_back(verdict.why, self.journal)
+            await self._reload(group)
+        elif self._changing.forward and change.slots is not None:
+            self._changing.hold(self.journal)
+        elif self._changing.forward:
+            self._changing.end("applied", self.journal)
+            self._changed.set()
+        elif verdict.kind == "done" or self._changing.late:
+            self._changing.end("reverted" if verdict.kind == "done" else "failed", self.journal)
+            self._changed.set()
 
     # Discovery
 
@@ -229,7 +272,7 @@ class Controller:
         finally:
             workers.close()
 
-    def _forget_unwanted(self, units: dict[str, Planned]) -> None:
+    def _forget_unwanted(self, units: Collection[str]) -> None:
         """Units of an earlier configuration that nobody keeps any more are stopped; ended ones are forgotten."""
         for name, record in self._substrate.observe().items():
             if name in units or name == "controller":
@@ -260,13 +303,13 @@ class Controller:
             return
         self._key_version, self._keys_read_s = version, now_s
         for name, keeper in self._keepers.items():
-            keeper.leave = keeper.desired.kind == "engine" and intents.get(name) == "drain"
+            keeper.leave = keeper.desired.kind == "engine" and "drain" in (intents.get(name), intents.get(keeper.slot))
 
     def _publish(self) -> None:
         engines = [
             EngineNow(spec=keeper.serving, port=keeper.port, routable=keeper.health.routable)
             for keeper in self._keepers.values()
-            if keeper.serving is not None
+            if keeper.serving is not None and keeper.serving.model in self._config.models
         ]
         try:
             valkey = self._valkey()
@@ -294,7 +337,7 @@ class Controller:
         try:
             await self._renew_edge(self._config)
         except (ForebayError, OSError) as error:
-            self.journal.say("error", "the edge cannot be renewed; it keeps what it has", findings=_said(error))
+            self.journal.say("error", "the edge cannot be renewed; it keeps what it has", findings=said(error))
 
     async def _renew_edge(self, config: Config) -> None:
         base = self._arguments.config.resolve().parent
@@ -323,18 +366,37 @@ class Controller:
         refused = (_POLICY_REFUSED,) if self._publisher.refused is not None else ()
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
-        status = with_discovery(status, self._discovery.status())
+        status = with_release(with_discovery(status, self._discovery.status()), self._changing.running)
         try:
             write_status(self._state.status, status)
         except OSError as error:
             self.journal.say("error", f"the status cannot be written: {error}")
 
 
+def _makes_way(keeper: Keeper, fresh: Iterable[Keeper]) -> bool:
+    """Whether a unit that is not wanted any more waits for a new engine of its model, one that fits beside it."""
+    spec = keeper.serving
+    if spec is None or keeper.desired.make is None:
+        return False
+    for other in fresh:
+        engine = other.desired.engine
+        if engine is not None and engine.model == spec.model and has_room(engine, [spec]):
+            keeper.make_way(other)
+            return True
+    return False
+
+
+def _seen(keeper: Keeper) -> Seen:
+    return Seen(
+        name=keeper.name,
+        slot=keeper.slot,
+        state=keeper.health.state,
+        reason=keeper.health.reason,
+        failed_starts=keeper.history.never_ready,
+        lived_s=keeper.lived_s,
+        outdated=keeper.outdated,
+    )
+
+
 def _engines(units: dict[str, Planned]) -> dict[str, EngineSpec | None]:
     return {name: desired.engine for name, (desired, _probe) in units.items()}
-
-
-def _said(error: Exception) -> tuple[str, ...]:
-    if isinstance(error, ConfigError) and error.findings:
-        return tuple(map(str, error.findings))
-    return (str(error),)

@@ -1,6 +1,6 @@
 """`python -m forebay.controller.main --config FILE --state DIR [--env NAME]`: the controller's process.
 
-SIGHUP reads the configuration again. SIGTERM leaves everything running: the units are stopped by `forebay down`.
+SIGHUP reads again what is to run. SIGTERM leaves everything running: the units are stopped by `forebay down`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import uvloop
 
-from forebay.controller.loop import Arguments, Controller
+from forebay.controller.loop import Controller
+from forebay.controller.wanted import Arguments
 from forebay.core.errors import ForebayError
 from forebay.observe.log import JsonLog
 from forebay.store.state_dir import StateDir

@@ -62,7 +62,7 @@ class Publisher:
         """Signal the workers that hold another snapshot; returns those that are stuck."""
         now_s = self._now()
         late = []
-        behind = self._behind(workers)
+        behind = self.behind(workers)
         for name in behind:
             since_s = self._late_since_s.setdefault(name, now_s)
             if now_s - since_s > ACKNOWLEDGE_S:
@@ -80,7 +80,7 @@ class Publisher:
 
     def still_routed(self, engine: str, workers: Iterable[str]) -> bool:
         """Whether a worker may still send calls to the engine."""
-        if self._current is None or self._behind(workers):
+        if self._current is None or self.behind(workers):
             return True
         return any(known.name == engine and known.routable for known in self._current.engines)
 
@@ -96,7 +96,8 @@ class Publisher:
         self._state.acknowledgement(worker).unlink(missing_ok=True)
         self._late_since_s.pop(worker, None)
 
-    def _behind(self, workers: Iterable[str]) -> list[str]:
+    def behind(self, workers: Iterable[str]) -> list[str]:
+        """Workers that hold another snapshot than the newest."""
         # A worker that has taken none yet is still starting: it reads the newest by itself, and a SIGHUP before its
         # handler stands would end it.
         return [name for name in workers if self.acknowledged(name) not in ("", self.digest) and self._runs(name)]

@@ -19,18 +19,20 @@ from forebay.controller.status import (
     EdgeStatus,
     EngineStatus,
     GatewayStatus,
+    ReleaseStatus,
     Status,
     UnitStatus,
     WorkerStatus,
     overall,
 )
+from forebay.release.running import Running
 
 
 def report(
     config: Config, keepers: Iterable[Keeper], publisher: Publisher, read_at: float, findings: tuple[str, ...]
 ) -> Status:
     """The status of this moment."""
-    by_kind: dict[str, list[Keeper]] = {"engine": [], "worker": [], "admin": [], "edge": [], "valkey": []}
+    by_kind: dict[str, list[Keeper]] = {"engine": [], "worker": [], "admin": [], "edge": [], "valkey": [], "embedder": []}
     for keeper in keepers:
         by_kind[keeper.desired.kind].append(keeper)
     engines = tuple(_engine(keeper) for keeper in by_kind["engine"])
@@ -38,7 +40,8 @@ def report(
     admin = tuple(UnitStatus(**_common(keeper, _http(config.admin.bind, keeper.port))) for keeper in by_kind["admin"])
     edge = tuple(EdgeStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
     valkey = tuple(UnitStatus(**_common(keeper, f"valkey://127.0.0.1:{keeper.port}")) for keeper in by_kind["valkey"])
-    units = (*engines, *workers, *admin, *edge, *valkey)
+    embedder = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["embedder"])
+    units = (*engines, *workers, *admin, *edge, *valkey, *embedder)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
     return Status(
@@ -52,6 +55,7 @@ def report(
         engines=engines,
         admin=admin[0] if admin else None,
         valkey=valkey[0] if valkey else None,
+        embedder=embedder[0] if embedder else None,
         controller=ControllerStatus(
             pid=os.getpid(),
             read_at=read_at,
@@ -69,6 +73,20 @@ def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Stat
     return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
 
 
+def with_release(status: Status, running: Running | None) -> Status:
+    """The status with the release that runs, and the one that takes its place."""
+    if running is None:
+        return status
+    change, last = running.change, running.last
+    release = ReleaseStatus(
+        name=running.release.name,
+        digest=running.release.digest,
+        change="" if change is None else f"{change.to.name} ({change.phase}), by {change.by}",
+        last="" if last is None else " ".join(filter(None, (last.release, last.result, last.why))),
+    )
+    return msgspec.structs.replace(status, release=release)
+
+
 def edge_url(config: Config) -> str:
     """Where clients go: the edge, or the gateway where there is no edge."""
     if config.edge.kind == "none":
@@ -84,11 +102,12 @@ def _no_edge(config: Config) -> EdgeStatus:
 def _engine(keeper: Keeper) -> EngineStatus:
     spec, load = keeper.serving, keeper.load
     assert spec is not None  # noqa: S101  an engine's keeper is made with its spec
-    url = f"http://{spec.host}:{keeper.port}" if keeper.port else ""
+    url = f"http://{url_host(spec.host)}:{keeper.port}" if keeper.port else ""
     return EngineStatus(
         **_common(keeper, url),
         model=spec.model,
         kind=spec.kind,
+        slot=keeper.slot,
         running=load.running if load else None,
         waiting=load.waiting if load else None,
         kv_usage_ratio=load.kv_usage_ratio if load else None,
@@ -113,6 +132,7 @@ def _common(keeper: Keeper, url: str) -> dict[str, Any]:
         "restarts": keeper.history.restarts,
         "hopeless": keeper.hopeless,
         "outdated": keeper.outdated,
+        "ready_after_s": None if keeper.ready_after_s is None else round(keeper.ready_after_s, 1),
     }
 
 

@@ -17,6 +17,7 @@ class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A process of the service. `since` and other times are seconds since the epoch; `pid` 0: it does not run.
 
     `hopeless`: it is not started any more. `outdated`: it is about to be replaced or removed.
+    `ready_after_s`: how long its last start took.
     """
 
     name: str
@@ -28,11 +29,15 @@ class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     hopeless: bool = False
     outdated: bool = False
+    ready_after_s: float | None = None
 
 
 class EngineStatus(UnitStatus, frozen=True, kw_only=True):
+    """`slot`: the engine that it is, which another unit of another release may be too."""
+
     model: str
     kind: str
+    slot: str = ""
     running: int | None = None
     waiting: int | None = None
     kv_usage_ratio: float | None = None
@@ -78,6 +83,15 @@ class DiscoveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: float | None
 
 
+class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The release that runs. `change`: one that takes its place now; `last`: how the change before ended."""
+
+    name: str
+    digest: str
+    change: str = ""
+    last: str = ""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     state: Overall
     reasons: tuple[str, ...]
@@ -89,14 +103,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     discovery: tuple[DiscoveryStatus, ...] = ()
     admin: UnitStatus | None = None
     valkey: UnitStatus | None = None
+    embedder: UnitStatus | None = None
     controller: ControllerStatus
+    release: ReleaseStatus | None = None
     snapshot: str
 
     @property
     def units(self) -> tuple[UnitStatus, ...]:
         """Every unit, the edge first."""
         edge = () if self.edge.state == "none" else (self.edge,)
-        others = tuple(unit for unit in (self.admin, self.valkey) if unit is not None)
+        others = tuple(unit for unit in (self.admin, self.valkey, self.embedder) if unit is not None)
         return (*edge, *self.engines, *self.gateway.workers, *others)
 
 

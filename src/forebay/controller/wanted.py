@@ -1,0 +1,111 @@
+"""What the controller is to bring about: the units of the release that runs, or of the one that takes its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from forebay.config.load import load
+from forebay.config.schema import Config
+from forebay.controller.changing import Changing
+from forebay.controller.journal import Journal
+from forebay.controller.judging import touched
+from forebay.controller.placing import Fleet, Placed, place
+from forebay.controller.plan import Planned, plan, plan_engines
+from forebay.core.errors import ConfigError, ForebayError
+from forebay.engines.fleet import expand
+from forebay.engines.record import UnitRecord
+from forebay.engines.spec import EngineSpec
+from forebay.release.version import read_config
+from forebay.store.state_dir import StateDir
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """What the controller was started with."""
+
+    config: Path
+    environment: str | None
+    state: StateDir
+
+
+class Wanted:
+    """Reads `running.json`; `touched` are the units that the change under way makes something else of."""
+
+    def __init__(self, arguments: Arguments, forget: Callable[[str], None]) -> None:
+        self.changing = Changing(arguments.state, arguments.config)
+        self.touched: frozenset[str] = frozenset()
+        self._fleet: tuple[EngineSpec, ...] = ()
+        self._arguments = arguments
+        self._forget = forget
+
+    def read(self) -> tuple[Config, dict[str, Planned]]:
+        """The configuration and the units that are wanted now; ForebayError where they cannot run."""
+        running = self.changing.read()
+        if running is None:  # started by hand, without a release
+            return self._planned(load(self._arguments.config, self._arguments.environment).config)
+        old, units = self._planned(read_config(running.release.config))
+        self._fleet = tuple(each.engine for each, _probe in units.values() if each.engine is not None)
+        if (change := running.change) is None:
+            return old, units
+        try:
+            config, new = self._planned(read_config(change.to.config))
+        except ForebayError:
+            if self.changing.forward:
+                raise
+            return old, units  # why it is taken back: it touches what it has touched
+        self.touched = touched(units, new)
+        if not self.changing.forward:
+            return old, units
+        if change.slots is None:
+            return config, new
+        return old, {**units, **{name: _weighed(new[name], change.weight) for name in change.slots if name in new}}
+
+    def read_or_turn_back(self, journal: Journal) -> tuple[Config, dict[str, Planned]]:
+        """A release that cannot even be planned must not keep the one before from running."""
+        try:
+            return self.read()
+        except ForebayError as error:
+            if not self.changing.forward:
+                raise
+            self.changing.turn_back(" ".join(said(error)), journal)
+            return self.read()
+
+    def placed(self, units: dict[str, Planned], running: Mapping[str, UnitRecord], config: Config) -> Placed:
+        """Which unit each engine is."""
+        change = self.changing.change
+
+        def planned(spec: EngineSpec) -> Planned:
+            return plan_engines([spec], config, self._arguments.state)[spec.name]
+
+        if change is None:
+            return place(units, running, Fleet(self._fleet), planned)
+        beside = frozenset(change.slots or ()) if self.stays_beside else frozenset[str]()
+        return place(units, running, Fleet(self._fleet, change.strategy, beside), planned)
+
+    @property
+    def stays_beside(self) -> bool:
+        """Whether what is replaced stays for now."""
+        change = self.changing.change
+        return self.changing.forward and change is not None and change.beside
+
+    def _planned(self, config: Config) -> tuple[Config, dict[str, Planned]]:
+        base = self._arguments.config.resolve().parent
+        return config, plan(config, expand(config, base), self._arguments.state, base, self._forget)
+
+
+def said(error: Exception) -> tuple[str, ...]:
+    """What an error tells a person, a finding each."""
+    if isinstance(error, ConfigError) and error.findings:
+        return tuple(map(str, error.findings))
+    return (str(error),)
+
+
+def _weighed(planned: Planned, factor: float) -> Planned:
+    """An engine that takes so many times its share of the calls."""
+    desired, probe = planned
+    if desired.engine is None or factor == 1.0:
+        return planned
+    routing = msgspec.structs.replace(desired.engine.routing, weight=desired.engine.routing.weight * factor)
+    return msgspec.structs.replace(desired, engine=msgspec.structs.replace(desired.engine, routing=routing)), probe
