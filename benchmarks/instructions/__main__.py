@@ -19,17 +19,18 @@ from benchmarks.instructions.replay import EVENTS
 from benchmarks.overhead.programs import CACHE
 
 TOLERANCE_RATIO = 0.15
-_CALLS = {"whole": 400, "stream": 40}
+_CALLS = {"whole": 400, "limited": 400, "stream": 40}
 _SOURCE = Path(__file__).with_name("callgrind.c")
 _BASELINE = Path(__file__).with_name("baseline.json")
 _TOTAL = re.compile(r"Collected : (\d+)")
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """Instructions for a whole answer, and for one event of a stream (the call's own included, over 64)."""
+    """Instructions for a whole answer, without and with limits, and for an event (its call's own included, over 64)."""
 
     request: int
     event: int
+    limited: int = 0
 
 
 def main() -> int:
@@ -39,7 +40,10 @@ def main() -> int:
         sys.stderr.write("needs valgrind (with its headers) and a C compiler\n")
         return 1
     found, baselines = _count(), _baselines()
-    sys.stdout.write(f"{_build()}: {found.request} instructions a request, {found.event} a streamed event\n")
+    sys.stdout.write(
+        f"{_build()}: {found.request} instructions a request, {found.limited} with limits, "
+        f"{found.event} a streamed event\n"
+    )
     if options.save:
         _BASELINE.write_bytes(
             msgspec.json.format(msgspec.json.encode({**baselines, _build(): found}), indent=2) + b"\n"
@@ -49,15 +53,16 @@ def main() -> int:
     if before is None:
         sys.stderr.write(f"no baseline for {_build()}: make one with --save\n")
         return 1
-    return (
-        1
-        if any([_grew("a request", found.request, before.request), _grew("an event", found.event, before.event)])
-        else 0
-    )
+    grew = [
+        _grew("a request", found.request, before.request),
+        _grew("a request with limits", found.limited, before.limited),
+        _grew("an event", found.event, before.event),
+    ]
+    return 1 if any(grew) else 0
 
 
 def _grew(what: str, now: int, before: int) -> bool:
-    ratio = now / before - 1
+    ratio = now / before - 1 if before else 0.0
     too_much = ratio > TOLERANCE_RATIO
     sys.stdout.write(f"{what}: {ratio:+.1%} against the baseline{', too much' if too_much else ''}\n")
     return too_much
@@ -67,7 +72,8 @@ def _count() -> Counted:
     library = _library()
     with tempfile.TemporaryDirectory(prefix="forebay-instructions-") as folder:
         counts = {kind: _run(kind, calls, library, Path(folder)) for kind, calls in _CALLS.items()}
-    return Counted(counts["whole"] // _CALLS["whole"], counts["stream"] // _CALLS["stream"] // EVENTS)
+    each = {kind: total // _CALLS[kind] for kind, total in counts.items()}
+    return Counted(each["whole"], each["stream"] // EVENTS, each["limited"])
 
 
 def _run(kind: str, calls: int, library: Path, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Carries calls through the gateway without a socket: `benchmarks.instructions.replay whole|stream CALLS LIBRARY`.
+"""Carries calls without a socket: `benchmarks.instructions.replay whole|limited|stream CALLS LIBRARY`.
 
 Runs under callgrind. Everything before the first counted call (imports, warming up) is left out.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.overhead import stages
+from benchmarks.overhead.peers import limited
 from benchmarks.overhead.rounds import request_bytes
 from forebay.gateway.ingress import ClientConnection
 from forebay.testing.fake_engine import delta
@@ -32,10 +33,10 @@ def carrier(kind: str, folder: Path) -> Callable[[], object]:
     """What carries one call of `kind` from one transport to the other and back."""
     worker = GatewayWorker(folder, [1, 2], places=256)
     received = request_bytes(worker.port, worker.key, stream=kind == "stream")
-    parts = stages.parts_of(worker, folder)
+    parts = stages.parts_of(limited(worker) if kind == "limited" else worker, folder)
     client = ClientConnection(parts)
     client.connection_made(stages.Nowhere())  # type: ignore[arg-type]
-    pieces = [stages.whole_answer()] if kind == "whole" else _stream()
+    pieces = _stream() if kind == "stream" else [stages.whole_answer()]
     return stages.whole_path(client, parts, received, *pieces)
 
 

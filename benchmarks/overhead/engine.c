@@ -4,7 +4,7 @@
  *
  * POST without "stream":true   a JSON body of 330 bytes
  * POST with it                 64 events, one each INTERVAL_US (5 ms), each a chunk and a write of its own; then usage if it was asked
- *                              for, [DONE] and the last chunk in one write
+ *                              for, [DONE] and the last chunk in one write; with token ids if they were asked for
  * GET /                        what was done since the last one: {"requests":N,"chunks":N}
  * GET anything else            the same without beginning anew: proxies that look after their engines disturb nothing
  */
@@ -29,6 +29,7 @@ struct connection {
     int used;
     int chunk;       /* events sent, -1 when not streaming */
     int wants_usage;
+    int wants_ids;
     long long due_ns;
     int next;        /* the connection whose event is due after this one */
 };
@@ -37,8 +38,9 @@ static struct connection all[CONNECTIONS];
 static int first = -1, last = -1; /* every stream has the same interval: who is put in last is due last */
 static int timer;
 static long long requests, chunks, interval_ns = 5000000;
-static char answer[1024], event_chunk[512];
-static int answer_size, event_size;
+enum { PLAIN, IDS, FIRST_IDS, KINDS };
+static char answer[1024], event_chunks[KINDS][512];
+static int answer_size, event_sizes[KINDS];
 
 static const char STREAM_HEAD[] = "HTTP/1.1 200 OK\r\nserver: mock\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
                                   "transfer-encoding: chunked\r\n\r\n";
@@ -77,10 +79,16 @@ static void make_answers(void) {
                           "HTTP/1.1 200 OK\r\nserver: mock\r\ncontent-type: application/json\r\n"
                           "content-length: %d\r\n\r\n%s",
                           ANSWER, body);
-    int size = sprintf(event, "data: {\"id\":\"chatcmpl-0123456789abcdef\",\"object\":\"chat.completion.chunk\","
-                              "\"created\":1790000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
-                              "\" word\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
-    event_size = sprintf(event_chunk, "%x\r\n%s\r\n", size, event);
+    static const char *in_choice[KINDS] = {"", ",\"token_ids\":[10001]", ",\"token_ids\":[10001]"};
+    static const char *behind[KINDS] = {"", "", ",\"prompt_token_ids\":[1,2,3,4,5,6,7,8]"};
+    for (int kind = 0; kind < KINDS; kind++) {
+        int size = sprintf(event,
+                           "data: {\"id\":\"chatcmpl-0123456789abcdef\",\"object\":\"chat.completion.chunk\","
+                           "\"created\":1790000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+                           "\" word\"},\"logprobs\":null,\"finish_reason\":null%s}]%s}\n\n",
+                           in_choice[kind], behind[kind]);
+        event_sizes[kind] = sprintf(event_chunks[kind], "%x\r\n%s\r\n", size, event);
+    }
 }
 
 static void set_timer(void) {
@@ -119,7 +127,8 @@ static void send_due(void) {
         first = c->next;
         if (first < 0) last = -1;
         if (c->chunk < CHUNKS) {
-            send_all(fd, event_chunk, event_size);
+            int kind = !c->wants_ids ? PLAIN : c->chunk ? IDS : FIRST_IDS;
+            send_all(fd, event_chunks[kind], event_sizes[kind]);
             c->chunk++;
             chunks++;
             enqueue(fd, c->due_ns + interval_ns);
@@ -155,6 +164,7 @@ static int serve(int fd) {
             requests++;
             c->chunk = 0;
             c->wants_usage = memmem(at, body, "\"include_usage\":true", 20) != NULL;
+            c->wants_ids = memmem(at, body, "\"return_token_ids\":true", 23) != NULL;
             send_all(fd, STREAM_HEAD, sizeof STREAM_HEAD - 1);
             enqueue(fd, now_ns() + interval_ns);
         } else {

@@ -2,7 +2,7 @@
  *
  *   load PORT CONNECTIONS ANSWERS REQUEST_FILE APART_US
  *
- * Sends the bytes of REQUEST_FILE as they are. Connections begin APART_US after one another, so that streams with the
+ * Sends the bytes of REQUEST_FILE, with another number in the place of 16 @ each time. Connections begin APART_US after one another, so that streams with the
  * same interval do not beat in step. Prints {"answers":N,"bad":N}; an answer is bad unless its status is 200 and, for a
  * chunked one, its last event is [DONE].
  */
@@ -16,9 +16,10 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 8192, BUFFER = 65536, TAIL = 32 };
+enum { CONNECTIONS = 8192, BUFFER = 65536, TAIL = 32, DIGITS = 16 };
 
 struct connection {
     char buffer[BUFFER + 1];
@@ -28,12 +29,29 @@ struct connection {
 };
 
 static struct connection *all[CONNECTIONS * 4];
-static char request[BUFFER];
+static char request[BUFFER], *number; /* where the number goes, NULL for none */
 static int request_size, started, wanted, answers, bad;
+
+static void find_number(void) {
+    number = memmem(request, request_size, "@@@@@@@@@@@@@@@@", DIGITS);
+}
+
+static void write_number(void) {
+    static unsigned long long last; /* of the clock at first: no other run has the same */
+    char digits[DIGITS + 1];
+    if (!last) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        last = now.tv_sec * 1000000000ULL + now.tv_nsec;
+    }
+    sprintf(digits, "%016llx", ++last);
+    memcpy(number, digits, DIGITS);
+}
 
 static void ask(int fd) {
     if (started >= wanted) return;
     started++;
+    if (number) write_number();
     if (send(fd, request, request_size, MSG_NOSIGNAL) != request_size) {
         perror("load: send");
         exit(1);
@@ -86,6 +104,7 @@ int main(int count, char **arguments) {
     wanted = atoi(arguments[3]);
     request_size = file < 0 ? -1 : (int)read(file, request, sizeof request);
     if (request_size <= 0 || connections > CONNECTIONS) return 64;
+    find_number();
     for (int i = 0; i < connections; i++) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) {

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.overhead.programs import await_port, pinned
+from forebay.gateway.limits.policy import Bounds, LimitsPolicy, Price, ValkeyRef
 from forebay.gateway.snapshot import publish
 from forebay.observe.catalogue import LOG_DROPPED
 from forebay.observe.page import read_page
@@ -67,14 +68,33 @@ def nginx(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[
 
 @contextmanager
 def forebay(folder: Path, core: int, log_core: int, engine_port: int, *, log: bool = True) -> Iterator[Peer]:
-    """A worker as it runs in production: keys, checks, metrics and, unless `log` is off, one log line a call."""
-    worker = GatewayWorker(folder, [engine_port], places=256).policy(log_access=log)
+    """A worker as it runs in production: keys, limits, checks, metrics and, unless `log` is off, a log line a call."""
+    worker = limited(GatewayWorker(folder, [engine_port], places=256).policy(log_access=log))
+    with running(worker, "forebay" if log else "forebay, no access log", core, log_core) as peer:
+        yield peer
+
+
+def limited(worker: GatewayWorker, valkey: ValkeyRef | None = None) -> GatewayWorker:
+    """Bounds on the key's requests, tokens and calls at once, and on its tenant's money, that no load here reaches."""
+    policy = LimitsPolicy(
+        key_default=Bounds(requests_per_minute=10**8, tokens_per_minute=10**11, concurrency=10**4),
+        tenant_default=Bounds(nano_usd_per_day=10**15),
+        prices={"m": Price(input=150, output=600)},
+        valkey=valkey,
+    )
+    worker.snapshot = msgspec.structs.replace(worker.snapshot, limits=policy)
+    return worker
+
+
+@contextmanager
+def running(worker: GatewayWorker, name: str, core: int, log_core: int) -> Iterator[Peer]:
+    """Run `worker` as its snapshot says. RuntimeError where its log lost lines."""
     publish(worker.snapshot, worker.state.snapshots)
-    options = ["--state", str(folder), "--name", worker.name, "--port", str(worker.port)]
+    options = ["--state", str(worker.state.root), "--name", worker.name, "--port", str(worker.port)]
     argv = pinned(core, sys.executable, "-m", "forebay.gateway.worker", *options)
     with logged(argv, log_core) as pid:
         wait_for("the worker is ready", worker.state.acknowledgement(worker.name).exists)
-        yield Peer("forebay" if log else "forebay, no access log", worker.port, pid, worker.key)
+        yield Peer(name, worker.port, pid, worker.key)
         page = next(worker.state.counters.glob("*.page"))
         dropped = [each.values[0] for each in read_page(page) if each.metric is LOG_DROPPED]
         if dropped != [0.0]:

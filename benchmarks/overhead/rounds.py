@@ -14,6 +14,8 @@ from benchmarks.overhead.programs import EVENTS_A_STREAM, MockEngine, load
 
 _WARM_REQUESTS = 3000
 _REQUEST_BYTES = 560
+NUMBER = "@" * 16
+"""What the load generator puts another number for each time."""
 _HEAD = (
     "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\n"
     "Content-Type: application/json\r\nUser-Agent: benchmark\r\nAuthorization: Bearer {key}\r\n"
@@ -102,13 +104,13 @@ def _cost(used: list[Spent], units: int) -> Cost:
     )
 
 
-def request_bytes(port: int, key: str, *, stream: bool) -> bytes:
-    """A chat request of 560 bytes, as a client library writes it."""
-    fields = '"stream":true' if stream else '"max_tokens":16'
-    before, after = '{"model":"m","messages":[{"role":"user","content":"', '"}],"temperature":0.7,' + fields + "}"
+def request_bytes(port: int, key: str, *, stream: bool, temperature: str = "0.7", differ: bool = False) -> bytes:
+    """A chat request of 560 bytes, as a client library writes it; `differ`: the load generator makes each another."""
+    fields = f'"temperature":{temperature},' + ('"stream":true' if stream else '"max_tokens":16')
+    before, after = '{"model":"m","messages":[{"role":"user","content":"', '"}],' + fields + "}"
     head = _HEAD.format(port=port, key=key, length=100)  # any length of three digits
     text = "a" * (_REQUEST_BYTES - len(head) - len(before) - len(after))
-    body = before + text + after
+    body = before + (NUMBER + text[len(NUMBER) :] if differ else text) + after
     return (_HEAD.format(port=port, key=key, length=len(body)) + body).encode()
 
 

@@ -16,6 +16,7 @@ from forebay.gateway.call import Call, Ledger
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.identity import client_ip, identify
 from forebay.gateway.ingress import ClientConnection
+from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.meter import Meter
 from forebay.gateway.parts import Parts
 from forebay.gateway.request_ids import new_request_id
@@ -146,7 +147,10 @@ def parts_of(worker: GatewayWorker, folder: Path) -> Parts:
     admission = Admission(fleet, view.policy.queue_calls, time.monotonic)
     log = JsonLog("forebay", "info", os.open(os.devnull, os.O_WRONLY))
     respond.DATE.update(time.time())
-    return Parts(view, fleet, admission, Meter(page), log, time.monotonic)
+    parts = Parts(view, fleet, admission, Meter(page), log, time.monotonic)
+    if worker.snapshot.limits is not None:
+        parts.limits = Limiter(worker.snapshot.limits, worker.name, folder / "spent.json", parts.meter, log.write)
+    return parts
 
 
 def whole_answer() -> bytes:
