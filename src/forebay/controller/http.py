@@ -58,7 +58,7 @@ def _request(address: Address, target: str, body: bytes | None, headers: Mapping
     # HTTP/1.0: the answer is never chunked; it ends where its length or the connection does.
     lines = [
         f"{'GET' if body is None else 'POST'} {target} HTTP/1.0",
-        f"Host: {address.host}:{address.port}",
+        f"Host: {f'[{address.host}]' if ':' in address.host else address.host}:{address.port}",
         "Connection: close",
     ]
     lines += [f"{name}: {value}" for name, value in headers.items()]

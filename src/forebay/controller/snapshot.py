@@ -60,9 +60,9 @@ def build(
         pepper=pepper,
         limits=limits_policy(config, keys, valkey),
         queue=queue_policy(config),
+        idempotency=idempotency_policy(config, valkey),
     )
 
-        idempotency=idempotency_policy(config, valkey),
 
 def policy(config: Config) -> Policy:
     """The data path's limits and timeouts."""
@@ -74,6 +74,7 @@ def policy(config: Config) -> Policy:
         "log_level": config.observe.log.level,
         "log_access": config.observe.log.access,
         "connections": limits.connections,
+        "choices": limits.choices,
         "queue_calls": gateway.queue.calls,
         "queue_wait_s": gateway.queue.wait,
         "retry_attempts": gateway.retry.attempts,

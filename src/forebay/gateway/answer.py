@@ -119,9 +119,10 @@ class AnswerReader:
         elif chunks is not None:
             if chunks.done:
                 self._finish(head, bytes(self._body), reusable=head.keep_alive and not chunks.rest)
-        elif head.body_bytes != UNTIL_CLOSE and size >= head.body_bytes:
-            exact = size == head.body_bytes
-            self._finish(head, bytes(self._body[: head.body_bytes]), reusable=head.keep_alive and exact)
+        elif size == head.body_bytes:
+            self._finish(head, bytes(self._body), reusable=head.keep_alive)
+        elif head.body_bytes != UNTIL_CLOSE and size > head.body_bytes:
+            self._fail("bad_answer")  # it said less than it sends: which of the two is whole nobody knows
 
     def _finish(self, head: ResponseHead, body: bytes, *, reusable: bool) -> None:
         if reusable:

@@ -69,6 +69,7 @@ class Call:
         "_broken",
         "_line",
         "body",
+        "claim",
         "client",
         "deadline",
         "head",
@@ -76,7 +77,6 @@ class Call:
         "held",
         "ledger",
         "upstream",
-        "claim",
         "want",
     )
 
@@ -88,6 +88,7 @@ class Call:
         self.deadline = 0.0
         self.headers = b""
         self.held: Held | None = None
+        self.claim: Claim | None = None
         self.want = NOTHING
         self.upstream: EngineConnection | None = None
         self._line: Coroutine[Any, Any, None] | None = None
@@ -95,7 +96,6 @@ class Call:
         self._broken: Exception | None = None
 
     def run(self, line: Coroutine[Any, Any, None]) -> None:
-        self.claim: Claim | None = None
         """Start along the line, as far as it goes without waiting."""
         self._line = line
         self._step(None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from forebay.gateway.admission import Admission
 from forebay.gateway.fleet import Fleet
-from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.idempotency.claims import Claims
+from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.meter import Meter
 from forebay.gateway.reuse.memory import Reuse
 from forebay.gateway.view import View
@@ -25,7 +25,6 @@ class Parts:
         "admission",
         "budget",
         "clients",
-        "claims",
         "clock",
         "draining",
         "fleet",
@@ -49,5 +48,5 @@ class Parts:
         self.reuse = Reuse(view.models.values(), view.pepper, meter, clock)
         self.clients: set[ClientConnection] = set()
         self.limits: Limiter | None = None
-        self.draining = False
         self.claims: Claims | None = None
+        self.draining = False

@@ -11,8 +11,8 @@ from forebay.gateway.attempts import Answered, reach
 from forebay.gateway.call import Call
 from forebay.gateway.continuation.carry_on import carry_on, recorded
 from forebay.gateway.engine_faults import refusal_of
-from forebay.gateway.identity import client_ip, identify
 from forebay.gateway.idempotency.claims import replays
+from forebay.gateway.identity import client_ip, identify
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
@@ -25,8 +25,8 @@ from forebay.gateway.settle import settle
 from forebay.gateway.view import View, models
 from forebay.gateway.wants import learn
 from forebay.observe import catalogue
-from forebay.wire.usage import cached_in
 from forebay.wire.media_type import JSON, media_type
+from forebay.wire.usage import cached_in
 
 
 async def serve(call: Call, parts: Parts) -> None:
@@ -49,9 +49,9 @@ async def serve(call: Call, parts: Parts) -> None:
             asked = prepare(asked, key, view.pepper)
         ledger.model, ledger.stream = asked.model.name, asked.stream
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
-        if parts.limits is not None:
         if call.head.idempotency_key and await replays(call, parts, _answer):
             return
+        if parts.limits is not None:
             await parts.limits.reserve(call, key, asked)
         plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache else None
         if plan is None:
@@ -169,6 +169,12 @@ def _refuse(call: Call, refusal: Refusal) -> None:
     client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
 
 
+def _note_gone(call: Call, gone: ClientGone) -> None:
+    call.ledger.cancelled, call.ledger.status = gone.reason, 499
+    if gone.reason == "client_stalled":
+        call.ledger.code = "client_too_slow"
+
+
 def _leave(call: Call, answered: Answered, parts: Parts) -> None:
     """Give back the engine's place; work that nobody will read is aborted."""
     upstream, call.upstream = call.upstream, None
@@ -177,12 +183,6 @@ def _leave(call: Call, answered: Answered, parts: Parts) -> None:
     if isinstance(answer, StreamPump):
         call.ledger.sent_events = answer.events
         if not answer.ended and upstream is not None:
-def _note_gone(call: Call, gone: ClientGone) -> None:
-    call.ledger.cancelled, call.ledger.status = gone.reason, 499
-    if gone.reason == "client_stalled":
-        call.ledger.code = "client_too_slow"
-
-
             upstream.abort()
             outcome = "cancelled"
             if answer.usage is not None:

@@ -62,6 +62,7 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     except BadField as error:
         raise Refusal(error.code, error.message, param=error.field[:64]) from None
     _check_context(fields, model)
+    _check_choices(fields, view.policy.choices)
     if name != model.name:
         fields["model"] = model.name
         changed = True
@@ -128,7 +129,12 @@ def post(engine: EngineRef, path: bytes, body: bytes, request_id: str) -> bytes:
     return (
         b"POST %b HTTP/1.1\r\nhost: %b:%d\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
         b"x-request-id: %b\r\n%b\r\n%b"
-    ) % (path, engine.host.encode(), engine.port, len(body), request_id.encode(), authorization, body)
+    ) % (path, _host_of(engine), engine.port, len(body), request_id.encode(), authorization, body)
+
+
+def _host_of(engine: EngineRef) -> bytes:
+    host = engine.host.encode()
+    return b"[%b]" % host if b":" in host else host
 
 
 def _usage_option(asked: Asked) -> dict[str, Any]:
@@ -150,3 +156,13 @@ def _check_context(fields: dict[str, Any], model: ModelRef) -> None:
         asked = fields.get(name)
         if asked is not None and asked > limit:
             raise Refusal("context_exceeded", f"{name} is {asked}; the model's context is {limit} tokens.", param=name)
+
+
+def _check_choices(fields: dict[str, Any], most: int) -> None:
+    """Prompts and choices each have a bound of their own; it is their product that an engine has to answer."""
+    prompt, choices = fields.get("prompt"), fields.get("n") or 1
+    if type(prompt) is list and prompt and type(prompt[0]) is not int:
+        choices *= len(prompt)
+    if choices > most:
+        message = f"Prompts times n is {choices}; one call may ask for {most} answers."
+        raise Refusal("invalid_value", message, param="n" if type(prompt) is not list else "prompt")

@@ -46,6 +46,7 @@ def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
         ledger.key_id or UNSET,
         ledger.engine if model else UNSET,
         ledger.stream if model else UNSET,
+        ledger.priority or UNSET,
         _ms(ledger.queue_s) if model else UNSET,
         ledger.retries if model else UNSET,
         ledger.continuations or UNSET,

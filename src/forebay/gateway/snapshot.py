@@ -100,6 +100,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     retry_attempts: int
     retry_budget_ratio: float
     breaker: BreakerPolicy = BreakerPolicy()
+    choices: int = 128
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,9 +114,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     pepper: str
     limits: LimitsPolicy | None = None
     queue: QueuePolicy = QueuePolicy()
-
-
     idempotency: IdempotencyPolicy | None = None
+
+
 def publish(snapshot: Snapshot, folder: Path, keep: int = 5) -> str:
     """Write the snapshot, make it current, prune older ones; returns its digest (16 hex characters)."""
     content = msgspec.json.encode(snapshot)

@@ -140,6 +140,16 @@ LIMITS_SHARED = Metric(
     "forebay_limits_shared", "gauge", "1 while limits are exact over all workers, 0 while Valkey is lost."
 )
 LIMITS_LOST = Metric("forebay_limits_lost_total", "counter", "Times that Valkey was lost, by why.", ("reason",))
+IDEMPOTENCY = Metric(
+    "forebay_idempotency_total",
+    "counter",
+    "Calls with an idempotency key: new, replayed, in_progress, finished (no answer is kept), undecided (who had it "
+    "vanished), mismatch (another request), full, unavailable.",
+    ("result",),
+)
+IDEMPOTENCY_LOST = Metric(
+    "forebay_idempotency_lost_total", "counter", "Times that what holds idempotency keys was lost, by why.", ("reason",)
+)
 IN_FLIGHT = Metric("forebay_calls_in_flight", "gauge", "Calls between their first byte and their last.")
 QUEUED = Metric("forebay_queue_calls", "gauge", "Calls waiting for a place at an engine.")
 CLASS_QUEUED = Metric(
@@ -179,21 +189,12 @@ ORPHANED = Metric(
     "forebay_orphaned_engine_seconds_total",
     "counter",
     "Time in which an engine that forebay runs reported more work than all workers hold there, times its GPUs where "
-    "they are known: work that nobody waits for, such as calls whose abort it ignored.",
+    "they are known: work that nobody waits for, such as calls whose abort it ignored. Starts at 0 again with the "
+    "controller and with a replaced engine.",
     ("engine",),
 )
 ENGINE_RESTARTS = Metric("forebay_engine_restarts_total", "counter", "Times an engine was started again.", ("engine",))
 DISCOVERED = Metric("forebay_discovery_engines", "gauge", "Engines that a source has found.", ("source",))
-IDEMPOTENCY = Metric(
-    "forebay_idempotency_total",
-    "counter",
-    "Calls with an idempotency key: new, replayed, in_progress, finished (no answer is kept), undecided (who had it "
-    "vanished), mismatch (another request), full, unavailable.",
-    ("result",),
-)
-IDEMPOTENCY_LOST = Metric(
-    "forebay_idempotency_lost_total", "counter", "Times that what holds idempotency keys was lost, by why.", ("reason",)
-)
 DISCOVERY_STALE = Metric(
     "forebay_discovery_stale", "gauge", "1 while a source fails and the engines known last are kept.", ("source",)
 )
@@ -231,6 +232,8 @@ METRICS: tuple[Metric, ...] = (
     LIMIT_QUESTIONS,
     LIMITS_SHARED,
     LIMITS_LOST,
+    IDEMPOTENCY,
+    IDEMPOTENCY_LOST,
     IN_FLIGHT,
     QUEUED,
     CLASS_QUEUED,
@@ -248,5 +251,3 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERY_FAILURES,
     BUILD,
 )
-    IDEMPOTENCY,
-    IDEMPOTENCY_LOST,

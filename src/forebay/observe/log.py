@@ -50,6 +50,7 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
     key_id: str | msgspec.UnsetType = msgspec.UNSET
     engine: str | msgspec.UnsetType = msgspec.UNSET
     stream: bool | msgspec.UnsetType = msgspec.UNSET
+    priority: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="class")
     queue_ms: float | msgspec.UnsetType = msgspec.UNSET
     retries: int | msgspec.UnsetType = msgspec.UNSET
     continuations: int | msgspec.UnsetType = msgspec.UNSET

@@ -121,6 +121,19 @@ def test_a_call_may_step_down_but_not_up(tenants: Tenants, engine: FakeEngine, g
     assert b"service_tier" not in engine.seen[-1].body
 
 
+def test_the_log_tells_the_class_that_a_call_had(tenants: Tenants, gate: Gate) -> None:
+    gate.is_open = True
+    tenants.call(tenants.high, "has-its-own").answer()
+    tenants.call(tenants.high, "steps-down", "x-forebay-class: batch").answer()
+
+    def classes() -> dict[object, object]:
+        lines = [line for line in tenants.worker.log_lines() if line["message"] == "request"]
+        return {line["request_id"]: line["class"] for line in lines}
+
+    expected = {"has-its-own": "interactive", "steps-down": "batch"}
+    wait_for("both are in the log", lambda: classes() == expected)
+
+
 @pytest.mark.parametrize(
     "header", ["x-forebay-class: gold", "x-forebay-deadline-ms: soon", "x-forebay-deadline-ms: -1"]
 )

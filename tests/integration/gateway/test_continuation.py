@@ -228,6 +228,23 @@ def test_an_engine_that_tells_no_token_ids_is_cut_as_before(trio: Trio) -> None:
     wait_for("it is counted", lambda: outcomes(worker, "refused") == 1)
 
 
+def test_a_reload_turns_it_on_and_off_between_two_calls(trio: Trio) -> None:
+    """A call that runs keeps what it began with."""
+    first, second, worker = trio
+    on, whole = worker.snapshot, said(asked(worker))
+    off = msgspec.structs.replace(
+        on, models=tuple(msgspec.structs.replace(each, continuation=False) for each in on.models)
+    )
+    for snapshot, end in ((off, "stream_cut"), (on, "stop"), (off, "stream_cut")):
+        worker.snapshot = snapshot
+        worker.reload()
+        first.script = second.script = once(cut(4), FakeVllm(ANSWER))
+        answer = said(asked(worker))
+        assert answer[1] == end
+        assert (answer == whole) is (end == "stop")
+    wait_for("it is counted once", lambda: outcomes(worker, "continued") == 1)
+
+
 def test_two_continuations_are_enough(trio: Trio) -> None:
     first, second, worker = trio
     first.script = second.script = cut(3)

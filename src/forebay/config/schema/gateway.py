@@ -25,6 +25,8 @@ class Limits(Section):
     """Whole answer that is held so that a failing engine can be replaced; a longer one streams through."""
     event: Bytes = 1024 * 1024
     """One server-sent event of an engine; a longer one ends the stream with an error."""
+    choices: Annotated[int, Field(ge=1, le=16_384)] = 128
+    """Answers that one call may ask for: its prompts times `n`. Beyond it 400."""
     connections: Annotated[int, Field(ge=1)] = 10_000
     """Open client connections of one worker; further ones are refused."""
 
