@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import psutil
 from forebay.config.crosscheck.ports import listeners
 from forebay.config.schema import Config, VllmEngine
 from forebay.controller.desired import can_bind
+from forebay.controller.reuse import is_semantic
 from forebay.core.errors import Finding
 from forebay.core.units import show_size
 from forebay.engines.spec import EngineSpec
+from forebay.gateway.reuse.semantic.embedder import PACKAGES
 from forebay.messages import _
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
@@ -27,6 +30,7 @@ def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> t
         *_ports(config, _owners(), set(LocalSubstrate(state).processes())),
         *_weights(config, specs),
         *_programs(specs),
+        *_packages(config),
         *_disk(state.root),
     )
 
@@ -100,6 +104,12 @@ def _programs(specs: Iterable[EngineSpec]) -> Iterator[Finding]:
         if shutil.which(program) is None:
             why = _("the program {program} is not found").format(program=program)
             yield _error("program-missing", program, why, _("Install it, or name it in the engine's `program`"))
+
+
+def _packages(config: Config) -> Iterator[Finding]:
+    if is_semantic(config) and any(importlib.util.find_spec(name) is None for name in PACKAGES):
+        why = _("the embedding model of the semantic cache is not installed")
+        yield _error("semantic_missing", "cache.semantic", why, _("Run make semantic, or disable it"))
 
 
 def _disk(folder: Path) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from forebay.config.schema import Config
 from forebay.controller import desired as units
 from forebay.controller.held import calls_held
 from forebay.controller.keeper import Desired, Kind
-from forebay.controller.probes import EngineProbe, Probe, ServiceProbe
+from forebay.controller.probes import EngineProbe, Probe, ServiceProbe, SocketProbe
+from forebay.controller.reuse import is_semantic
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.render.edge import edge_unit, write_edge
 from forebay.store.state_dir import StateDir
@@ -31,6 +32,8 @@ def plan(
     ]
     if config.valkey.kind == "bundled":
         planned.append(_valkey(config, state))
+    if is_semantic(config):
+        planned.append(_embedder(config, state))
     if units.has_program("forebay.admin.main"):
         planned.append(_admin(config, state))
     if config.edge.kind != "none":
@@ -75,6 +78,10 @@ def _valkey(config: Config, state: StateDir) -> Planned:
         await asyncio.to_thread(write_configuration, state.valkey, config.valkey.port)
 
     return _fixed("valkey", units.valkey_unit(config, state), state, prepare), ServiceProbe("127.0.0.1", None)
+
+
+def _embedder(config: Config, state: StateDir) -> Planned:
+    return _fixed("embedder", units.embedder_unit(config, state), state), SocketProbe(state.embedder)
 
 
 def _admin(config: Config, state: StateDir) -> Planned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ from forebay.controller.orphans import Orphans, gpus_of
 from forebay.engines.health import Evidence, Health, Patience
 from forebay.engines.scrape import EngineLoad, parse
 from forebay.engines.spec import EngineSpec
+from forebay.gateway.reuse.semantic.address import connected
 
 _HEALTH_S = 3.0
 _METRICS_S = 3.0
@@ -63,6 +65,25 @@ class ServiceProbe:
         else:
             answers = (await ask(address, self._path, timeout_s=_HEALTH_S)).status == 200
         return Evidence(answers=answers, warmed_at_s=time.monotonic() if answers else None)
+
+    async def close(self) -> None:
+        return
+
+
+class SocketProbe:
+    """A process behind a unix socket: it accepts connections."""
+
+    def __init__(self, path: Path) -> None:
+        self.patience = _SERVICE_PATIENCE
+        self.orphaned_s = 0.0
+        self._path = path
+
+    async def look(self, health: Health, port: int) -> Evidence:
+        try:
+            connected(self._path).close()
+        except OSError:
+            return Evidence(answers=False)
+        return Evidence(answers=True, warmed_at_s=time.monotonic())
 
     async def close(self) -> None:
         return

@@ -32,7 +32,14 @@ def report(
     config: Config, keepers: Iterable[Keeper], publisher: Publisher, read_at: float, findings: tuple[str, ...]
 ) -> Status:
     """The status of this moment."""
-    by_kind: dict[str, list[Keeper]] = {"engine": [], "worker": [], "admin": [], "edge": [], "valkey": [], "embedder": []}
+    by_kind: dict[str, list[Keeper]] = {
+        "engine": [],
+        "worker": [],
+        "admin": [],
+        "edge": [],
+        "valkey": [],
+        "embedder": [],
+    }
     for keeper in keepers:
         by_kind[keeper.desired.kind].append(keeper)
     engines = tuple(_engine(keeper) for keeper in by_kind["engine"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from forebay.config.schema import Config, Model
+from forebay.config.schema.reuse import Semantic
 from forebay.gateway.limits.policy import ValkeyRef
-from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
+from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy, SemanticPolicy
 
 
 def version_of(config: Config) -> str:
@@ -27,8 +28,20 @@ def cache_policy(model: Model, version: str, valkey: ValkeyRef | None = None) ->
         memory_bytes=cache.memory,
         answer_bytes=cache.answer,
         shared=valkey if cache.shared else None,
+        semantic=_semantic_policy(cache.semantic),
         tenants=None if cache.tenants is None else tuple(cache.tenants),
     )
+
+
+def _semantic_policy(semantic: Semantic) -> SemanticPolicy | None:
+    if not semantic.enabled:
+        return None
+    return SemanticPolicy(threshold=semantic.threshold, deadline_s=semantic.deadline, questions=semantic.questions)
+
+
+def is_semantic(config: Config) -> bool:
+    """Whether any model needs the embedder."""
+    return any(model.cache.semantic.enabled for model in config.models.values())
 
 
 def prepare_policy(model: Model) -> PreparePolicy | None:

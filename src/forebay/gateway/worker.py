@@ -62,6 +62,7 @@ class Worker:
         admission.use(snapshot.queue, view.policy.queue_calls)
         log = JsonLog(view.policy.service, view.policy.log_level)
         self.parts = Parts(view, fleet, admission, Meter(page), log, time.monotonic)
+        self.parts.reuse.meanings.embedder = state.embedder
         if snapshot.limits is not None:
             self.parts.limits = self._limiter(snapshot.limits)
         self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)

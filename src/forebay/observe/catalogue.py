@@ -112,8 +112,17 @@ CUT_STREAMS = Metric("forebay_cut_streams_total", "counter", "Streams that an en
 CACHE = Metric(
     "forebay_cache_total",
     "counter",
-    "Calls that may be reused: hit (answered from memory), joined (followed an equal call), miss, refresh; and "
+    "Calls that may be reused: hit (answered from memory), semantic (by the answer to a question that means the same), "
+    "joined (followed an equal call), miss, refresh; and "
     "answers that were not_kept because they are too large, were cut or are more than text.",
+    ("model", "result"),
+)
+SEMANTIC = Metric(
+    "forebay_semantic_total",
+    "counter",
+    "Calls that missed the exact cache of a model with `cache.semantic`: hit; miss (no known question has the same "
+    "carrying words); far (none is similar enough, or its answer has gone); late and lost (the embedder was slow or "
+    "away); and what is never compared, by why: shape, language, length, code.",
     ("model", "result"),
 )
 CACHE_GARBLED = Metric(
@@ -251,3 +260,10 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERY_FAILURES,
     BUILD,
 )
+    SEMANTIC,
+    CASCADE,
+    CASCADE_TOKENS,
+    CASCADE_SECONDS,
+    CASCADE_FIRST,
+    CASCADE_SAMPLES,
+    CASCADE_AGREEMENT,

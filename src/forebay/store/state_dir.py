@@ -2,6 +2,7 @@
 
 run/<unit>.json          a running unit: its holder's and its program's pid and start time
 run/<worker>.ack         the snapshot a worker has taken
+run/embedder.sock        where workers ask how near two texts are
 run/status.json          what the controller last saw, in the form of `forebay status -o json`
 logs/<unit>.log          its output, rotated
 snapshots/<digest>.json  what workers hold; `current` links to the newest
@@ -84,6 +85,11 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def valkey(self) -> Path:
         return self.root / "valkey"
+
+    @property
+    def embedder(self) -> Path:
+        """Where workers ask how near two texts are."""
+        return self.run / "embedder.sock"
 
     @property
     def spent(self) -> Path:

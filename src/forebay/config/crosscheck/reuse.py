@@ -12,7 +12,8 @@ from forebay.messages import _
 
 
 def reuse(config: Config, tree: Node) -> Iterator[Finding]:
-    """Shared answers where there is no Valkey for them."""
+    """Shared answers where there is no Valkey for them; questions compared where no answer is kept."""
+    yield from _semantic(config, tree)
     if config.valkey.kind == "external":
         return
     for name, model in config.models.items():
@@ -24,4 +25,16 @@ def reuse(config: Config, tree: Node) -> Iterator[Finding]:
                 # The bundled one evicts nothing: answers would fill it until no limit can be counted any more.
                 why=_("shared answers need a Valkey that evicts; the bundled one keeps counts and lets nothing go"),
                 fix=_("Set valkey.kind to external, or remove shared"),
+            )
+
+
+def _semantic(config: Config, tree: Node) -> Iterator[Finding]:
+    for name, model in config.models.items():
+        if model.cache.semantic.enabled and not model.cache.exact:
+            yield Finding(
+                rule="cache_semantic",
+                severity="error",
+                where=locate(tree, ("models", name, "cache", "semantic", "enabled")),
+                why=_("answers to questions in other words are found among those that the exact cache keeps"),
+                fix=_("Set cache.exact to true, or remove semantic"),
             )

@@ -9,6 +9,24 @@ from pydantic import Field
 from forebay.config.schema.base import Bytes, Name, Seconds, Section
 
 
+class Semantic(Section):
+    """Answers to questions that mean the same, for calls that miss the exact cache. English alone, chat alone.
+
+    Of two calls only the last user message may differ, and in it only words that carry no meaning: numbers, names,
+    negations, question words and everything that is not known to be glue must agree, in order. Then an embedding model
+    must find the two near. Needs `exact`, and the packages of `make semantic`.
+    """
+
+    enabled: bool = False
+    """Whether answers are given to questions in other words."""
+    threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.85
+    """Least cosine similarity of two questions. Measured in `benchmarks/results/semantic.md`."""
+    deadline: Annotated[Seconds, Field(gt=0, le=5)] = 0.1
+    """Longest wait for the embedding model; then an engine answers."""
+    questions: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Most questions that one worker can compare with; about 600 bytes each."""
+
+
 class Cache(Section):
     """Reuse of whole answers: for calls at temperature 0 or with a seed, or that send `x-forebay-cache: use`.
 
@@ -28,6 +46,8 @@ class Cache(Section):
     """Largest answer that is kept, and most of a shared stream that is held for its slowest reader."""
     shared: bool = False
     """Whether workers find each other's answers in the Valkey of the section `valkey`, also after a restart."""
+    semantic: Semantic = Semantic()
+    """Answers to questions that mean the same."""
     tenants: list[Name] | None = None
     """Tenants whose calls take part. Default: all, each for itself."""
 

@@ -13,6 +13,7 @@ from forebay.gateway.call import Call
 from forebay.gateway.reuse.answers import Answers, Entry
 from forebay.gateway.reuse.flight import Flight, Follower
 from forebay.gateway.reuse.plan import Plan
+from forebay.gateway.reuse.semantic.meanings import Meanings
 from forebay.gateway.reuse.shared import Found, SharedAnswers
 from forebay.observe import catalogue
 from forebay.wire.chunked import BadChunk, ChunkedDecoder
@@ -36,10 +37,13 @@ class Reuse:
         self._answers: dict[str, Answers] = {}
         self._flights: dict[tuple[bytes, bool, bool], Flight] = {}
         self.shared: SharedAnswers | None = None
+        self.meanings = Meanings(meter)
         self.update(models, pepper)
 
     def update(self, models: Iterable[ModelRef], pepper: str) -> None:
         """Take the models of a new snapshot; what was kept under another version is let go."""
+        models = tuple(models)
+        self.meanings.update(models, pepper)
         before, self._answers = self._answers, {}
         ref: ValkeyRef | None = None
         for model in models:
@@ -65,6 +69,7 @@ class Reuse:
         """What is looked at a few times a second."""
         if self._answers:
             self._meter.gauge(catalogue.CACHE_BYTES, self.held_bytes())
+        self.meanings.sweep(now)
         if self.shared is not None:
             self.shared.sweep(now)
 
@@ -89,6 +94,11 @@ class Reuse:
         converted = Entry(body, other.usage, plan.streamed)
         answers.put(plan.key, converted, answers.expiry(plan.key, streamed=not plan.streamed))
         return converted
+
+    def keeps(self, model: str, key: bytes) -> bool:
+        """Whether there is an answer under `key`, in whatever form."""
+        answers, now = self._answers.get(model), self._clock()
+        return answers is not None and any(answers.expiry(key, streamed=form) > now for form in (True, False))
 
     async def fetch(self, call: Call, plan: Plan) -> Entry | None:
         """What another worker has answered, or this one before it was started anew; remembered from now on."""
@@ -138,6 +148,7 @@ class Reuse:
             self._meter.count(catalogue.CACHE, plan.model, "not_kept")
             return
         answers.replace(plan.key, entry, self._clock() + plan.policy.ttl_s)
+        self.meanings.note(plan)
         if self.shared is not None and plan.policy.shared is not None:
             self.shared.keep(plan.key, entry, plan.policy.ttl_s)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.reuse.identity import ROUTES, is_deterministic, key_of, may_be_reused
 from forebay.gateway.reuse.policy import CachePolicy
+from forebay.gateway.reuse.semantic.question import Question
 
 if TYPE_CHECKING:
     from forebay.gateway.screen import Asked
@@ -20,7 +21,10 @@ _MODES = (b"", b"use", b"bypass", b"refresh")
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How one call may be reused. `fresh`: what is remembered is not looked at, only replaced."""
+    """How one call may be reused. `fresh`: what is remembered is not looked at, only replaced.
+
+    `hard` and `fields` are what the key was made of; `question` is what may be compared by meaning, once it is known.
+    """
 
     key: bytes
     model: str
@@ -28,6 +32,9 @@ class Plan(msgspec.Struct, frozen=True):
     streamed: bool
     keep_usage: bool
     fresh: bool
+    hard: tuple[str, ...]
+    fields: dict[str, Any]
+    question: Question | None = None
 
     @property
     def flight(self) -> tuple[bytes, bool, bool]:
@@ -51,4 +58,5 @@ def plan(head: RequestHead, asked: Asked, key: KeyRecord, pepper: str) -> Plan |
         return None
     hard = (policy.version, key.tenant, route, asked.model.name)
     identity = key_of(hard, asked.fields, pepper)
-    return Plan(identity, asked.model.name, policy, asked.stream, asked.keep_usage, mode == b"refresh")
+    fresh = mode == b"refresh"
+    return Plan(identity, asked.model.name, policy, asked.stream, asked.keep_usage, fresh, hard, asked.fields)

@@ -7,6 +7,14 @@ import msgspec
 from forebay.gateway.limits.policy import ValkeyRef
 
 
+class SemanticPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Answers given to questions that mean the same: from which similarity, waited for how long, and how many known."""
+
+    threshold: float
+    deadline_s: float
+    questions: int
+
+
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Reuse of a model's answers. `version` changes with the configuration, and with it every key.
 
@@ -22,6 +30,7 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     answer_bytes: int
     tenants: tuple[str, ...] | None = None
     shared: ValkeyRef | None = None
+    semantic: SemanticPolicy | None = None
 
 
 class PreparePolicy(msgspec.Struct, frozen=True, kw_only=True):

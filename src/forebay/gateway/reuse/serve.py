@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from forebay.gateway.parts import Parts
 
 Answer = Callable[[Call, int, bytes], None]
+SIMILARITY = "x-forebay-similarity"
 _HIT, _MISS = f"{HEADER}: hit\r\n".encode(), f"{HEADER}: miss\r\n".encode()
+_ORIGINS = {"hit": _HIT, "joined": _HIT, "semantic": f"{HEADER}: semantic\r\n".encode()}
 
 
 async def serve_reused(call: Call, plan: Plan, parts: Parts, generate: Generate, answer: Answer) -> None:
@@ -34,6 +36,14 @@ async def serve_reused(call: Call, plan: Plan, parts: Parts, generate: Generate,
         _note(call, plan, "hit", parts)
         _replay(call, plan, found, parts, answer)
         return
+    if plan.policy.semantic is not None:
+        plan = reuse.meanings.read(plan)
+        near = await reuse.meanings.find(call, plan, reuse)
+        if near is not None:
+            _note(call, plan, "semantic", parts)
+            call.headers += b"%b: %.3f\r\n" % (SIMILARITY.encode(), near[1])
+            _replay(call, plan, near[0], parts, answer)
+            return
     follower, joined = reuse.board(call, plan, generate, parts.view.policy.chunk_s)
     _note(call, plan, "refresh" if plan.fresh else "joined" if joined else "miss", parts)
     try:
@@ -76,5 +86,5 @@ def _stream_head(call: Call) -> bytes:
 
 def _note(call: Call, plan: Plan, result: str, parts: Parts) -> None:
     call.ledger.cache = result
-    call.headers += _HIT if result in {"hit", "joined"} else _MISS
+    call.headers += _ORIGINS.get(result, _MISS)
     parts.meter.count(catalogue.CACHE, plan.model, result)
