@@ -12,6 +12,7 @@ from forebay.config.schema.engines import EngineDefaults, Model
 from forebay.config.schema.gateway import Gateway
 from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
+from forebay.config.schema.releases import Releases
 from forebay.config.schema.tenants import Tenant
 
 Environment = Literal["development", "staging", "production"]
@@ -52,5 +53,6 @@ class Config(Section):
     edge: Edge = Edge()
     observe: Observe = Observe()
     admin: Admin = Admin()
+    releases: Releases = Releases()
     environments: dict[Environment, dict[str, object]] = {}
     """Overlays of your own: any keys of this file, laid over it in one environment."""
