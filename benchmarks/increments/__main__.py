@@ -80,14 +80,12 @@ def _started(variant: Variant, worker: GatewayWorker, cores: tuple[int, int]) ->
         if variant.ready:
             page = next(worker.state.counters.glob("*.page"))
             wait_for(f"{variant.name}: {variant.ready}", lambda: _gauge(page, variant.ready) == 1.0)
-        files = []
-        for stream in (False, True):
-            file = worker.state.root / f"{stream}.http"
+        files = (worker.state.root / "whole.http", worker.state.root / "stream.http")
+        for stream, file in zip((False, True), files, strict=True):
             asked = request_bytes(
                 peer.port, peer.key, stream=stream, temperature=temperature, differ=variant.differ and not stream
             )
             file.write_bytes(asked)
-            files.append(file)
         yield Measured(variant, peer, *files)
 
 

@@ -24,6 +24,7 @@ class Parts:
     __slots__ = (
         "admission",
         "budget",
+        "claims",
         "clients",
         "clock",
         "draining",

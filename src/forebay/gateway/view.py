@@ -22,7 +22,8 @@ class View(msgspec.Struct, frozen=True):
     """What the path consults. `models` holds each model under its name and every alias, and adapters by name.
 
     `model_entries` are the answers of /v1/models/{id} by path; `offers` by model and endpoint what its engines serve;
-    `sessions`: some policy wants to know to which session a call belongs.
+    `sessions`: some policy wants to know to which session a call belongs. `verified` are the keys that came and were
+    found good, by the header as it came.
     """
 
     digest: str
@@ -37,6 +38,7 @@ class View(msgspec.Struct, frozen=True):
     model_entries: dict[bytes, bytes]
     offers: dict[str, dict[str, Offer]]
     sessions: bool = False
+    verified: dict[bytes, KeyRecord] = {}
 
 
 def view_of(digest: str, snapshot: Snapshot) -> View:

@@ -65,28 +65,26 @@ class Book:
 
     def take(self, plan: Plan, need: Need) -> Held | list[tuple[Limit, int]]:
         """Take all that `need` says, or nothing: then the limits that are short, and of how much."""
-        amounts = (
-            1,
-            need.input_tokens + need.output_tokens,
-            cost_of(plan.price, need.input_tokens, need.output_tokens),
-        )
+        amounts = _amounts(plan, need.input_tokens, need.output_tokens)
         now = self._clock()
-        for limit in plan.limits:
-            if not limit.fits(amounts[limit.kind], now):
-                wanted = [(each, amounts[each.kind]) for each in plan.limits]
-                return [(each, units) for each, units in wanted if not each.fits(units, now)]
-        taken = []
+        taken: list[tuple[Limit, int, int]] = []
         for limit in plan.limits:
             units = amounts[limit.kind]
+            stamp = limit.gauge.take(units, limit.cap) if now < limit.until or not units else None
+            if stamp is None:
+                for each, taken_units, taken_stamp in taken:
+                    each.gauge.settle(taken_stamp, taken_units, 0)
+                wanted = [(each, amounts[each.kind]) for each in plan.limits]
+                return [short for short in wanted if not short[0].fits(short[1], now)] or [(limit, units)]
             limit.touched = True
-            taken.append((limit, units, limit.gauge.add(units)))
+            taken.append((limit, units, stamp))
         return Held(plan, taken)
 
     def settle(self, held: Held, input_tokens: int, output_tokens: int) -> None:
         """Put what was used in the place of what was taken; a second time does nothing."""
         plan, taken = held.plan, held.taken
         held.taken = []
-        actual = (1, input_tokens + output_tokens, cost_of(plan.price, input_tokens, output_tokens))
+        actual = _amounts(plan, input_tokens, output_tokens)
         for limit, units, stamp in taken:
             if units != (used := actual[limit.kind]) or limit.settles:
                 limit.gauge.settle(stamp, units, used)
@@ -159,6 +157,7 @@ class Book:
         return spend
 
 
-def cost_of(price: Price, input_tokens: int, output_tokens: int) -> int:
-    """Nano-USD."""
-    return price.input * input_tokens + price.output * output_tokens
+def _amounts(plan: Plan, input_tokens: int, output_tokens: int) -> tuple[int, int, int]:
+    """Calls, tokens and nano-USD, as `Limit.kind` counts them."""
+    price = plan.price
+    return 1, input_tokens + output_tokens, price.input * input_tokens + price.output * output_tokens

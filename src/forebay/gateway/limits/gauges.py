@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Protocol
 
 WINDOW_S = 60
@@ -20,17 +21,22 @@ Clock = Callable[[], float]
 
 
 class Gauge(Protocol):
-    """Something that a call uses a number of units of. `stamp` tells `settle` where the units were counted."""
+    """Something that a call uses a number of units of.
+
+    `take` counts units in where they fit below `cap`. It and `add`, which asks nobody, return a stamp that tells
+    `settle` where they were counted; `take` returns None where they do not fit.
+    """
 
     keep_s: float
     keeps_hold: bool
 
     def used(self) -> int: ...
     def settled(self) -> int: ...
+    def take(self, units: int, cap: int) -> int | None: ...
     def add(self, units: int) -> int: ...
     def settle(self, stamp: int, reserved: int, actual: int) -> None: ...
     def wait_s(self, units: int) -> float: ...
-    def reset_s(self) -> float: ...
+    def reset_s(self) -> int: ...
 
 
 class Rate:
@@ -49,22 +55,32 @@ class Rate:
         self._slots: dict[int, int] = {}
         self._total = 0
         self._newest = 0
+        self._newest_ends_at = 1.0
 
     def used(self) -> int:
-        slot = int(self._clock())
         # A clock that goes back must not bring a slot to life behind newer ones: forgetting looks at the oldest first.
-        if slot > self._newest:
-            self._newest = slot
-            self._forget(slot - WINDOW_S)
+        if self._clock() >= self._newest_ends_at:
+            self._begin_slot()
         return self._total
 
     def settled(self) -> int:
         return self.used()
 
+    def take(self, units: int, cap: int) -> int | None:
+        if self._clock() >= self._newest_ends_at:
+            self._begin_slot()
+        total = self._total + units
+        if total > cap and units:
+            return None
+        slot, slots = self._newest, self._slots
+        slots[slot] = slots.get(slot, 0) + units
+        self._total = total
+        return slot
+
     def add(self, units: int) -> int:
         self.used()
-        slot = self._newest
-        self._slots[slot] = self._slots.get(slot, 0) + units
+        slot, slots = self._newest, self._slots
+        slots[slot] = slots.get(slot, 0) + units
         self._total += units
         return slot
 
@@ -73,9 +89,13 @@ class Rate:
         if actual > reserved:
             self.add(actual - reserved)
         elif stamp in self._slots:
-            unused = min(reserved - actual, self._slots[stamp])
-            self._slots[stamp] -= unused
+            counted = self._slots[stamp]
+            unused = min(reserved - actual, counted)
             self._total -= unused
+            if unused < counted:
+                self._slots[stamp] = counted - unused
+            else:
+                del self._slots[stamp]  # nothing is in use there: it must not be waited for
 
     def wait_s(self, units: int) -> float:
         """Seconds until `units` of what is in use now are forgotten."""
@@ -85,14 +105,16 @@ class Rate:
                 return max(0.0, slot + WINDOW_S + 1 - self._clock())
         return 0.0 if units <= 0 else _NEVER
 
-    def reset_s(self) -> float:
-        """Seconds until everything in use now is forgotten."""
+    def reset_s(self) -> int:
+        """Seconds, rounded up, until everything in use at the last look is forgotten."""
         slots = self._slots
-        return max(0.0, next(reversed(slots)) + WINDOW_S + 1 - self._clock()) if slots else 0.0
+        return next(reversed(slots)) + WINDOW_S + 1 - self._newest if slots else 0
 
-    def _forget(self, oldest: int) -> None:
+    def _begin_slot(self) -> None:
+        self._newest = slot = int(self._clock())
+        self._newest_ends_at = slot + 1.0
         slots = self._slots
-        while slots and (first := next(iter(slots))) < oldest:
+        while slots and (first := next(iter(slots))) < slot - WINDOW_S:
             self._total -= slots.pop(first)
 
 
@@ -111,6 +133,13 @@ class Level:
     def settled(self) -> int:
         return 0
 
+    def take(self, units: int, cap: int) -> int | None:
+        running = self._running + units
+        if running > cap and units:
+            return None
+        self._running = running
+        return 0
+
     def add(self, units: int) -> int:
         self._running += units
         return 0
@@ -122,8 +151,8 @@ class Level:
         """When a call ends is not known; a second is as good as any."""
         return 1.0
 
-    def reset_s(self) -> float:
-        return 0.0
+    def reset_s(self) -> int:
+        return 0
 
 
 class Spend:
@@ -141,10 +170,14 @@ class Spend:
         self.keep_s = 2.0 * _DAY_S if period == "day" else 33.0 * _DAY_S
         self._spent: dict[int, int] = {}
         self._reserved: dict[int, int] = {}
+        self._period, self._from, self._until = 0, 0.0, 0.0
 
     @property
     def period(self) -> int:
-        return self._period_of(self._clock())
+        now = self._clock()
+        if not self._from <= now < self._until:  # a calendar is dear to ask, and its days are long
+            self._period, self._from, self._until = self._period_of(now), now, self._ends_at(now)
+        return self._period
 
     def used(self) -> int:
         period = self.period
@@ -152,6 +185,16 @@ class Spend:
 
     def settled(self) -> int:
         return self._spent.get(self.period, 0)
+
+    def take(self, units: int, cap: int) -> int | None:
+        period = self.period
+        reserved = self._reserved.get(period)
+        if units and self._spent.get(period, 0) + (reserved or 0) + units > cap:
+            return None
+        if reserved is None:
+            return self.add(units)
+        self._reserved[period] = reserved + units
+        return period
 
     def add(self, units: int) -> int:
         period = self.period
@@ -172,8 +215,8 @@ class Spend:
         now = self._clock()
         return self._ends_at(now) - now
 
-    def reset_s(self) -> float:
-        return self.wait_s(0)
+    def reset_s(self) -> int:
+        return ceil(self.wait_s(0))
 
     def record(self) -> dict[int, int]:
         """What was spent in each period: what a worker that starts again needs to know."""

@@ -82,7 +82,8 @@ class Limit:
 
     def remaining(self) -> int:
         """What is left of the limit, as far as this worker knows."""
-        return max(0, min(self.limit, self.limit - self.others) - self.gauge.used())
+        left = self.limit - self.others - self.gauge.used()
+        return max(0, left)
 
     # -- alone: memory, or without the authority
 

@@ -36,9 +36,11 @@ def need_of(
     prompt = min(int(body_bytes / policy.prompt_bytes_per_token) + _TEMPLATE_TOKENS, context * prompts)
     if endpoint in _NO_OUTPUT:
         return Need(prompt, 0)
-    longest = next((value for name in _LONGEST if type(value := fields.get(name)) is int), None)
-    if longest is None:
-        longest = min(policy.default_output_tokens, context)
+    longest = min(policy.default_output_tokens, context)
+    for name in _LONGEST:
+        if type(fields.get(name)) is int:
+            longest = fields[name]
+            break
     return Need(prompt, longest * (fields.get("n") or 1) * prompts)
 
 

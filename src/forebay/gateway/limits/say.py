@@ -16,13 +16,26 @@ _MEASURES = {
     "nano_usd_per_day": ("budget_exceeded", "USD a day"),
     "nano_usd_per_month": ("budget_exceeded", "USD a month"),
 }
+_REQUESTS, _TOKENS = (
+    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n" % (what, what, what)
+    for what in (b"requests", b"tokens")
+)
+_LINES = {
+    (requests, tokens): _REQUESTS * requests + _TOKENS * tokens
+    for requests in (True, False)
+    for tokens in (True, False)
+}
 _WHOSE = {"key": "this key's limit", "tenant": "this tenant's limit", "model": "the model's limit for all its callers"}
 
 
 def headers(plan: Plan) -> bytes:
     """`x-ratelimit-*` lines. A model's limit is shared with other tenants, so its numbers are not told."""
-    lines = _lines(b"requests", plan.own_requests) if plan.own_requests else b""
-    return lines + _lines(b"tokens", plan.own_tokens) if plan.own_tokens else lines
+    numbers: list[int] = []
+    for limits in (plan.own_requests, plan.own_tokens):
+        if limits:
+            tightest = limits[0] if len(limits) == 1 else min(limits, key=Limit.remaining)
+            numbers += tightest.limit, tightest.remaining(), tightest.gauge.reset_s()
+    return _LINES[bool(plan.own_requests), bool(plan.own_tokens)] % tuple(numbers)
 
 
 def refusal(limit: Limit, units: int) -> Refusal:
@@ -38,15 +51,3 @@ def refusal(limit: Limit, units: int) -> Refusal:
         return Refusal(code, f"{message} It may use {asked}, more than the whole limit: ask for less.")
     seconds = max(1, ceil(wait_s))
     return Refusal(code, f"{message} Try again in {seconds} s.", retry_after_s=seconds)
-
-
-def _lines(what: bytes, limits: tuple[Limit, ...]) -> bytes:
-    tightest = limits[0] if len(limits) == 1 else min(limits, key=Limit.remaining)
-    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %ds\r\n" % (
-        what,
-        tightest.limit,
-        what,
-        tightest.remaining(),
-        what,
-        ceil(tightest.gauge.reset_s()),
-    )
