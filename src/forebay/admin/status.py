@@ -36,5 +36,5 @@ def read_status(path: Path) -> Status:
     """Read the file; a controller that has not written one yet, or a damaged one, reads as no engines."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Status)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Status()

@@ -191,5 +191,5 @@ def _status(pool: _Pool) -> DiscoveryStatus:
 def _read_memory(path: Path) -> dict[str, _Remembered]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, _Remembered])
-    except (OSError, msgspec.DecodeError):  # the first start, or damaged: the sources tell
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):  # the first start, or damaged: the sources tell
         return {}

@@ -151,7 +151,7 @@ def _tls(access: Access) -> ssl.SSLContext | None:
 def _refused(status: int, body: bytes) -> str:
     try:
         said = msgspec.json.decode(body, type=_Status).message[:200]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         said = ""
     return f"the API server answered {status}{': ' if said else ''}{said}"
 

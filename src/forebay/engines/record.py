@@ -76,5 +76,5 @@ def _read(path: Path, form: type[T]) -> T | None:
         return msgspec.json.decode(path.read_bytes(), type=form)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError("the unit's file cannot be read", where=str(path), detail=str(error)) from error

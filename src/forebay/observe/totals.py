@@ -87,7 +87,7 @@ class CounterFolder:
             return msgspec.json.decode(self._file.read_bytes(), type=_Folded)
         except FileNotFoundError:
             return _Folded()
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             # Written atomically, so only a hand or a disk does this. Counters then restart, which Prometheus takes.
             return _Folded()
 

@@ -43,7 +43,7 @@ def engine_says(body: bytes) -> EngineSays:
     """Read an engine's refusal: vLLM's shape, llama.cpp's, Anthropic's, or whatever else it may be."""
     try:
         answer = _decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return EngineSays(_SAYS_NOTHING, None, known=False)
     error = answer.error
     if isinstance(error, _Error):

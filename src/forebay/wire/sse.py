@@ -11,11 +11,14 @@ _BLANK_LINE = re.compile(rb"\n\n|\r\n\r\n")
 
 def events_end(received: bytes) -> int:
     """Offset behind the last complete event; 0 where none is complete. Both `\\n\\n` and `\\r\\n\\r\\n` end one."""
-    end = received.rfind(b"\n\n")
-    crlf_end = received.rfind(b"\r\n\r\n")
-    if end < 0 and crlf_end < 0:
+    last, last_crlf = received.rfind(b"\n\n"), received.rfind(b"\r\n\r\n")
+    start = max(last, last_crlf)
+    if start < 0:
         return 0
-    return max(end + 2, crlf_end + 4 if crlf_end >= 0 else 0)
+    if start and received[start - 1] in b"\r\n":
+        # A run of line breaks: where its last blank line ends depends on where its first one begins.
+        return max(blank.end() for blank in _BLANK_LINE.finditer(received))
+    return start + (4 if last_crlf > last else 2)
 
 
 def events(received: bytes) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ def test_a_json_object_passes_untouched() -> None:
     assert Wrapper("e", "s", "1").wrap(line) == line + b"\n"
 
 
-@pytest.mark.parametrize("line", [b"{not json}", b"[1]", b"\xff\xfe", b'{"a":1} tail', b"null"])
+@pytest.mark.parametrize("line", [b"{not json}", b"[1]", b"\xff\xfe", b'{"a":1} tail', b"null", b'{"\x87":1}'])
 def test_everything_else_is_wrapped(line: bytes) -> None:
     wrapped = json.loads(Wrapper("engine-1", "chat", "0.1.0").wrap(line))
     assert wrapped["message"] == line.decode("utf-8", "replace")

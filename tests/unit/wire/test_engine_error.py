@@ -22,7 +22,9 @@ def test_the_shapes_that_engines_use_are_read() -> None:
     assert engine_says(b'{"error":{"message":"no","param":"top_k"}}').param == "top_k"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"detail":"Not Found"}', b'{"error":{"message":7}}', b"[1]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"detail":"Not Found"}', b'{"error":{"message":7}}', b"[1]", b'{"error":"\x87"}']
+)
 def test_what_is_no_refusal_says_nothing(body: bytes) -> None:
     said = engine_says(body)
     assert (said.message, said.known) == ("The engine refused this request.", False)

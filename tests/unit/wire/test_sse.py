@@ -32,7 +32,18 @@ def test_any_cut_gives_the_same_events(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     ("received", "end"),
-    [(b"", 0), (b"data: a", 0), (b"data: a\n", 0), (b"data: a\n\n", 9), (b"a\r\n\r\nb", 5), (b"a\n\nb\r\n\r\nc", 8)],
+    [
+        (b"", 0),
+        (b"data: a", 0),
+        (b"data: a\n", 0),
+        (b"data: a\n\n", 9),
+        (b"a\r\n\r\nb", 5),
+        (b"a\n\nb\r\n\r\nc", 8),
+        (b"a\n\n\nb", 3),
+        (b"a\n\n\n\nb", 5),
+        (b"a\r\n\r\n\nb", 5),
+        (b"a\n\r\n\r\n", 6),
+    ],
 )
 def test_the_end_of_the_last_whole_event_is_found(received: bytes, end: int) -> None:
     assert events_end(received) == end

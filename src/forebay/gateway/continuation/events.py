@@ -62,7 +62,7 @@ def read(whole: bytes) -> Seen | None:
     """What one whole event says; None for `[DONE]`, a comment, or what is no event of a completion."""
     try:
         return _decode(whole[6:] if whole.startswith(b"data: ") else data_of(whole))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -80,7 +80,7 @@ def origin_of(whole: bytes) -> Origin | None:
     """Id, time and model of an answer, from its first event."""
     try:
         return _decode_origin(data_of(whole))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
