@@ -45,7 +45,7 @@ class Wrapper:
         if line[:1] == b"{":
             try:
                 self._objects.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 pass
             else:
                 return line + b"\n"
