@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fuzz.targets.request import check_plain, read
 from tests.unit.wire.splits import pieces_of
 
 from forebay.gateway.refusal import CODES
-from forebay.wire.request import Malformed, RequestHead
-from forebay.wire.request_reader import RequestLimits, RequestReader
-
-LIMITS = RequestLimits(target_bytes=64, head_bytes=256, body_bytes=64)
-Requests = list[tuple[RequestHead, bytes]]
 
 LINES = st.sampled_from([
     b"POST /v1/completions HTTP/1.1", b"GET /health HTTP/1.1", b"GET /a?b#c HTTP/1.1", b"POST / HTTP/1.0",
@@ -42,31 +38,6 @@ def requests(draw: st.DrawFn) -> bytes:
 SENT = st.lists(requests() | st.binary(max_size=12), max_size=3).map(b"".join)
 
 
-def read(pieces: list[bytes]) -> tuple[Requests, tuple[int, str] | None]:
-    reader, found, fed = RequestReader(LIMITS), [], 0
-    try:
-        for piece in pieces:
-            fed += len(piece)
-            request = reader.feed(piece)
-            while request is not None:
-                found.append(request)
-                request = reader.feed(b"")
-            assert reader.held_bytes <= fed
-    except Malformed as refused:
-        return found, (refused.status, refused.code)
-    return found, None
-
-
-def plainly(head: RequestHead, body: bytes) -> bytes:
-    """A request written with nothing but what its reader says it holds."""
-    lines = [head.method + b" " + head.path + (b" HTTP/1.1" if head.http_1_1 else b" HTTP/1.0"), b"Host: a"]
-    if body or head.body_bytes:
-        lines.append(b"Content-Length: %d" % len(body))
-    if head.authorization:
-        lines.append(b"Authorization: " + head.authorization)
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
-
-
 @given(st.data())
 @settings(max_examples=600, deadline=None)
 def test_any_cut_reads_the_same(data: st.DataObject) -> None:
@@ -84,8 +55,4 @@ def test_any_cut_reads_the_same(data: st.DataObject) -> None:
 @settings(max_examples=400, deadline=None)
 def test_what_is_read_can_be_written_plainly(sent: bytes) -> None:
     for head, body in read([sent])[0]:
-        again, refused = read([plainly(head, body)])
-        assert refused is None
-        assert [(each.method, each.path, each.authorization, text) for each, text in again] == [
-            (head.method, head.path, head.authorization, body)
-        ]
+        check_plain(head, body)
