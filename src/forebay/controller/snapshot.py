@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from forebay.config.schema import Config
+from forebay.controller.cascade import cascade_policy
 from forebay.controller.desired import worker_names
 from forebay.controller.limits import idempotency_policy, limits_policy
 from forebay.controller.queue import queue_policy
@@ -49,6 +50,7 @@ def build(
                 cache=cache_policy(model, version, valkey),
                 prepare=prepare_policy(model),
                 continuation=model.continuation,
+                cascade=cascade_policy(model),
             )
             for name, model in config.models.items()
         ),

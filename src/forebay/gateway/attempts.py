@@ -47,7 +47,7 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
     """
     policy, avoid, sent = view.policy, set(asked.unable), 0
     call.ledger.priority, wait_s = view.standings.of(call.ledger.tenant, call.head, flex=asked.flex)
-    wait_until = parts.clock() + wait_s
+    wait_until = parts.clock() + wait_s - call.ledger.queue_s  # it may have waited for a first model already
     parts.budget.earn()
     group = parts.fleet.groups.get(asked.model.name)
     if group is not None and group.plan.needs:

@@ -28,6 +28,9 @@ class Ledger(msgspec.Struct, gc=False):
 
     `cached_tokens` of the prompt are what the engine reports to have had in its cache, -1 where it reports none.
 
+    `cascade` is what became of a first model's step, `answered_by` that model where its answer was given; the `first`
+    tokens are all that it read and wrote for the call, those of the answer are among them.
+
     `gc=False`: it holds text and numbers alone, and the collector need not look at it.
     """
 
@@ -56,6 +59,10 @@ class Ledger(msgspec.Struct, gc=False):
     cached_tokens: int = -1
     cache: str = ""
     priority: str = ""
+    cascade: str = ""
+    answered_by: str = ""
+    first_input_tokens: int = 0
+    first_output_tokens: int = 0
 
 
 class Call:

@@ -56,6 +56,13 @@ class Meter:
     def count(self, metric: Metric, *labels: str) -> None:
         self._values[self._page.index(metric, *labels)] += 1
 
+    def add(self, metric: Metric, amount: float, *labels: str) -> None:
+        self._values[self._page.index(metric, *labels)] += amount
+
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """For what is rare: it looks its series up each time."""
+        self._page.histogram(metric, *labels).observe(value)
+
     def gauge(self, metric: Metric, value: float, *labels: str) -> None:
         self._values[self._page.index(metric, *labels)] = value
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from forebay.gateway.admission import Admission
+from forebay.gateway.cascade.record import Cascades
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.limits.limiter import Limiter
@@ -24,6 +25,7 @@ class Parts:
     __slots__ = (
         "admission",
         "budget",
+        "cascades",
         "claims",
         "clients",
         "clock",
@@ -47,6 +49,7 @@ class Parts:
         self.log = log
         self.clock = clock
         self.reuse = Reuse(view.models.values(), view.pepper, meter, clock)
+        self.cascades = Cascades(meter)
         self.clients: set[ClientConnection] = set()
         self.limits: Limiter | None = None
         self.claims: Claims | None = None

@@ -9,6 +9,7 @@ from forebay.gateway import respond
 from forebay.gateway.answer import WholeAnswer
 from forebay.gateway.attempts import Answered, reach
 from forebay.gateway.call import Call
+from forebay.gateway.cascade.step import answered_first
 from forebay.gateway.continuation.carry_on import carry_on, recorded
 from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.idempotency.claims import replays
@@ -82,6 +83,11 @@ async def serve(call: Call, parts: Parts) -> None:
 
 async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
     """Have an engine answer, and carry what it says to the client."""
+    second = None
+    if asked.model.cascade is not None:
+        second = await answered_first(call, asked, view, parts, _answer)
+        if second is None:
+            return
     asked = recorded(asked, call.head.path) if asked.model.continuation else asked
     answered = await reach(call, asked, view, parts)
     try:
@@ -91,6 +97,8 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
             await _stream(call, answered.answer, parts)
     finally:
         _leave(call, answered, parts)
+        if second is not None:
+            second.ended(call, parts)
     if asked.model.continuation and call.ledger.code == "stream_cut" and isinstance(answered.answer, StreamPump):
         await carry_on(call, asked, answered.answer, view, parts)
 

@@ -54,6 +54,8 @@ def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
         ledger.code or UNSET,
         ledger.cancelled or UNSET,
         ledger.cache or UNSET,
+        ledger.cascade or UNSET,
+        Tokens(ledger.first_input_tokens, ledger.first_output_tokens) if ledger.cascade else UNSET,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
 from forebay.engines.spec import EngineRouting
+from forebay.gateway.cascade.policy import CascadePolicy
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.gateway.queue.policy import QueuePolicy
@@ -70,6 +71,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
     continuation: bool = False
     cache: CachePolicy | None = None
     prepare: PreparePolicy | None = None
+    cascade: CascadePolicy | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,10 +66,15 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
 
 
 def _adapters(snapshot: Snapshot) -> dict[str, ModelRef]:
-    """Adapters that engines list: each a model of its own name, with everything else of the model under it."""
+    """Adapters that engines list: each a model of its own name, with everything else of the model under it.
+
+    But for its cascade: what a first model says of the model under it says nothing of the adapter.
+    """
     by_name = {model.name: model for model in snapshot.models}
     return {
-        adapter: msgspec.structs.replace(by_name[engine.model], name=adapter, aliases=(), adapter_of=engine.model)
+        adapter: msgspec.structs.replace(
+            by_name[engine.model], name=adapter, aliases=(), adapter_of=engine.model, cascade=None
+        )
         for engine in snapshot.engines
         if engine.model in by_name
         for adapter in engine.routing.adapters

@@ -136,6 +136,50 @@ CONTINUATIONS = Metric(
     "refused (cannot be taken up exactly); no_budget; no_engine; diverged; deadline; cancelled.",
     ("outcome",),
 )
+CASCADE = Metric(
+    "forebay_cascade_calls_total",
+    "counter",
+    "Calls of models with a `cascade`: first (the first model's answer was given; `saturated`: by the second bounds), "
+    "escalated and why (uncertain, doubted, schema, unfinished, empty, no_evidence, not_text, failed), skipped and why "
+    "(ineligible, busy, not_ready, limited), cancelled.",
+    ("model", "outcome", "reason"),
+)
+CASCADE_TOKENS = Metric(
+    "forebay_cascade_tokens_total",
+    "counter",
+    "Tokens by step: first (the first model, checks of itself included), second (the model itself), sample (the model "
+    "itself, for comparison), avoided (what the first model's given answers would have been at the model itself, as "
+    "long as they are).",
+    ("model", "step", "type"),
+)
+CASCADE_SECONDS = Metric(
+    "forebay_cascade_engine_seconds_total",
+    "counter",
+    "Time that places at engines were held, by step. `avoided` is an estimate: tokens of given answers times what a "
+    "token has cost at the model itself so far, in this worker.",
+    ("model", "step"),
+)
+CASCADE_FIRST = Metric(
+    "forebay_cascade_first_seconds",
+    "histogram",
+    "What the first step took, waiting included: by so much later comes the first event of an escalated call.",
+    ("model",),
+    _WAIT_S,
+)
+CASCADE_SAMPLES = Metric(
+    "forebay_cascade_samples_total",
+    "counter",
+    "Comparisons of the first model's answer with the model's own: exact (the same text), differs, failed, dropped (no "
+    "place was free).",
+    ("model", "result"),
+)
+CASCADE_AGREEMENT = Metric(
+    "forebay_cascade_agreement_ratio",
+    "histogram",
+    "Overlap of the words of both answers, as F1. Agreement, not quality: both may be wrong, or right in other words.",
+    ("model",),
+    (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999),
+)
 LIMITED = Metric(
     "forebay_limited_total",
     "counter",
@@ -237,6 +281,13 @@ METRICS: tuple[Metric, ...] = (
     CACHE,
     CACHE_BYTES,
     CACHE_GARBLED,
+    SEMANTIC,
+    CASCADE,
+    CASCADE_TOKENS,
+    CASCADE_SECONDS,
+    CASCADE_FIRST,
+    CASCADE_SAMPLES,
+    CASCADE_AGREEMENT,
     LIMITED,
     LIMIT_QUESTIONS,
     LIMITS_SHARED,
@@ -260,10 +311,3 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERY_FAILURES,
     BUILD,
 )
-    SEMANTIC,
-    CASCADE,
-    CASCADE_TOKENS,
-    CASCADE_SECONDS,
-    CASCADE_FIRST,
-    CASCADE_SAMPLES,
-    CASCADE_AGREEMENT,

@@ -58,6 +58,8 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
     code: str | msgspec.UnsetType = msgspec.UNSET
     cancelled: str | msgspec.UnsetType = msgspec.UNSET
     cache: str | msgspec.UnsetType = msgspec.UNSET
+    cascade: str | msgspec.UnsetType = msgspec.UNSET
+    first_tokens: Tokens | msgspec.UnsetType = msgspec.UNSET
 
 
 class JsonLog:

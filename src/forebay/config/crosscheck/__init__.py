@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forebay.config.crosscheck.addresses import addresses
+from forebay.config.crosscheck.cascade import cascade
 from forebay.config.crosscheck.discovery import discovery
 from forebay.config.crosscheck.limits import limits
 from forebay.config.crosscheck.names import names
@@ -18,5 +19,5 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse)
+    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse, cascade)
     return [finding for rule in rules for finding in rule(config, tree)]

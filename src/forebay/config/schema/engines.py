@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from forebay.config.schema.base import ModelName, Name, Port, Seconds, SecretRef, Section
+from forebay.config.schema.cascade import Cascade
 from forebay.config.schema.discovery import DnsDiscovery, FileDiscovery, KubernetesDiscovery, ValkeyDiscovery
 from forebay.config.schema.limits import Bounds, Price
 from forebay.config.schema.reuse import Cache, Prepare
@@ -156,6 +157,7 @@ class Model(Section):
     structured output, log-probabilities, penalties, images, a seed or `n` above 1 end with an error event as before."""
     cache: Cache = Cache()
     prepare: Prepare = Prepare()
+    cascade: Cascade | None = None
     routing: Routing | None = None
 
 

@@ -63,6 +63,14 @@ class Book:
             plan = self._plans[key, model] = self._plan(key, tenant, model)
             return plan
 
+    def plan_of_model(self, model: str) -> Plan | None:
+        """The model's own limits alone, for work that its caller is not charged for; None where it has none."""
+        met = self._limits("model", model, self.policy.models.get(model, Bounds()))
+        return Plan(tuple(sorted(met, key=lambda limit: limit.kind)), self.price(model), (), ()) if met else None
+
+    def price(self, model: str) -> Price:
+        return self.policy.prices.get(model, _NO_PRICE)
+
     def take(self, plan: Plan, need: Need) -> Held | list[tuple[Limit, int]]:
         """Take all that `need` says, or nothing: then the limits that are short, and of how much."""
         amounts = _amounts(plan, need.input_tokens, need.output_tokens)
@@ -120,7 +128,7 @@ class Book:
 
         return Plan(
             tuple(sorted(met, key=lambda limit: limit.kind)),
-            policy.prices.get(model, _NO_PRICE),
+            self.price(model),
             those("requests_per_minute"),
             those("tokens_per_minute"),
         )

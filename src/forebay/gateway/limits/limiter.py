@@ -73,6 +73,23 @@ class Limiter:
                 if limit.thin:
                     link.need(limit)
 
+    def take_of_model(self, asked: Asked, body_bytes: int) -> Held | None:
+        """What a step that nobody is charged for takes of its model's own limits; None where there are none.
+
+        Raises Refusal at once for the limit that it would exceed.
+        """
+        book, link = self.book, self.link
+        plan = book.plan_of_model(asked.model.name)
+        if plan is None:
+            return None
+        endpoint, context_tokens = asked.route.endpoint, asked.model.context_tokens
+        taken = book.take(plan, need_of(asked.fields, body_bytes, endpoint, context_tokens, book.policy))
+        if isinstance(taken, Held):
+            return taken
+        if link is not None and link.leased:
+            link.need(taken[0][0])
+        raise say.refusal(*taken[0])
+
     async def _borrow(self, call: Call, plan: Plan, need: Need, short: list[tuple[Limit, int]]) -> Held:
         """Ask the authority for what is short, as long as it may give it."""
         for _ in range(_ROUNDS):
@@ -101,6 +118,8 @@ class Limiter:
         if held is None:
             return
         call.held = None
+        if ledger.answered_by:  # at the price of who answered
+            held.plan = msgspec.structs.replace(held.plan, price=self.book.price(ledger.answered_by))
         input_tokens, output_tokens = ledger.input_tokens, ledger.output_tokens
         if not input_tokens and ledger.sent_events:
             # The client left in the middle: the prompt was read, and each event carried a token or more.

@@ -22,6 +22,11 @@ class Standings:
         self._default = self._ranks.get(policy.default, len(self._names) - 1)
         self._by_tenant = {tenant: self._ranks.get(name, self._default) for tenant, name in policy.tenants.items()}
 
+    @property
+    def lowest(self) -> str:
+        """The class of what nobody waits for."""
+        return self._names[-1]
+
     def of(self, tenant: str, head: RequestHead, *, flex: bool) -> tuple[str, float]:
         """The call's class and how long it may wait, in seconds.
 

@@ -30,6 +30,10 @@ _BILLED = (
     "output_tokens",
     "cached_tokens",
     "sent_events",
+    "cascade",
+    "answered_by",
+    "first_input_tokens",
+    "first_output_tokens",
 )
 _STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
 

@@ -139,8 +139,8 @@ class Reuse:
         ledger = flight.call.ledger
         if answers is None or answers.version != plan.policy.version or flight.failure is not None:
             return
-        if ledger.status != 200 or ledger.code or ledger.cancelled:
-            return
+        if ledger.status != 200 or ledger.code or ledger.cancelled or ledger.cascade.endswith("saturated"):
+            return  # nothing that failed, nor what was good enough for a moment alone
         entry = None
         if flight.bytes <= plan.policy.answer_bytes:
             entry = _entry(flight, ledger)

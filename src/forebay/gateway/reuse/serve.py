@@ -55,6 +55,7 @@ async def serve_reused(call: Call, plan: Plan, parts: Parts, generate: Generate,
 async def _follow(call: Call, follower: Follower, parts: Parts, answer: Answer) -> None:
     await follower.landing()
     flight, ledger = follower.flight, call.ledger
+    call.headers += flight.call.headers  # what the generation says of itself
     if not flight.streamed:
         answer(call, flight.call.ledger.status, b"".join(flight.pieces))
         return

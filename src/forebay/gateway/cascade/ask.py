@@ -1,0 +1,83 @@
+"""One whole answer of one engine of a model, with no second try: whoever asks so knows another way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forebay.gateway.answer import WholeAnswer
+from forebay.gateway.attempts import ask, give_up
+from forebay.gateway.refusal import EngineFailed, Refusal
+from forebay.gateway.routing.want import NOTHING
+from forebay.gateway.screen import Asked, request_for
+from forebay.gateway.wants import want_of
+from forebay.wire.response import BadAnswer, ResponseHead
+
+if TYPE_CHECKING:
+    from forebay.gateway.call import Call
+    from forebay.gateway.fleet import EngineSlot
+    from forebay.gateway.parts import Parts
+    from forebay.gateway.pump import StreamPump
+    from forebay.gateway.upstream import EngineConnection
+    from forebay.gateway.view import View
+
+_TRY_ELSEWHERE = {502, 503}
+_ABOUT_THE_CALL = {"answer_too_large"}
+
+
+class Place:
+    """How long a place at an engine was held, in seconds: what an answer has cost."""
+
+    __slots__ = ("held_s",)
+
+    def __init__(self) -> None:
+        self.held_s = 0.0
+
+
+async def ask_once(call: Call, asked: Asked, wait_until: float, place: Place, view: View, parts: Parts) -> WholeAnswer:
+    """Wait for a place until `wait_until`, then for the answer; `place` notes how long it was held.
+
+    Raises Refusal (no place, no engine), EngineFailed, ClientGone.
+    """
+    group = parts.fleet.groups.get(asked.model.name)
+    call.want = want_of(group, call, asked) if group is not None and group.plan.needs else NOTHING
+    engine = await parts.admission.enter(call, asked.model.name, set(asked.unable), wait_until, asked)
+    call.ledger.engine = engine.ref.name
+    outcome, began_at = "cancelled", parts.clock()
+    try:
+        if engine.ref.name in asked.unable:
+            raise Refusal("not_ready", "No engine that serves this call is ready.", retry_after_s=1)
+        request = request_for(engine.ref, asked, call.ledger.request_id)
+        answer = await ask(call, engine, request, _refuse_stream, view.policy, parts)
+        if not isinstance(answer, WholeAnswer):
+            raise EngineFailed("bad_answer", sent=True)
+        if answer.status in _TRY_ELSEWHERE:
+            raise EngineFailed(f"status_{answer.status}", sent=True)
+    except EngineFailed as failure:
+        outcome = failure.reason
+        if outcome in _ABOUT_THE_CALL:
+            engine.withdrawn()
+        else:
+            engine.failed(outcome)
+        raise
+    except BaseException:
+        engine.withdrawn()
+        raise
+    else:
+        outcome = _judge(engine, answer)
+        return answer
+    finally:
+        place.held_s += parts.clock() - began_at
+        give_up(call, engine, parts, outcome)
+        call.want = NOTHING
+
+
+def _judge(engine: EngineSlot, answer: WholeAnswer) -> str:
+    if answer.status >= 500:
+        engine.erred(f"status_{answer.status}")
+        return "error"
+    engine.answered()
+    return "answered" if answer.status < 400 else "refused"
+
+
+def _refuse_stream(_connection: EngineConnection, _head: ResponseHead) -> StreamPump:
+    raise BadAnswer("a stream that nobody asked for")
