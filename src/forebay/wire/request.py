@@ -17,7 +17,7 @@ _HEAD = re.compile(
     rb"((?:\r\n" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+)*+)\r\n\r\n"
 )
 # The same grammar, of a head that is not whole yet.
-_LINE = re.compile(rb"[A-Z]{1,16} /[!-~]*+ HTTP/1\.[01]\r\n")
+_LINE = re.compile(rb"[A-Z]{1,16} (/[!-~]*+) HTTP/1\.[01]\r\n")
 _LINE_BEGUN = re.compile(rb"[A-Z]{0,16}(?:(?<=[A-Z]) (?:/[!-~]*+(?: ([!-~]*+\r?))?)?)?\Z")
 _LINE_ENDS = (b"HTTP/1.0\r", b"HTTP/1.1\r")
 _FIELDS_BEGUN = re.compile(
@@ -35,6 +35,8 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _OVERRIDES = {b"x-http-method", b"x-http-method-override", b"x-method-override"}
 _MAX_HEADERS = 100
+# What a head holds beside its target and its fields: method, version, spaces, line breaks.
+_BESIDE_BYTES = 32
 
 CHUNKED = -1
 """`body_bytes` of a request whose length only its chunks tell."""
@@ -89,7 +91,7 @@ def parse_head(received: bytes, target_limit_bytes: int, head_limit_bytes: int) 
         return None
     method, target, minor, fields = match.groups()
     if len(target) > target_limit_bytes:
-        raise Malformed(414, "target_too_long", f"The request target is longer than {target_limit_bytes} bytes.")
+        raise _target_too_long(target_limit_bytes)
     if len(fields) > head_limit_bytes or fields.count(b"\r\n") > _MAX_HEADERS:
         raise _too_large(head_limit_bytes)
     if b"#" in target:
@@ -169,16 +171,19 @@ def _explain(received: bytes, target_limit_bytes: int, head_limit_bytes: int) ->
     """Raise Malformed if no further byte can make `received` a head; return if more may come."""
     line_end = received.find(b"\n") + 1
     if not line_end:
-        if len(received) > target_limit_bytes + 32:
-            raise Malformed(414, "target_too_long", f"The request target is longer than {target_limit_bytes} bytes.")
+        if len(received) > target_limit_bytes + _BESIDE_BYTES:
+            raise _target_too_long(target_limit_bytes)
         begun = _LINE_BEGUN.match(received)
         if begun is None or not any(end.startswith(begun[1] or b"") for end in _LINE_ENDS):
             raise _bad_line()
         return
-    if not _LINE.fullmatch(received, 0, line_end):
+    line = _LINE.fullmatch(received, 0, line_end)
+    if line is None:
         raise _bad_line()
+    if len(line[1]) > target_limit_bytes:
+        raise _target_too_long(target_limit_bytes)
     end = received.find(b"\r\n\r\n")
-    if (len(received) if end < 0 else end) > head_limit_bytes + target_limit_bytes:
+    if (len(received) if end < 0 else end) > head_limit_bytes + target_limit_bytes + _BESIDE_BYTES:
         raise _too_large(head_limit_bytes)
     if not _FIELDS_BEGUN.match(received, line_end):
         raise Malformed(400, "bad_header", "A header line is not `name: value`.")
@@ -186,6 +191,10 @@ def _explain(received: bytes, target_limit_bytes: int, head_limit_bytes: int) ->
 
 def _bad_line() -> Malformed:
     return Malformed(400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1.")
+
+
+def _target_too_long(limit_bytes: int) -> Malformed:
+    return Malformed(414, "target_too_long", f"The request target is longer than {limit_bytes} bytes.")
 
 
 def _too_large(limit_bytes: int) -> Malformed:

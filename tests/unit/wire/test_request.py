@@ -106,6 +106,8 @@ REFUSED = {
     "empty line first": (b"\r\n" + lines(LINE, HOST), 400, "bad_request_line"),
     "target too long": (lines(b"GET /" + b"a" * TARGET_BYTES + b" HTTP/1.1", HOST), 414, "target_too_long"),
     "target too long, no end in sight": (b"GET /" + b"a" * (TARGET_BYTES + 32), 414, "target_too_long"),
+    "target too long, headers to come": (
+        b"GET /" + b"a" * TARGET_BYTES + b" HTTP/1.1\r\nHost", 414, "target_too_long"),
     "headers too large": (lines(LINE, HOST, b"X: " + b"a" * HEAD_BYTES), 431, "headers_too_large"),
     "headers too large, no end in sight": (
         LINE + b"\r\nX: " + b"a" * (HEAD_BYTES + TARGET_BYTES), 431, "headers_too_large"),
@@ -137,6 +139,14 @@ def test_a_head_that_is_refused_whole_is_never_accepted_in_pieces(case: str) -> 
             assert parse_head(received[:end], TARGET_BYTES, HEAD_BYTES) is None
         except Malformed:
             break
+
+
+def test_the_largest_head_is_accepted_in_pieces_too() -> None:
+    line = b"A" * 16 + b" /" + b"a" * (TARGET_BYTES - 1) + b" HTTP/1.1"
+    received = lines(line, HOST, b"X: " + b"a" * (HEAD_BYTES - len(b"\r\nHost: a\r\nX: ")))
+    for end in range(len(received)):
+        assert parse_head(received[:end], TARGET_BYTES, HEAD_BYTES) is None
+    assert head_of(received).method == b"A" * 16
 
 
 DOOMED = {
