@@ -11,6 +11,11 @@ from forebay.messages import _
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
+def told(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    """The findings as `-o json` gives them: rule, severity, where, why, fix."""
+    return [{name: getattr(finding, name) for name in Finding.__struct_fields__} for finding in findings]
+
+
 def report(findings: tuple[Finding, ...], subject: str) -> str:
     """The findings and their count."""
     counts = {kind: sum(finding.severity == kind for finding in findings) for kind in _COLOURS}

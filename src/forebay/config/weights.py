@@ -9,6 +9,10 @@ from typing import Any
 
 import msgspec
 
+from forebay.config.weights_shape import Shape, count_of
+from forebay.core.errors import ConfigError
+from forebay.messages import _
+
 _GB = 10**9
 _CONFIG_LIMIT_BYTES = 4 * 1024 * 1024
 _INDEX_LIMIT_BYTES = 64 * 1024 * 1024
@@ -28,9 +32,20 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     expert_width: int = 0
     quantisation_block: int = 0
     variants: tuple[tuple[str, int], ...] = ()
+    stated: bool = False
+    """Whether makers state `total_bytes` as what serving needs, not only what the files hold."""
+    latent_size: int = 0
+    """Elements that one token leaves in a layer's cache where attention is latent (MLA), the same on every GPU."""
+    stretched: bool = False
+    """Whether the context is stretched by a RoPE scaling, so that its plain number says little."""
+    dtype: str = ""
+    estimated: bool = False
+    """Whether `total_bytes` was worked out from the shape."""
 
     def kv_bytes_per_token(self, element_bytes: int) -> int:
         """Key and value of one token over all layers, on all GPUs together."""
+        if self.latent_size:
+            return self.layers * self.latent_size * element_bytes
         return 2 * self.layers * self.kv_heads * self.head_size * element_bytes
 
 
@@ -40,15 +55,40 @@ def weights(location: str, base: Path) -> Weights | None:
     return _from_folder(folder) or _documented(location)
 
 
+def weights_of_config(path: Path, name: str = "") -> Weights:
+    """Facts from a `config.json` alone, or from its folder; ConfigError where it is none.
+
+    Sizes that the makers of the model `name` state are believed more than what the shape says.
+    """
+    folder = path if path.is_dir() else path.parent
+    file = path / "config.json" if path.is_dir() else path
+    whole = _json(file, _CONFIG_LIMIT_BYTES)
+    if not whole:
+        fix = _("Name the config.json of a model on disk or on a hub")
+        raise ConfigError(_("this is no config.json of a model"), where=str(path), fix=fix)
+    facts = _from_config(whole, str(file), _size(folder) if file.name == "config.json" else 0)
+    documented = _documented(name) if name else None
+    if documented is None:
+        return facts
+    return msgspec.structs.replace(
+        facts,
+        total_bytes=documented.total_bytes,
+        variants=documented.variants,
+        stated=documented.stated,
+        source=documented.source,
+    )
+
+
 def _documented(location: str) -> Weights | None:
     """Models whose size their makers or vLLM's recipes state; sizes include the overhead of loading."""
     match = re.search(r"Qwen3-VL-235B-A22B-(?:Instruct|Thinking)(?:-(FP8|NVFP4))?", location, re.IGNORECASE)
     if match is None:
         return None
-    variants = (("bf16", 564 * _GB), ("FP8", 282 * _GB), ("NVFP4", 141 * _GB))
+    # The recipes' 282 GB for FP8 would rule out the four GPUs of 80 GB that run it: its files hold 237 GB.
+    variants = (("bf16", 564 * _GB), ("FP8", 237 * _GB), ("NVFP4", 141 * _GB))
     form = (match.group(1) or "bf16").upper().replace("BF16", "bf16")
     return Weights(
-        source="vLLM's recipes",
+        source="its model card" if form == "FP8" else "vLLM's recipes",
         total_bytes=dict(variants)[form],
         layers=94,
         heads=64,
@@ -59,47 +99,44 @@ def _documented(location: str) -> Weights | None:
         expert_width=1536,
         quantisation_block=128 if form == "FP8" else 0,
         variants=variants,
+        stated=form != "FP8",
     )
 
 
 def _from_folder(folder: Path) -> Weights | None:
     whole = _json(folder / "config.json", _CONFIG_LIMIT_BYTES)
-    if not whole:
-        return None
-    text = whole.get("text_config")
-    shape = {**whole, **text} if isinstance(text, dict) else whole
-    heads, hidden = _count(shape, "num_attention_heads"), _count(shape, "hidden_size")
-    quantisation = whole.get("quantization_config") or whole.get("compression_config")
-    quantisation = quantisation if isinstance(quantisation, dict) else {}
-    block = quantisation.get("weight_block_size")
+    return _from_config(whole, str(folder / "config.json"), _size(folder)) if whole else None
+
+
+def _from_config(whole: dict[str, Any], source: str, total_bytes: int) -> Weights:
+    shape = Shape.read(whole)
     return Weights(
-        source=str(folder / "config.json"),
-        total_bytes=_size(folder),
-        layers=_count(shape, "num_hidden_layers"),
-        heads=heads,
-        kv_heads=_count(shape, "num_key_value_heads") or heads,
-        head_size=_count(shape, "head_dim") or (hidden // heads if heads else 0),
-        context_tokens=_count(shape, "max_position_embeddings"),
-        quantisation=str(quantisation["quant_method"]) if "quant_method" in quantisation else None,
-        expert_width=_count(shape, "moe_intermediate_size"),
-        quantisation_block=block[0] if isinstance(block, list) and block and isinstance(block[0], int) else 0,
+        source=source,
+        total_bytes=total_bytes or shape.weight_bytes,
+        layers=shape.cache_layers,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        head_size=shape.head_size,
+        context_tokens=shape.context_tokens,
+        quantisation=shape.quantisation,
+        expert_width=shape.expert_width,
+        quantisation_block=shape.quantisation_block,
+        latent_size=shape.latent_size,
+        stretched=shape.stretched,
+        dtype=shape.dtype,
+        estimated=not total_bytes,
     )
 
 
 def _size(folder: Path) -> int:
     index = _json(folder / "model.safetensors.index.json", _INDEX_LIMIT_BYTES)
     metadata = index.get("metadata")
-    if isinstance(metadata, dict) and (total := _count(metadata, "total_size")):
+    if isinstance(metadata, dict) and (total := count_of(metadata, "total_size")):
         return total
     try:
         return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     except OSError:
         return 0
-
-
-def _count(values: dict[str, Any], key: str) -> int:
-    value = values.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _json(path: Path, limit_bytes: int) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def sequences(args: Mapping[str, Arg], hardware: str | None = None) -> int:
 def env_findings(env: Mapping[str, str], where: str, gpus: tuple[int, ...]) -> list[Finding]:
     """Variables that forebay refuses to hand to an engine."""
     refused = {
-        name: _REFUSED_ENV[name] for name, value in env.items() if name in _REFUSED_ENV and value not in ("", "0")
+        name: REFUSED_ENV[name] for name, value in env.items() if name in REFUSED_ENV and value not in ("", "0")
     }
     if gpus and "CUDA_VISIBLE_DEVICES" in env:
         refused["CUDA_VISIBLE_DEVICES"] = N_("gpus already says which GPUs the engine has")
@@ -93,7 +93,7 @@ def env_findings(env: Mapping[str, str], where: str, gpus: tuple[int, ...]) -> l
     ]
 
 
-_REFUSED_ENV = {
+REFUSED_ENV = {
     "VLLM_SERVER_DEV_MODE": N_("it opens routes that put the engine to sleep and call into its workers"),
     "VLLM_ALLOW_INSECURE_SERIALIZATION": N_("it lets a message run code in the engine"),
     "VLLM_API_KEY": N_("keys are checked at the gateway, whose own calls the engine would refuse"),

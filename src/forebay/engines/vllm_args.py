@@ -72,7 +72,7 @@ def _arg(key: str, value: Any, release: Release, where: str) -> Arg | Finding:
     if refusal := _refused(flag, value, where):
         return refusal
     if why := "" if nested and isinstance(value, bool) else fault(flag, value):
-        return _error("flag_value", where, why, _HINTS.get((flag.name, str(value)), ""))
+        return _error("flag_value", where, why, HINTS.get((flag.name, str(value)), ""))
     return Arg(flag=flag, name=f"{flag.name}.{nested}" if nested else flag.name, value=value)
 
 
@@ -114,14 +114,14 @@ _OWNED = {
     "--log-level": N_("Set the engine's log_level"),
     "--shutdown-timeout": N_("Set the engine's shutdown"),
 }
-_DANGEROUS = {
+DANGEROUS = {
     "--trust-remote-code": N_("it runs code that comes with the weights"),
     "--allowed-local-media-path": N_("it lets clients read files of this machine"),
     "--trust-request-chat-template": N_("it lets clients run templates of their own in the engine"),
     "--trust-request-mm-kwargs": N_("it lets clients configure the media processor of the engine"),
     "--disable-log-stats": N_("it removes every vllm:* metric, without which engines cannot be watched"),
 }
-_HINTS = {
+HINTS = {
     ("--dtype", "int8"): N_("INT8 is a quantisation: leave dtype at auto and serve INT8 weights"),
     ("--dtype", "fp8"): N_("FP8 is a quantisation: leave dtype at auto and set quantization: fp8"),
     ("--dtype", "fp16"): N_("Write float16"),
@@ -130,8 +130,8 @@ _HINTS = {
 
 
 def _refused(flag: Flag, value: Any, where: str) -> Finding | None:
-    if flag.name in _DANGEROUS and value not in (False, ""):
-        why = _("{name} is refused: {reason}").format(name=flag.name, reason=_(_DANGEROUS[flag.name]))
+    if flag.name in DANGEROUS and value not in (False, ""):
+        why = _("{name} is refused: {reason}").format(name=flag.name, reason=_(DANGEROUS[flag.name]))
         return _error("flag_dangerous", where, why, _("Remove it"))
     return None
 

@@ -1,71 +1,97 @@
-"""What rules ask about vLLM engines: their flags by name, their share of the model, their accelerators."""
+"""The vLLM engines of a configuration, as rules see engines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from forebay.config.arg_names import canonical, table
 from forebay.config.load import Loaded
-from forebay.config.provenance import Path
+from forebay.config.provenance import Node, Path, find, read_path
 from forebay.config.schema import VllmEngine
-from forebay.config.weights import Weights
-from forebay.core.errors import Finding, Severity
+from forebay.core.errors import Finding
+from forebay.lint.edits import Edit, Repairable
+from forebay.lint.served import Served
 
-
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """One vLLM engine as rules see it. `args` are its flags by their own names, without dashes."""
-
-    loaded: Loaded
-    model: str
-    path: Path
-    engine: VllmEngine
-    args: dict[str, object]
-    written: dict[str, str]
-    weights: Weights | None
-
-    def count(self, flag: str, default: int) -> int:
-        """A flag that counts; the default where it is absent or no plain number."""
-        value = self.args.get(flag)
-        return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-    @property
-    def tensor_parallel(self) -> int:
-        return self.count("tensor-parallel-size", 1)
-
-    @property
-    def gpus_per_copy(self) -> int:
-        """GPUs that hold one copy of the weights."""
-        return self.tensor_parallel * self.count("pipeline-parallel-size", 1)
-
-    @property
-    def fp8_cache(self) -> bool:
-        return str(self.args.get("kv-cache-dtype", "auto")).startswith("fp8")
-
-    def arg(self, flag: str) -> Path:
-        """Path of a flag as the file spells it; of `args` where it is not given."""
-        return (*self.path, "args", self.written[flag]) if flag in self.written else (*self.path, "args")
-
-    def finding(self, rule: str, severity: Severity, path: Path, why: str, fix: str) -> Finding:
-        """A finding with the file and line of `path`."""
-        return Finding(rule=rule, severity=severity, where=self.loaded.where(path), why=why, fix=fix)
+_KEYS = ("weights", "release", "gpus", "adapters", "adapter_slots")
 
 
 def vllm_engines(loaded: Loaded) -> Iterator[Served]:
     """Every vLLM engine of the configuration."""
+    for path, engine in written_engines(loaded):
+        yield as_served(loaded, path, engine)
+
+
+def written_engines(loaded: Loaded) -> Iterator[tuple[Path, VllmEngine]]:
+    """The same as the file holds them, with their paths."""
     for name, model in loaded.config.models.items():
         for index, engine in enumerate(model.engines):
-            if not isinstance(engine, VllmEngine):
-                continue
-            flags = table(engine.release)
-            written = {canonical(key, flags): key for key in engine.args}
-            yield Served(
-                loaded=loaded,
-                model=name,
-                path=("models", name, "engines", index),
-                engine=engine,
-                args={flag: engine.args[key] for flag, key in written.items()},
-                written=written,
-                weights=loaded.weights.get(engine.weights),
-            )
+            if isinstance(engine, VllmEngine):
+                yield ("models", name, "engines", index), engine
+
+
+def written_names(engine: VllmEngine) -> dict[str, str]:
+    """The engine's flags by their own names, each with the spelling of the file."""
+    flags = table(engine.release)
+    return {canonical(key, flags): key for key in engine.args}
+
+
+def release_at(loaded: Loaded, path: Path) -> str:
+    """The release of the engine that a path leads into; empty where it leads into none."""
+    return next((engine.release for whole, engine in written_engines(loaded) if path[: len(whole)] == whole), "")
+
+
+def limited(loaded: Loaded, note: Finding) -> Finding:
+    """A value of the file that the hardware's limit takes back: writing what runs anyway is safe."""
+    if note.rule != "hardware_limit" or note.severity != "warning":
+        return note
+    path = read_path(note.where.partition(": ")[2])
+    node = find(loaded.tree, path)
+    edits = edits_at(loaded, path, "value", node.value) if node is not None else ()
+    return Repairable(**{name: getattr(note, name) for name in Finding.__struct_fields__}, edits=edits)
+
+
+def edits_at(loaded: Loaded, path: Path, change: str, to: object) -> tuple[Edit, ...]:
+    """One change of a value that the operator's own file holds; none where a profile or a default set it."""
+    node = _in_file(find(loaded.tree, path), loaded)
+    if node is None:
+        return ()
+    return (Edit(line=node.place.line, column=node.place.column, change=change, to=to),)  # type: ignore[arg-type]
+
+
+def as_served(loaded: Loaded, path: Path, engine: VllmEngine) -> Served:
+    """One engine as rules see it."""
+    written = written_names(engine)
+
+    def place(key: str) -> Path:
+        if key in written:
+            return (*path, "args", written[key])
+        if key.startswith("env."):
+            return (*path, "env", key.removeprefix("env."))
+        return (*path, key if key in _KEYS else "args")
+
+    def edit(flag: str, value: object) -> tuple[Edit, ...]:
+        change = "remove" if value is None else "value"
+        return edits_at(loaded, place(flag), change, value) if flag in written else ()
+
+    return Served(
+        model=engine.weights,
+        release=engine.release,
+        flags=table(engine.release),
+        args={flag: engine.args[key] for flag, key in written.items()},
+        locate=lambda key: loaded.where(place(key)),
+        env=dict(engine.env),
+        facts=loaded.facts,
+        hardware=loaded.config.hardware,
+        gpus=len(engine.gpus) // engine.count,
+        weights=loaded.weights.get(engine.weights),
+        scenario=loaded.config.scenario,
+        edit=edit,
+    )
+
+
+def _in_file(node: Node | None, loaded: Loaded) -> Node | None:
+    """The node as the operator wrote it, also where the hardware's limit lies over it."""
+    while node is not None and node.place.layer == "limit":
+        node = node.below[0] if node.below else None
+    own = node is not None and node.place.layer == "file" and node.place.file == loaded.path.name
+    return node if own else None

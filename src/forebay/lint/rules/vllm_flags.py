@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from forebay.config.load import Loaded
 from forebay.config.provenance import read_path
 from forebay.core.errors import Finding
 from forebay.engines.vllm import vllm_findings
+from forebay.lint.edits import Repairable
+from forebay.lint.engines import release_at
+from forebay.lint.flag_repairs import repair
 from forebay.lint.run import rules
 
 
@@ -18,11 +19,13 @@ def vllm_flags(loaded: Loaded) -> Iterator[Finding]:
     """What rendering the command line would refuse, with the line of the file that says so."""
     for finding in vllm_findings(loaded.config):
         try:
-            path = read_path(finding.where)
+            path = _unjoined(read_path(finding.where), loaded)
         except ValueError:
             yield finding
             continue
-        yield msgspec.structs.replace(finding, where=loaded.where(_unjoined(path, loaded)))
+        fields = {name: getattr(finding, name) for name in Finding.__struct_fields__}
+        edits = repair(finding.rule, path, loaded, release_at(loaded, path))
+        yield Repairable(**fields | {"where": loaded.where(path)}, edits=edits)
 
 
 def _unjoined(path: tuple[str | int, ...], loaded: Loaded) -> tuple[str | int, ...]:
