@@ -18,6 +18,8 @@ from forebay.core.units import show_size
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.reuse.semantic.embedder import PACKAGES
 from forebay.messages import _
+from forebay.observe.gpu import gpu_utilization
+from forebay.release.strategy import gpus
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
 
@@ -32,6 +34,7 @@ def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> t
         *_programs(specs),
         *_packages(config),
         *_disk(state.root),
+        *gpus_missing(specs, frozenset(gpu_utilization())),
     )
 
 
@@ -110,6 +113,15 @@ def _packages(config: Config) -> Iterator[Finding]:
     if is_semantic(config) and any(importlib.util.find_spec(name) is None for name in PACKAGES):
         why = _("the embedding model of the semantic cache is not installed")
         yield _error("semantic_missing", "cache.semantic", why, _("Run make semantic, or disable it"))
+
+
+def gpus_missing(specs: Iterable[EngineSpec], present: frozenset[str]) -> Iterator[Finding]:
+    """GPUs that engines name and that this machine does not have; where it does not tell what it has, none."""
+    for spec in specs if present else ():
+        for gpu in sorted(gpus(spec) - present):
+            why = _("there is no GPU {gpu}: this machine has {present}")
+            why = why.format(gpu=gpu, present=", ".join(sorted(present)))
+            yield _error("gpu-missing", spec.name, why, _("Correct `gpus`"))
 
 
 def _disk(folder: Path) -> Iterator[Finding]:

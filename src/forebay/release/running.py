@@ -129,5 +129,10 @@ def ended(running: Running, result: Result, at: float) -> Running:
         environment=running.environment,
         release=change.to if applied else running.release,
         previous=running.release.name if applied and change.to.name != running.release.name else running.previous,
-        last=Outcome(id=change.id, result=result, release=change.to.name, digest=change.to.digest, at=at, why=change.why),
+        last=_outcome(change, result, at),
     )
+
+
+def _outcome(change: Change, result: Result, at: float) -> Outcome:
+    to = change.to
+    return Outcome(id=change.id, result=result, release=to.name, digest=to.digest, at=at, why=change.why)

@@ -1,0 +1,189 @@
+"""`forebay plan`, `apply`, `rollback`: what would change and what it costs, then the change, then the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from forebay.cli import planning, releasing
+from forebay.cli.findings import lines
+from forebay.cli.flags import Flags, columns, common, paint
+from forebay.cli.service import sole
+from forebay.cli.wiring import state_dir
+from forebay.controller.status import Status
+from forebay.core.errors import ConfigError, RunError
+from forebay.engines.fleet import expand
+from forebay.messages import _
+from forebay.release import plan as plans
+from forebay.release.history import Event, change_id
+from forebay.release.plan import Plan
+from forebay.release.running import Strategy, refuse_second
+from forebay.release.version import Release, read_config
+
+_CHANGES = 2
+_STRATEGY = click.Choice(Strategy.__args__)  # type: ignore[attr-defined]
+
+
+@click.command(help=_("Show what would change, what is restarted for it and how long it takes; change nothing."))
+@click.option("--release", metavar="NAME", help=_("A stored release, or `current`, instead of what the file says."))
+@click.option("--strategy", type=_STRATEGY, default="auto", show_default=True, help=_("How engines are replaced."))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help=_("Save the plan to this file."))
+@click.option("--detailed-exitcode", is_flag=True, help=_("Exit 2 where something would change."))
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help=_("An access log: say which of its calls would fare otherwise."),
+)
+@common("config", "env", "output")
+def plan(
+    flags: Flags,
+    release: str | None,
+    strategy: Strategy,
+    out: Path | None,
+    detailed_exitcode: bool,
+    replay: Path | None,
+) -> int:
+    """Exit 1 where the plan cannot be applied, 2 with changes where that is asked for."""
+    at = planning.here(flags)
+    made = planning.make(flags, at, planning.wanted(flags, at, release), strategy)
+    if out is not None and not made.refused:
+        plans.save(made, out)
+    answer = told(made)
+    text = _text(made)
+    if replay is not None:
+        from forebay.cli import replaying  # noqa: PLC0415  only where it is asked for
+
+        found = replaying.replayed(at, made, replay)
+        answer["replay"] = found
+        text = f"{text}\n\n{replaying.table(found)}"
+    flags.answer(answer, lambda: text)
+    if made.refused:
+        return 1
+    return _CHANGES if detailed_exitcode and made.changes else 0
+
+
+@click.command(help=_("Put a plan in force; without FILE, one that is made and shown now."))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--release", metavar="NAME", help=_("A stored release, or `current`, instead of what the file says."))
+@click.option("--strategy", type=_STRATEGY, default="auto", show_default=True, help=_("How engines are replaced."))
+@click.option("--reason", default="", help=_("Why, for the log."))
+@common("config", "env", "output", "yes", "timeout")
+def apply(flags: Flags, file: Path | None, release: str | None, strategy: Strategy, reason: str) -> None:
+    """Refused where what runs is not what the plan was made for; taken back where it fails."""
+    saved = plans.read(file) if file is not None else None
+    state = state_dir(flags)
+    releasing.running_now(state)
+    with sole(state):
+        at = planning.here(flags)
+        if at.running is None:
+            raise RunError(_("nothing runs"), fix=_("Start it with `forebay up`"))
+        refuse_second(at.running)
+        if saved is not None:
+            plans.refuse_moved(saved, planning.basis(at, planning.drifted(at)))
+        files = saved.files if saved is not None else planning.wanted(flags, at, release)
+        made = planning.make(flags, at, files, saved.strategy if saved is not None else strategy)
+        if made.refused:
+            raise ConfigError(_("the plan cannot be applied"), findings=made.refused)
+        if not made.changes:
+            flags.say(_("nothing changes"))
+            return
+        if saved is None:
+            flags.say(_text(made))
+            flags.confirm(_("Apply it?"), _("a change wants a confirmation"))
+        stored = releasing.record(flags, files, reason)
+        _bring_about(flags, at, stored, made, releasing.Asked(kind="apply", within_s=0.0, reason=reason))
+
+
+@click.command(help=_("Go back to the release before, or to VERSION; no plan is needed."))
+@click.argument("version", required=False)
+@click.option("--strategy", type=_STRATEGY, default="auto", show_default=True, help=_("How engines are replaced."))
+@click.option("--reason", default="", help=_("Why, for the log."))
+@common("config", "env", "output", "timeout")
+def rollback(flags: Flags, version: str | None, strategy: Strategy, reason: str) -> None:
+    """What runs is replaced by a release that is stored."""
+    state = state_dir(flags)
+    releasing.running_now(state)
+    with sole(state):
+        at = planning.here(flags)
+        if at.running is None:
+            raise RunError(_("nothing runs"), fix=_("Start it with `forebay up`"))
+        refuse_second(at.running)
+        name = version or at.running.previous
+        if not name:
+            raise RunError(_("there is no release before this one"), fix=_("Name one: `forebay release list`"))
+        stored = at.store.read(name)
+        if stored.digest == at.digest:
+            at.store.make_current(at.environment, stored.name)
+            flags.say(_("{name} runs already").format(name=stored.name))
+            return
+        made = planning.make(flags, at, stored.files, strategy)
+        errors = tuple(finding for finding in made.refused if finding.rule != "release_approvals")
+        if errors:
+            raise ConfigError(_("{name} cannot be run").format(name=name), findings=errors)
+        _bring_about(flags, at, stored, made, releasing.Asked(kind="rollback", within_s=0.0, reason=reason))
+
+
+def told(made: Plan) -> dict[str, Any]:
+    """A plan for programs: all but the files of the release."""
+    answer: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(made, files={}))
+    del answer["files"], answer["seal"]
+    return {**answer, "changes": made.changes, "refused": bool(made.refused), "summary": str(made.price)}
+
+
+def _bring_about(flags: Flags, at: planning.Here, stored: Release, made: Plan, asked: releasing.Asked) -> None:
+    config = read_config(stored.values(at.environment))
+    specs = expand(config, at.base)
+    limit_s = flags.timeout_s or releasing.patience_s(specs)
+    asked = msgspec.structs.replace(asked, within_s=limit_s, strategy=made.strategy)
+    start = releasing.start_of(flags, config, at.state)
+    assert at.running is not None  # noqa: S101  both commands have seen to it
+    flags.say(_("{old} -> {new}: {price}").format(old=at.release, new=stored.name, price=made.price))
+    try:
+        outcome = releasing.change(start, at.running, stored, asked, flags.say)
+    except KeyboardInterrupt:
+        flags.say(_("the change goes on without this command: `forebay status` tells"))
+        raise
+    status = releasing.settled(at.state, outcome)
+    event = Event(
+        at=made.at, what=asked.kind, release=stored.name, digest=stored.digest, environment=at.environment,
+        by=made.by, reason=asked.reason, change=outcome.id or change_id(),
+    )  # fmt: skip
+    releasing.committed(flags, event)
+    _done(flags, stored, status)
+
+
+def _done(flags: Flags, stored: Release, status: Status) -> None:
+    flags.say(_("{name} runs").format(name=stored.name))
+    if flags.output != "table":
+        flags.answer({"release": stored.name, "digest": stored.digest, "state": status.state})
+
+
+def _text(made: Plan) -> str:
+    basis = made.basis
+    old = basis.release or _("nothing")
+    parts = [_("{environment}: {old} -> {new}").format(
+        environment=basis.environment, old=old, new=made.name or made.digest[:12]
+    )]  # fmt: skip
+    if made.steps:
+        head = (_("KEY"), _("NOW"), _("THEN"), _("TAKES"))
+        rows = [
+            (step.key, _short(step.before), _short(step.after), step.restart.replace("_", " ")) for step in made.steps
+        ]
+        parts.append(columns(head, rows))
+    parts += [paint("~ ", "yellow") + text for text in made.drift]
+    parts += lines(made.findings)
+    if not basis.release:
+        parts.append(_("this is the first release: there is nothing to compare it with"))
+    else:
+        parts.append(str(made.price) if made.changes else _("nothing changes"))
+    return "\n".join(parts)
+
+
+def _short(value: Any) -> str:
+    text = (
+        "-" if value is None else msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
+    )
+    return text if len(text) <= 48 else f"{text[:45]}..."
