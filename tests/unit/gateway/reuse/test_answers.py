@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +65,18 @@ def test_never_more_bytes_than_allowed_and_none_forgotten(changes: list[tuple[by
     for key in (b"a", b"b", b"c"):
         assert answers.get(key, streamed=True) is answers.get(key, streamed=False) is None
     assert (len(answers), answers.held_bytes) == (0, 0)
+
+
+def test_what_is_held_weighs_what_is_counted() -> None:
+    """What orjson writes keeps 4 KiB, however short it is."""
+    answers = Answers("v", 64 * 2**20, Clock())
+    before = resident_bytes()
+    for number in range(10_000):
+        usage = orjson.dumps({"prompt_tokens": number})
+        answers.put(b"%032d" % number, Entry(orjson.dumps({"text": "a" * 300}), usage, streamed=False), 200.0)
+    assert len(answers) == 10_000
+    assert resident_bytes() - before < 2 * answers.held_bytes
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
