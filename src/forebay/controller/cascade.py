@@ -19,6 +19,7 @@ def cascade_policy(model: Model) -> CascadePolicy | None:
         valid_json=bounds.valid_json,
         waiting=load.waiting,
         wait_s=load.wait,
+        longest_s=load.longest,
         saturated=None
         if relaxed is None
         else Bounds(

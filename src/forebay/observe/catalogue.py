@@ -140,8 +140,8 @@ CASCADE = Metric(
     "forebay_cascade_calls_total",
     "counter",
     "Calls of models with a `cascade`: first (the first model's answer was given; `saturated`: by the second bounds), "
-    "escalated and why (uncertain, doubted, schema, unfinished, empty, no_evidence, not_text, failed), skipped and why "
-    "(ineligible, busy, not_ready, limited), cancelled.",
+    "escalated and why (uncertain, doubted, schema, unfinished, empty, no_evidence, not_text, slow, failed), skipped "
+    "and why (ineligible, busy, not_ready, limited), cancelled.",
     ("model", "outcome", "reason"),
 )
 CASCADE_TOKENS = Metric(

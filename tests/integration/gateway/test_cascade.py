@@ -16,7 +16,7 @@ from tests.integration.gateway.scripts import Script, never_answers, refuses
 from forebay.gateway.cascade.policy import Bounds, CascadePolicy
 from forebay.gateway.limits.policy import Bounds as LimitBounds
 from forebay.gateway.limits.policy import LimitsPolicy, Price
-from forebay.gateway.reuse.policy import CachePolicy
+from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.snapshot import EngineRef, ModelRef
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion, say_hello
 from forebay.testing.worker import GatewayWorker, wait_for
@@ -63,7 +63,7 @@ class Pair(NamedTuple):
         """Take a policy for `large`, and changes of the snapshot."""
         snapshot = self.worker.snapshot
         models = (
-            ModelRef(name="small"),
+            ModelRef(name="small", **changes.pop("small", {})),
             ModelRef(name="large", aliases=("big",), cascade=policy, **changes.pop("large", {})),
         )
         engines = tuple(
@@ -75,6 +75,7 @@ class Pair(NamedTuple):
                 kind="external",
                 max_outstanding=places if name == "large" else 2,
                 routable=True,
+                salted=True,
             )
             for name, engine in (("small", self.small), ("large", self.large))
         )
@@ -242,6 +243,27 @@ def test_whoever_waits_too_long_for_the_first_model_goes_on(pair: Pair) -> None:
             stack.enter_context(Raw(pair.worker)).call(orjson.dumps(ASKED))
         wait_for("both places are taken", lambda: pair.small.running == 2)
         assert said(pair.ask()) == ("skipped;reason=busy", "hello")
+
+
+def test_a_first_step_that_takes_too_long_is_given_up(pair: Pair) -> None:
+    pair.use(msgspec.structs.replace(POLICY, longest_s=0.3))
+    pair.small.script = never_answers
+    assert said(pair.ask()) == ("escalated;reason=slow", "hello")
+    wait_for("its engine is told", lambda: pair.small.aborted == 1)
+    pair.small.script = SURE
+    pair.use()
+    assert said(pair.ask())[0] == "first"  # being slow is no failure: the engine was not suspended
+
+
+def test_a_tenants_prefixes_stay_its_own_at_the_first_model_too(pair: Pair) -> None:
+    pair.use(small={"prepare": PreparePolicy(salt="tenant", trim_system=True)})
+    messages = [{"role": "system", "content": " Be kind. "}, {"role": "user", "content": "hi"}]
+    pair.small.script = UNSURE
+    pair.ask(messages=messages)
+    salted, plain = pair.small.seen[0].fields, pair.large.seen[0].fields
+    assert len(salted["cache_salt"]) > 20
+    assert "cache_salt" not in plain
+    assert [fields["messages"][0]["content"] for fields in (salted, plain)] == ["Be kind.", " Be kind. "]
 
 
 def test_while_the_model_itself_is_full_less_is_enough_and_is_said(pair: Pair) -> None:

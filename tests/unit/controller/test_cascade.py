@@ -23,8 +23,8 @@ def test_a_model_without_one_has_no_policy() -> None:
     ("written", "policy"),
     [
         (
-            {"confidence": {"mean_logprob": -1}, "load": {"waiting": 2, "wait": "250ms"}},
-            CascadePolicy(first="s", bounds=Bounds(mean_logprob=-1.0), waiting=2, wait_s=0.25),
+            {"confidence": {"mean_logprob": -1}, "load": {"waiting": 2, "wait": "250ms", "longest": "4s"}},
+            CascadePolicy(first="s", bounds=Bounds(mean_logprob=-1.0), waiting=2, wait_s=0.25, longest_s=4.0),
         ),
         (
             {

@@ -40,6 +40,8 @@ class CascadeLoad(Section):
     """With more calls than this waiting for the first model in a worker, it is left out."""
     wait: Seconds = 1.0
     """Longest that a call waits for a place at the first model."""
+    longest: Seconds = 30.0
+    """Longest that the first step may take in all; then its work is aborted and the call goes on."""
     saturated: Relaxed | None = None
     """Second bounds, for while every place of the model itself is taken. Answers say so. Default: none."""
 

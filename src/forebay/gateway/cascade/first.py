@@ -65,6 +65,7 @@ class First:
         call, small = self._call, self._small
         call.ledger.priority, wait_s = self._view.standings.of(call.ledger.tenant, call.head, flex=self._asked.flex)
         self._until = self._began_at + min(wait_s, policy.wait_s)
+        self._place.until = self._began_at + policy.longest_s
         body = await self._ask(small)
         self.answered = True
         shown = shown_by(body)

@@ -20,5 +20,6 @@ class CascadePolicy(msgspec.Struct, frozen=True, kw_only=True):
     valid_json: bool = True
     waiting: int = 8
     wait_s: float = 1.0
+    longest_s: float = 30.0
     saturated: Bounds | None = None
     sample_ratio: float = 0.0

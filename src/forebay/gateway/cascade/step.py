@@ -71,8 +71,9 @@ async def _try(first: First, policy: CascadePolicy) -> Good:
     """The first model's answer. Raises NotGood whatever kept it from a good one, unless the call itself has ended."""
     try:
         return await first.answer(policy)
-    except EngineFailed:
-        raise NotGood("escalated", "no_evidence" if first.answered else "failed") from None
+    except EngineFailed as failure:
+        reason = "slow" if failure.reason == "timeout" else "no_evidence" if first.answered else "failed"
+        raise NotGood("escalated", reason) from None
     except Refusal as refusal:
         if refusal.code == "deadline_exceeded":
             raise
