@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -39,10 +39,21 @@ class Watched:
         return sum(series.values[0] for series in read_page(page) if series.metric.name == name)
 
 
+def _plain(_made: GatewayWorker) -> None:
+    pass
+
+
 @contextmanager
-def worker(folder: Path, core: int, log_core: int, engine_port: int, places: int) -> Iterator[Watched]:
-    """A worker with keys, checks, metrics and a log line a call, in front of one engine with `places`."""
-    made = GatewayWorker(folder, [engine_port], places=places).policy(connections=places * 2, call_s=600.0)
+def worker(
+    folder: Path, cores: tuple[int, int], engine_port: int, places: int, setup: Callable[[GatewayWorker], None] = _plain
+) -> Iterator[Watched]:
+    """A worker with keys, checks, metrics and a log line a call, in front of one engine with `places`.
+
+    `cores`: its own, and that of who reads its log. `setup` adds policies.
+    """
+    core, log_core = cores
+    made = GatewayWorker(folder, [engine_port], places=places).policy(connections=max(256, places * 2), call_s=600.0)
+    setup(made)
     publish(made.snapshot, made.state.snapshots)
     options = ["--state", str(folder), "--name", made.name, "--port", str(made.port)]
     argv = pinned(core, sys.executable, "-m", "forebay.gateway.worker", *options)

@@ -7,29 +7,43 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from benchmarks.memory import RESULTS, Watched, origin, worker
-from benchmarks.overhead.programs import load, mock_engine
+from benchmarks.overhead.programs import REQUESTS_AT_ONCE, load, mock_engine
 from benchmarks.overhead.rounds import request_bytes
+from benchmarks.soak.policies import CACHE_BYTES, PLACES, every_policy
+from forebay.gateway.limits.policy import ValkeyRef
+from forebay.observe.catalogue import LIMITS_SHARED
+from forebay.testing.valkey import ValkeyServer
+from forebay.testing.worker import wait_for
 
 _SLICES = 20
 _WARM_SLICES = 2
 _STREAM_EVERY = 100
 """One request in this many is a stream."""
-GROWTH_LIMIT_BYTES = 4 * 1024 * 1024
+_LIMIT_MIB = 4
+GROWTH_LIMIT_BYTES = _LIMIT_MIB * 2**20
 
 
 def main() -> int:
     """Exit 1 where memory grew."""
     options = _options()
     cores = sorted(os.sched_getaffinity(0))[:2]
-    with tempfile.TemporaryDirectory(prefix="forebay-soak-") as text, mock_engine(cores[-1]) as engine:
-        folder = Path(text)
-        with worker(folder / "worker", cores[0], cores[-1], engine.port, 256) as watched:
-            began_s = time.monotonic()
-            seen = _run(watched, folder, options.requests, cores[-1])
-            took_s = time.monotonic() - began_s
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forebay-soak-")))
+        engine = stack.enter_context(mock_engine(cores[-1]))
+        valkey = stack.enter_context(ValkeyServer(folder / "valkey"))
+        setup = partial(every_policy, valkey=ValkeyRef(host="127.0.0.1", port=valkey.port, password=valkey.password))
+        place = (cores[0], cores[-1])
+        watched = stack.enter_context(worker(folder / "worker", place, engine.port, PLACES, setup))
+        wait_for("limits are shared", lambda: watched.gauge(LIMITS_SHARED.name) == 1)
+        began_s = time.monotonic()
+        seen = _run(watched, folder, options.requests, cores[-1])
+        took_s = time.monotonic() - began_s
     growth = max(seen[_WARM_SLICES:]) - seen[_WARM_SLICES - 1]
     page = _page(seen, options.requests, growth, took_s)
     sys.stdout.write(page)
@@ -40,31 +54,47 @@ def main() -> int:
 
 def _run(watched: Watched, folder: Path, requests: int, core: int) -> list[int]:
     """Resident bytes after each slice."""
-    peer, seen = watched.peer, []
-    files = {}
-    for stream in (False, True):
-        files[stream] = folder / f"{stream}.http"
-        files[stream].write_bytes(request_bytes(peer.port, peer.key, stream=stream))
+    seen = []
     each = requests // _SLICES
+    streams = each // _STREAM_EVERY
     for _ in range(_SLICES):
-        left = each - each // _STREAM_EVERY
-        while left:
-            part = min(left, 50_000)  # a run of the load generator has two minutes
-            load(core, peer.port, part, files[False], stream=False)
-            left -= part
-        load(core, peer.port, each // _STREAM_EVERY, files[True], stream=True)
+        half = (each - streams) // 2
+        for differ, answers in ((True, half), (False, each - streams - half)):
+            for part in _parts(answers):
+                load(core, watched.peer.port, part, _asked(watched, folder, differ=differ), stream=False)
+        load(core, watched.peer.port, streams, _asked(watched, folder, differ=True, stream=True), stream=True)
         seen.append(watched.resident_bytes)
         sys.stderr.write(f"{len(seen)}/{_SLICES}: {seen[-1] / 2**20:.1f} MiB\n")
     return seen
+
+
+def _parts(answers: int) -> Iterator[int]:
+    """A run of the load generator has two minutes."""
+    while answers:
+        part = min(answers, 25_000)
+        yield part
+        answers -= part
+
+
+def _asked(watched: Watched, folder: Path, *, differ: bool, stream: bool = False) -> Path:
+    """The request to send: each time another question, or always one that the cache knows."""
+    file, peer = folder / f"{differ}-{stream}.http", watched.peer
+    if not file.exists():
+        file.write_bytes(request_bytes(peer.port, peer.key, stream=stream, temperature="0", differ=differ))
+    return file
 
 
 def _page(seen: list[int], requests: int, growth: int, took_s: float) -> str:
     lines = [
         "# Soak",
         "",
-        f"{requests} requests ({requests // _STREAM_EVERY} of them streams of 64 events) through one worker with keys,",
-        f"metrics and logs, {took_s:.0f} s. Resident memory grew by {growth / 2**20:.2f} MiB after the first tenth",
-        f"(limit {GROWTH_LIMIT_BYTES / 2**20:.0f} MiB).",
+        f"{requests} requests, {requests // _STREAM_EVERY} of them streams of 64 events, through one worker in",
+        f"{took_s:.0f} s. Keys, metrics, a log line a call; limits shared through Valkey; two classes in a queue",
+        f"before {PLACES} places with {REQUESTS_AT_ONCE} calls at once; routing by prefixes; an exact cache of",
+        f"{CACHE_BYTES >> 20} MiB and shared generations.",
+        "Half of the requests ask what nobody has asked before, the others are hits.",
+        "",
+        f"Resident memory grew by {growth / 2**20:.2f} MiB after the first tenth (limit {_LIMIT_MIB} MiB).",
         "",
         *origin(f"python -m benchmarks.soak --requests {requests} --save"),
         "",

@@ -45,7 +45,7 @@ def main() -> int:
         folder = Path(text)
         with (
             mock_engine(cores[-1], options.interval_ms * 1000) as engine,
-            worker(folder / "worker", cores[0], cores[-1], engine.port, options.streams + 1) as watched,
+            worker(folder / "worker", (cores[0], cores[-1]), engine.port, options.streams + 1) as watched,
         ):
             seen = _run(watched, folder, options.streams, cores[-1])
             counted = engine.counts()
