@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-from forebay.config.edit import edited
+from forebay.config.edit import Change, edited
 from forebay.config.load import Loaded
 from forebay.core.errors import ConfigError, Finding
 from forebay.core.files import write_atomically
@@ -44,5 +44,5 @@ def difference(before: str, after: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _plain(edit: Edit) -> tuple[int, int, str, object]:
+def _plain(edit: Edit) -> tuple[int, int, Change, object]:
     return edit.line, edit.column, edit.change, edit.to

@@ -62,8 +62,9 @@ def merged_args(
     engine: VllmEngine, defaults: VllmDefaults, release: Release, where: str
 ) -> tuple[dict[str, Arg], list[Finding]]:
     """The engine's flags over the defaults', by canonical name, with everything wrong in either."""
-    general, general_wrong = read(defaults.args, release, f"{DEFAULTS}.args")
-    own, own_wrong = read(engine.args, release, f"{where}.args")
+    trusted = engine.weights in engine.trusted_code
+    general, general_wrong = read(defaults.args, release, f"{DEFAULTS}.args", trusted=trusted)
+    own, own_wrong = read(engine.args, release, f"{where}.args", trusted=trusted)
     return general | own, general_wrong + own_wrong
 
 

@@ -31,13 +31,20 @@ class Arg(msgspec.Struct, frozen=True, kw_only=True):
         return words(self.flag, self.value, name=self.name)
 
 
-def read(args: Mapping[str, Any], release: Release, where: str) -> tuple[dict[str, Arg], list[Finding]]:
-    """Read `args` by canonical name, with the findings that forbid starting so."""
+def read(
+    args: Mapping[str, Any], release: Release, where: str, *, trusted: bool = False
+) -> tuple[dict[str, Arg], list[Finding]]:
+    """Read `args` by canonical name, with the findings that forbid starting so.
+
+    `trusted`: code that comes with the weights may run.
+    """
     chosen: dict[str, Arg] = {}
     findings: list[Finding] = []
     for key, value in args.items():
         place = f"{where}.{show_path((key,))}"
         read_one = _arg(key, value, release, place)
+        if trusted and isinstance(read_one, Finding) and _is_trust(key, release):
+            read_one = Arg(flag=release["--trust-remote-code"], name="--trust-remote-code", value=value)
         if isinstance(read_one, Finding):
             findings.append(read_one)
         elif read_one.name in chosen:
@@ -54,8 +61,8 @@ def read(args: Mapping[str, Any], release: Release, where: str) -> tuple[dict[st
 def _arg(key: str, value: Any, release: Release, where: str) -> Arg | Finding:
     found = release.find(key)
     name = found.flag.name if found else "--" + _key(key)
-    if name in _OWNED:
-        return _error("flag_owned", where, _("{name} is forebay's to set").format(name=name), _(_OWNED[name]))
+    if name in OWNED:
+        return _error("flag_owned", where, _("{name} is forebay's to set").format(name=name), _(OWNED[name]))
     if found is None:
         return _unknown(key, release, where)
     flag = found.flag
@@ -74,6 +81,11 @@ def _arg(key: str, value: Any, release: Release, where: str) -> Arg | Finding:
     if why := "" if nested and isinstance(value, bool) else fault(flag, value):
         return _error("flag_value", where, why, HINTS.get((flag.name, str(value)), ""))
     return Arg(flag=flag, name=f"{flag.name}.{nested}" if nested else flag.name, value=value)
+
+
+def _is_trust(key: str, release: Release) -> bool:
+    found = release.find(key)
+    return found is not None and found.flag.name == "--trust-remote-code" and not found.abbreviated
 
 
 def _unknown(key: str, release: Release, where: str) -> Finding:
@@ -96,7 +108,7 @@ def _unknown(key: str, release: Release, where: str) -> Finding:
 
 
 # Flags whose value is forebay's to choose, and the key that sets it.
-_OWNED = {
+OWNED = {
     "--host": N_("The engine listens on 127.0.0.1; set edge.bind or gateway.bind"),
     "--port": N_("Set the engine's port"),
     "--uds": N_("Remove it: the gateway reaches engines by port"),
@@ -132,7 +144,12 @@ HINTS = {
 def _refused(flag: Flag, value: Any, where: str) -> Finding | None:
     if flag.name in DANGEROUS and value not in (False, ""):
         why = _("{name} is refused: {reason}").format(name=flag.name, reason=_(DANGEROUS[flag.name]))
-        return _error("flag_dangerous", where, why, _("Remove it"))
+        fix = (
+            _("Remove it, or name the weights under trusted_code")
+            if flag.name == "--trust-remote-code"
+            else _("Remove it")
+        )
+        return _error("flag_dangerous", where, why, fix)
     return None
 
 

@@ -29,10 +29,8 @@ def load_rules() -> None:
 def lint(loaded: Loaded) -> tuple[Finding, ...]:
     """The notes of loading and the findings of all rules, errors first."""
     load_rules()
-    found = [
-        *(limited(loaded, note) for note in loaded.notes),
-        *(finding for _name, rule in rules.items() for finding in rule(loaded)),
-    ]
+    found = [limited(loaded, note) for note in loaded.notes]
+    found += [finding for _name, rule in rules.items() for finding in rule(loaded)]
     return ordered([*found, *lint_engines(vllm_engines(loaded))])
 
 

@@ -84,6 +84,8 @@ class VllmEngine(OwnedEngine):
     """How vLLM is started; the weights and flags follow."""
     args: dict[str, FlagValue] = {}
     """Flags of `vllm serve` without their dashes, such as `max-num-seqs: 96`."""
+    trusted_code: list[str] = []
+    """Weights whose own code may run: `trust-remote-code` is refused for all others."""
     gpus: list[Annotated[int, Field(ge=0)]] = []
     """GPUs by index, divided evenly among the copies. No two engines may share one."""
     numa_node: Annotated[int, Field(ge=0)] | Literal["auto", "off"] = "auto"

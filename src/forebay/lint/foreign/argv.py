@@ -27,6 +27,7 @@ class Read(msgspec.Struct, kw_only=True):
     args: dict[str, Value] = {}
     lines: dict[str, int] = {}
     gaps: list[str] = []
+    unknown: dict[str, str] = {}
     findings: list[Finding] = []
 
 
@@ -90,6 +91,8 @@ class _Reader:
 
     def _unknown(self, word: Word, name: str, given: Word | None) -> None:
         self.read.findings.append(complaints.unknown_flag(name, self.release, word, self.place))
+        following = self.rest[0].text if self.rest and not _is_option(self.rest[0]) else ""
+        self.read.unknown[name.lstrip("-").replace("_", "-")] = given.text if given is not None else following
         # Whatever it took as its value goes with it, unless that is plainly the model.
         if given is None and self.rest and not _is_option(self.rest[0]) and (self.read.model or not self.serve):
             self._value_of_unknown()

@@ -10,12 +10,14 @@ from forebay.lint.foreign.word import Word
 from forebay.messages import _
 
 SIZE_LIMIT_BYTES = 1024 * 1024
+_CHOOSERS = ("ENV", "ENVIRONMENT", "DEPLOY_ENV", "APP_ENV")
+"""Variables by which scripts are told their environment, where not by the first argument."""
 
 
 def follow(text: str, place: str, argument: str | None = None) -> tuple[list[Command], list[Finding]]:
     """Every command of every way through the script; ConfigError where it is too large or no text.
 
-    `argument` is what the script is told as its first argument; without it, it may be anything.
+    `argument` is the environment that the script is told; without it, it may be any.
     """
     if len(text.encode(errors="replace")) > SIZE_LIMIT_BYTES:
         why = _("the script is larger than {limit} bytes").format(limit=SIZE_LIMIT_BYTES)
@@ -24,7 +26,9 @@ def follow(text: str, place: str, argument: str | None = None) -> tuple[list[Com
         raise ConfigError(_("this is no text"), where=place, fix=_("Name a shell script"))
     tree = parsed(text)
     walk = Follower(place, HANDLERS)
-    first = World(arguments=(Word(argument),) if argument is not None else None)
+    first = World()
+    if argument is not None:
+        first = World(dict.fromkeys(_CHOOSERS, argument), arguments=(Word(argument),))
     walk.statements(tree.root_node.children, [first])
     walk.uncalled(first)
     if tree.root_node.has_error:
