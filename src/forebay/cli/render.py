@@ -24,7 +24,7 @@ def render() -> None:
 @common("config", "env", "output", "dry_run")
 def nginx(flags: Flags, out: Path) -> None:
     """The same text that `up` runs, with paths below `--out`."""
-    files = edge_files(checked_configuration(flags), out)
+    files = edge_files(checked_configuration(flags), out, "nginx")
     if not flags.dry_run:
         for name, text in files.items():
             write_atomically(out / name, text.encode(), mode=0o644)

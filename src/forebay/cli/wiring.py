@@ -27,14 +27,16 @@ def checked_configuration(flags: Flags) -> Loaded:
     return loaded
 
 
-def edge_files(loaded: Loaded, folder: Path) -> dict[str, str]:
-    """The edge's files by name, as they would lie in `folder`; its certificate is expected there as edge.pem."""
-    from forebay.render.nginx import Site, render  # noqa: PLC0415  `check` needs no renderer
+def edge_files(loaded: Loaded, folder: Path, program: str) -> dict[str, str]:
+    """The files by name of nginx or HAProxy as they would lie in `folder`; the certificate is there as edge.pem."""
+    from forebay.render.edge_programs import PROGRAMS  # noqa: PLC0415  `check` needs no renderer
+    from forebay.render.site import Site  # noqa: PLC0415
 
     gateway = loaded.config.gateway
     ports = tuple(range(gateway.worker_port, gateway.worker_port + gateway.workers))
     root = folder.resolve()
-    return render(loaded.config, Site(folder=root, certificate=root / "edge.pem", worker_ports=ports))
+    site = Site(folder=root, certificate=root / "edge.pem", worker_ports=ports)
+    return PROGRAMS[program].render(loaded.config, site)
 
 
 def state_dir(flags: Flags) -> StateDir:

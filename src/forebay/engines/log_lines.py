@@ -20,12 +20,14 @@ _LEVELS = {
 _WHO = r"^(?:\([^)]*\)\s*)?"
 _NAMED = r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# As written by vLLM, by uvicorn, by llama.cpp, by nginx while it runs, by nginx as it starts, by torch.
+# As written by vLLM, by uvicorn, by llama.cpp, by nginx while it runs, by HAProxy, by nginx as it starts,
+# by torch.
 _FORMS = (
     re.compile(_WHO + _NAMED + r" \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\]\s?(?P<text>.*)$"),
     re.compile(_WHO + _NAMED + r":\s+(?P<text>.*)$"),
     re.compile(r"^\d+\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) (?P<text>.*)$"),
     re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?P<level>[a-z]+)\] (?P<text>.*)$"),
+    re.compile(r"^\[(?P<level>ALERT|WARNING|NOTICE|DEBUG)\] +\(\d+\) : (?P<text>.*)$"),
     re.compile(r"^nginx: \[(?P<level>[a-z]+)\] (?P<text>.*)$"),
     re.compile(_WHO + r"(?P<level>[IWE])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [^\]]*\] (?P<text>.*)$"),
 )

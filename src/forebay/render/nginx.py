@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
-from pathlib import Path
-
-import msgspec
-
 from forebay.config.schema import Config
 from forebay.render import nginx_errors
 from forebay.render.nginx_log import access_log
-from forebay.render.nginx_text import block, endpoint, milliseconds, path, quoted, reachable
-from forebay.security.names import server_name
+from forebay.render.nginx_text import block, endpoint, host, milliseconds, path, quoted, reachable
+from forebay.render.site import Site
 
 CONF = "nginx.conf"
 _HSTS = "add_header Strict-Transport-Security $forebay_hsts always;"
 _CHUNKED = 460
 """A status of nobody's, which leads within nginx from one location to another."""
 _REQUEST_ID = "add_header X-Request-Id $forebay_request_id always;"
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What the configuration does not say: where things lie on this machine, and what it allows.
-
-    `certificate` is one PEM file with the key and the chain. `user` and group are what nginx's workers become where
-    its master is root.
-    """
-
-    folder: Path
-    certificate: Path
-    worker_ports: tuple[int, ...]
-    connections: int = 4096
-    user: tuple[str, str] | None = None
 
 
 def render(config: Config, site: Site) -> dict[str, str]:
@@ -87,7 +68,7 @@ def _http(config: Config, site: Site) -> list[str]:
 
 
 def _maps(config: Config) -> list[str]:
-    hosts = list(dict.fromkeys(_host(name) for name in config.edge.server_names))
+    hosts = list(dict.fromkeys(host(name) for name in config.edge.server_names))
     hsts = [f'on "max-age={int(config.edge.hsts)}";'] if config.edge.hsts else []
     return [
         "# A client's own id is kept where the gateway keeps it too: short, and harmless in a log.",
@@ -266,8 +247,3 @@ def _proxy_headers() -> list[str]:
         "proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset;",
         "proxy_hide_header Strict-Transport-Security;",
     ]
-
-
-def _host(text: str) -> str:
-    name = server_name(text)
-    return f"[{name}]" if isinstance(name, IPv6Address) else str(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forebay.core.errors import ConfigError
 from forebay.messages import _
+from forebay.security.names import server_name
 
 
 def quoted(text: str, where: str) -> str:
@@ -43,6 +44,12 @@ def endpoint(address: str, port: int, where: str) -> str:
 def reachable(bind: str) -> str:
     """The address at which this machine reaches what listens on `bind`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104  compared, not bound
+
+
+def host(text: str) -> str:
+    """A name of `edge.server_names` as a Host header has it; ConfigError for anything else."""
+    name = server_name(text)
+    return f"[{name}]" if isinstance(name, IPv6Address) else str(name)
 
 
 def milliseconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Claims about streams, clients that leave, workers that die, and reloads, with a real nginx."""
+"""Claims about streams, clients that leave, workers that die, and reloads, with a real nginx and a real HAProxy."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.integration.edge import fake_gateway, real_nginx
+from tests.integration.edge import fake_gateway, real_edge
 from tests.integration.edge.fake_gateway import FakeGateway
-from tests.integration.edge.real_nginx import DEADLINE_S, Edge, drained, free_port, until
+from tests.integration.edge.real_edge import DEADLINE_S, Edge, drained, free_port, until
 
 from forebay.core.errors import ConfigError, RunError
 
@@ -28,9 +28,9 @@ def own_gateway() -> Iterator[FakeGateway]:
 
 
 @pytest.fixture
-def own_edge(own_gateway: FakeGateway, tmp_path: Path) -> Iterator[Edge]:
+def own_edge(kind: str, own_gateway: FakeGateway, tmp_path: Path) -> Iterator[Edge]:
     timeouts = {"client_header_timeout": "500ms", "client_body_timeout": "500ms"}
-    with real_nginx.edge(tmp_path, [own_gateway.port], edge=timeouts) as running:
+    with real_edge.edge(tmp_path, kind, [own_gateway.port], edge=timeouts) as running:
         yield running
 
 
@@ -78,8 +78,8 @@ def test_unchanged_files_need_no_reload(own_edge: Edge) -> None:
     assert own_edge.write() is False
 
 
-def test_what_nginx_refuses_leaves_the_old_files_and_the_old_service(own_edge: Edge) -> None:
-    conf = own_edge.state.edge / "nginx.conf"
+def test_what_the_program_refuses_leaves_the_old_files_and_the_old_service(own_edge: Edge) -> None:
+    conf = own_edge.conf
     before = conf.read_bytes()
     own_edge.config = own_edge.configured(edge={"bind": "203.0.113.1"})  # not an address of this machine
     with pytest.raises(RunError, match=r"203\.0\.113\.1") as refusal:
@@ -97,20 +97,21 @@ def test_a_bad_certificate_is_refused_and_the_old_one_stays(own_edge: Edge, tmp_
     key.chmod(0o600)
     if damage != "missing":
         chain.write_bytes({"half": content[: len(content) // 2], "not PEM": b"\0"}.get(damage, content))
-    conf = (own_edge.state.edge / "nginx.conf").read_bytes()
+    conf = (own_edge.conf).read_bytes()
     own_edge.config = own_edge.configured(edge={"certificate": {"chain": str(chain), "key": f"file:{key}"}})
     with pytest.raises(ConfigError) as refusal:
         own_edge.write()
     assert refusal.value.findings
-    assert (own_edge.state.edge / "nginx.conf").read_bytes() == conf
-    own_edge.nginx.send_signal(1)  # even a reload now serves the certificate that was checked
+    assert (own_edge.conf).read_bytes() == conf
+    own_edge.reload()  # even now, what is served is the certificate that was checked
     assert serial(own_edge) == before
 
 
 def test_a_header_that_does_not_end_is_cut_off(own_edge: Edge) -> None:
     with own_edge.tls_socket() as tls:
         tls.sendall(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
-        assert drained(tls) == b""
+        said = drained(tls)
+    assert said[:12] == (b"" if own_edge.kind == "nginx" else b"HTTP/1.1 408")
     assert own_edge.call("GET", "/echo").status == 200
 
 
@@ -121,14 +122,19 @@ def test_a_body_that_stops_is_cut_off_and_never_held_a_worker(own_edge: Edge, ow
     assert own_gateway.targets == []
 
 
-def test_half_open_handshakes_are_closed_and_do_not_keep_others_out(own_edge: Edge) -> None:
-    idle = [socket.create_connection(("127.0.0.1", own_edge.https_port), DEADLINE_S) for _ in range(200)]
-    for plain in idle:
-        plain.sendall(b"\x16\x03\x01")  # the first bytes of a ClientHello that never comes
-    assert own_edge.call("GET", "/echo").status == 200
-    for plain in idle:
-        assert drained(plain) in {b"", b"\x15\x03\x01\x00\x02\x02\x32"}
-        plain.close()
+def test_half_open_handshakes_are_closed_and_do_not_keep_others_out(
+    kind: str, own_gateway: FakeGateway, tmp_path: Path
+) -> None:
+    # nginx counts a handshake to the head of a request, HAProxy to what a client leaves unread.
+    timeouts = {"client_header_timeout": "500ms", "send_timeout": "3s"}
+    with real_edge.edge(tmp_path, kind, [own_gateway.port], edge=timeouts) as edge:
+        idle = [socket.create_connection(("127.0.0.1", edge.https_port), DEADLINE_S) for _ in range(200)]
+        for plain in idle:
+            plain.sendall(b"\x16\x03\x01")  # the first bytes of a ClientHello that never comes
+        assert edge.call("GET", "/echo").status == 200
+        for plain in idle:
+            assert drained(plain) in {b"", b"\x15\x03\x01\x00\x02\x02\x32"}
+            plain.close()
 
 
 @pytest.fixture
@@ -145,15 +151,15 @@ def two_workers() -> Iterator[list[tuple[int, subprocess.Popen[bytes]]]]:
 
 def spawn(port: int) -> subprocess.Popen[bytes]:
     worker = subprocess.Popen([sys.executable, str(FAKE), str(port)])
-    until(lambda: real_nginx.connects(port), "the worker listens")
+    until(lambda: real_edge.connects(port), "the worker listens")
     return worker
 
 
 def test_no_call_is_lost_when_a_worker_is_killed_under_load_and_comes_back(
-    two_workers: list[tuple[int, subprocess.Popen[bytes]]], tmp_path: Path
+    kind: str, two_workers: list[tuple[int, subprocess.Popen[bytes]]], tmp_path: Path
 ) -> None:
     answers: list[int] = []
-    with real_nginx.edge(tmp_path, [port for port, _worker in two_workers]) as edge:
+    with real_edge.edge(tmp_path, kind, [port for port, _worker in two_workers]) as edge:
 
         def client() -> None:
             connection = edge.connect()
@@ -181,8 +187,8 @@ def test_no_call_is_lost_when_a_worker_is_killed_under_load_and_comes_back(
         until(lambda: "retried on another worker" in edge.log(), "the log tells of the retries")
 
 
-def test_without_any_worker_the_answer_is_an_openai_shaped_502(tmp_path: Path) -> None:
-    with real_nginx.edge(tmp_path, [free_port(), free_port()]) as edge:
+def test_without_any_worker_the_answer_is_an_openai_shaped_502(kind: str, tmp_path: Path) -> None:
+    with real_edge.edge(tmp_path, kind, [free_port(), free_port()]) as edge:
         for body in (b"{}", iter([b"{}"])):
             answer = edge.call("POST", "/v1/chat/completions", body)
             assert (answer.status, answer.error["code"]) == (502, "gateway_unreachable")

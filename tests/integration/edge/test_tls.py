@@ -1,4 +1,4 @@
-"""Claims about TLS, HTTP/2, HSTS and the redirect, with a real nginx."""
+"""Claims about TLS, HTTP/2, HSTS and the redirect, with a real nginx and a real HAProxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 from tests.integration.edge.fake_gateway import FakeGateway
-from tests.integration.edge.real_nginx import DEADLINE_S, Edge, drained
+from tests.integration.edge.real_edge import DEADLINE_S, Edge, drained
 
 HSTS = "strict-transport-security"
 
@@ -65,9 +65,9 @@ def test_every_answer_over_https_carries_hsts_once(edge: Edge, target: str) -> N
 
 
 def test_errors_of_the_edge_itself_carry_hsts(edge: Edge) -> None:
-    answer = edge.raw(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+    answer = edge.raw(b"GET / HTTP/1.1\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"Strict-Transport-Security: max-age=63072000\r\n" in answer
+    assert b"strict-transport-security: max-age=63072000\r\n" in answer.lower()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -76,7 +76,8 @@ def test_plain_http_redirects_keeps_the_method_and_proxies_nothing(
 ) -> None:
     seen = len(gateway.targets)
     connection = http.client.HTTPConnection("127.0.0.1", edge.http_port, timeout=DEADLINE_S)
-    body = b"x" * 1_000_000 if method == "POST" else None
+    # nginx reads what it does not want; HAProxy closes, so nothing large is sent to it.
+    body = b"x" * (1_000_000 if edge.kind == "nginx" else 1_000) if method == "POST" else None
     connection.request(method, "/v1//chat?a=%2F", body, {"Host": "localhost", "Authorization": "Bearer x"})
     response = connection.getresponse()
     assert response.status == 308
@@ -97,9 +98,13 @@ def test_a_redirect_never_leads_to_a_foreign_host(edge: Edge) -> None:
 def test_plain_http_on_the_https_port_is_refused_without_hsts(edge: Edge) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", edge.https_port, timeout=DEADLINE_S)
     connection.request("GET", "/echo")
-    response = connection.getresponse()
-    assert (response.status, HSTS in response.headers) == (400, False)
-    assert b'"code":"https_required"' in response.read()
+    if edge.kind == "haproxy":  # it takes the bytes for a broken handshake
+        with pytest.raises(ConnectionError):
+            connection.getresponse()
+    else:
+        response = connection.getresponse()
+        assert (response.status, HSTS in response.headers) == (400, False)
+        assert b'"code":"https_required"' in response.read()
     connection.close()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.edge import real_nginx
-from tests.integration.edge.real_nginx import DEADLINE_S, Edge, until
+from tests.integration.edge import real_edge
+from tests.integration.edge.real_edge import DEADLINE_S, Edge, until
 
 from forebay.testing.fake_engine import FakeEngine
 from forebay.testing.worker import GatewayWorker
@@ -34,9 +34,9 @@ def worker(engine: FakeEngine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def edge(worker: GatewayWorker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+def edge(kind: str, worker: GatewayWorker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     limits = {"limits": {"body": "4MiB"}}
-    with real_nginx.edge(tmp_path_factory.mktemp("edge"), [worker.port], gateway=limits) as running:
+    with real_edge.edge(tmp_path_factory.mktemp("edge"), kind, [worker.port], gateway=limits) as running:
         yield running
 
 
@@ -44,7 +44,7 @@ def headers(worker: GatewayWorker, **more: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {worker.key}", "Content-Type": "application/json", **more}
 
 
-def chat(edge: Edge, worker: GatewayWorker, **fields: Any) -> real_nginx.Answer:
+def chat(edge: Edge, worker: GatewayWorker, **fields: Any) -> real_edge.Answer:
     return edge.call("POST", PATH, json.dumps(CHAT | fields), headers(worker, **{"X-Request-Id": "mine-0001"}))
 
 
@@ -82,9 +82,9 @@ def test_the_gateways_refusals_come_through(edge: Edge, worker: GatewayWorker) -
 
 
 def test_edge_and_gateway_refuse_a_body_with_the_same_status_and_code(edge: Edge, worker: GatewayWorker) -> None:
-    body = b" " * (4 * 1024 * 1024 + 1)
-    by_edge = edge.call("POST", PATH, body, headers(worker))
-    status, answer = worker.post(body)
+    length = 4 * 1024 * 1024 + 1
+    by_edge = edge.announce(PATH, length, headers(worker))
+    status, answer = worker.post(b" " * length)
     assert (by_edge.status, by_edge.error["code"]) == (status, json.loads(answer)["error"]["code"])
 
 
@@ -103,12 +103,14 @@ def test_a_made_request_id_is_the_same_for_client_and_log(edge: Edge, worker: Ga
     until(lambda: any(line.get("request_id") == made for line in worker.log_lines()), "the call is logged")
 
 
-def test_workers_that_are_restarted_gracefully_under_load_lose_no_call(engine: FakeEngine, tmp_path: Path) -> None:
+def test_workers_that_are_restarted_gracefully_under_load_lose_no_call(
+    kind: str, engine: FakeEngine, tmp_path: Path
+) -> None:
     workers = [GatewayWorker(tmp_path / name, [engine.port], name=name) for name in ("worker-1", "worker-2")]
     workers[1].snapshot, workers[1].key = workers[0].snapshot, workers[0].key  # the two take the same key
     answers: list[int] = []
     enough = threading.Event()
-    with workers[0], workers[1], real_nginx.edge(tmp_path, [worker.port for worker in workers]) as edge:
+    with workers[0], workers[1], real_edge.edge(tmp_path, kind, [worker.port for worker in workers]) as edge:
 
         def client() -> None:
             connection = edge.connect()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.render.golden import golden
 from tests.unit.security.test_tls import NOW
 
 from forebay.config.schema import Config
 from forebay.core.errors import ConfigError
-from forebay.render.edge import check_with_nginx
-from forebay.render.nginx import CONF, Site, render
-from forebay.render.nginx_errors import PAGES, body
+from forebay.render.edge_programs import NGINX, check
+from forebay.render.error_pages import PAGES, body
+from forebay.render.nginx import CONF, render
+from forebay.render.site import Site
 from forebay.security.development_ca import ensure_development
 from forebay.store.state_dir import StateDir
 
@@ -35,11 +35,7 @@ def text(configuration: Config, site: Site = SITE) -> str:
 
 
 def test_the_default_configuration_reads_as_the_golden_file() -> None:
-    """Set FOREBAY_GOLDEN=write to accept a change after reading it."""
-    made = text(config()).replace(f'"version":"{version("forebay")}"', '"version":"VERSION"')
-    if os.environ.get("FOREBAY_GOLDEN") == "write":
-        GOLDEN.write_text(made)
-    assert made == GOLDEN.read_text()
+    golden(GOLDEN, text(config()))
 
 
 def test_the_same_input_gives_the_same_text() -> None:
@@ -140,4 +136,4 @@ def test_nginx_accepts_whatever_the_schema_accepts(
     conf = state.edge / CONF
     site = Site(folder=state.edge, certificate=certificate, worker_ports=ports, connections=128)
     conf.write_text(text(config(**sections), site))
-    check_with_nginx(conf, state.edge)
+    check(NGINX, conf, state.edge)

@@ -19,9 +19,9 @@ class Certificate(Section):
 
 
 class Edge(Section):
-    """nginx: TLS, HTTP/2, slow clients, body limits, draining."""
+    """nginx or HAProxy: TLS, HTTP/2, slow clients, body limits, draining."""
 
-    kind: Literal["nginx", "none"] = "nginx"
+    kind: Literal["nginx", "haproxy", "none"] = "nginx"
     """Which program; `none` leaves the gateway without an edge."""
     bind: str = "127.0.0.1"
     """Address it listens on."""

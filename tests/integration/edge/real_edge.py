@@ -1,4 +1,4 @@
-"""A real nginx with forebay's configuration, and clients that speak to it."""
+"""A real nginx or HAProxy with forebay's configuration, and clients that speak to it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 from forebay.config.schema import Config
 from forebay.render.edge import edge_unit, write_edge
+from forebay.render.edge_programs import PROGRAMS
 from forebay.store.state_dir import StateDir
 
 DEADLINE_S = 20.0
+MASKS = {"SigCgt", "SigBlk"}
 
 
 class Answer(NamedTuple):
@@ -34,9 +36,10 @@ class Answer(NamedTuple):
 
 
 class Edge:
-    """nginx under test. `config` changes by `write`, and is taken by `reload`."""
+    """The edge under test. `config` changes by `write`, and is taken by `reload`."""
 
-    def __init__(self, root: Path, worker_ports: list[int], **sections: Any) -> None:
+    def __init__(self, root: Path, kind: str, worker_ports: list[int], **sections: Any) -> None:
+        self.kind = kind
         self.state = StateDir(root / ".forebay")
         self.state.prepare()
         self.worker_ports = worker_ports
@@ -45,8 +48,9 @@ class Edge:
         self.write()
         self._log = (root / "edge.log").open("ab")
         unit = edge_unit(self.config, self.state)
-        self.nginx = subprocess.Popen(unit.argv, env=unit.env, stderr=self._log, stdin=subprocess.DEVNULL)
-        until(lambda: connects(self.https_port), "nginx listens")
+        self.program = subprocess.Popen(unit.argv, env=unit.env, stderr=self._log, stdin=subprocess.DEVNULL)
+        until(lambda: connects(self.https_port), "the edge listens")
+        until(self.hears, "the edge hears signals")
 
     def configured(self, edge: dict[str, Any] | None = None, gateway: dict[str, Any] | None = None) -> Config:
         ports = {"https_port": self.https_port, "http_port": self.http_port}
@@ -54,7 +58,7 @@ class Edge:
             {
                 "version": 1,
                 "models": {"m": {"engines": [{"kind": "embedded"}]}},
-                "edge": ports | (edge or {}),
+                "edge": {"kind": self.kind} | ports | (edge or {}),
                 "gateway": gateway or {},
             }
         )
@@ -65,12 +69,23 @@ class Edge:
     def reload(self) -> None:
         """SIGHUP, then wait until new connections meet new workers."""
         before = self.workers()
-        self.nginx.send_signal(signal.SIGHUP)
+        self.program.send_signal(signal.SIGHUP)
         until(lambda: self.workers() - before, "new workers run")
+        until(self.hears, "the edge hears signals again")
+
+    def hears(self) -> bool:
+        """Whether a signal would be heard: HAProxy's processes are deaf for some milliseconds after they were made."""
+        if self.kind != "haproxy":
+            return True
+        return hears(self.program.pid, signal.SIGUSR2) and all(hears(pid, signal.SIGUSR1) for pid in self.workers())
 
     def workers(self) -> set[int]:
-        children = Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children").read_text()
+        children = Path(f"/proc/{self.program.pid}/task/{self.program.pid}/children").read_text()
         return {int(pid) for pid in children.split()}
+
+    @property
+    def conf(self) -> Path:
+        return self.state.edge / PROGRAMS[self.kind].conf
 
     def log(self) -> str:
         return Path(self._log.name).read_text()
@@ -91,6 +106,10 @@ class Edge:
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:
             connection.close()
+
+    def announce(self, target: str, length: int, headers: dict[str, str] | None = None) -> Answer:
+        """Announce a body and send none of it: an edge may close before it has read what it refuses."""
+        return self.call("POST", target, None, (headers or {}) | {"Content-Length": str(length)})
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes as they are; everything that comes back until the edge closes.
@@ -117,19 +136,25 @@ class Edge:
         return context.wrap_socket(plain, server_hostname="localhost")
 
     def stop(self) -> None:
-        self.nginx.send_signal(signal.SIGTERM)
         try:
-            self.nginx.wait(DEADLINE_S)
+            until(self._ended, "the edge ends")
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.nginx.pid, signal.SIGKILL) if self.nginx.poll() is None else None
+                os.kill(self.program.pid, signal.SIGKILL) if self.program.poll() is None else None
             self._log.close()
+
+    def _ended(self) -> bool:
+        # Asked again and again: a HAProxy that is starting forgets what it was told.
+        self.program.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.program.wait(2)
+        return self.program.poll() is not None
 
 
 @contextlib.contextmanager
-def edge(root: Path, worker_ports: list[int], **sections: Any) -> Iterator[Edge]:
+def edge(root: Path, kind: str, worker_ports: list[int], **sections: Any) -> Iterator[Edge]:
     """A running edge, stopped at the end."""
-    running = Edge(root, worker_ports, **sections)
+    running = Edge(root, kind, worker_ports, **sections)
     try:
         yield running
     finally:
@@ -158,6 +183,17 @@ def _decrypted(tls: ssl.SSLObject) -> bytes:
         while piece := tls.read(65536):
             received += piece
     return received
+
+
+def hears(pid: int, number: int) -> bool:
+    """Whether the process catches a signal, and does not put it off."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return True  # it has ended since
+    masks = {name: int(text, 16) for name, _, text in (line.partition(":\t") for line in lines) if name in MASKS}
+    bit = 1 << (number - 1)
+    return bool(masks["SigCgt"] & bit) and not masks["SigBlk"] & bit
 
 
 def drained(connection: socket.socket) -> bytes:

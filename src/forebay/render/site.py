@@ -1,0 +1,21 @@
+"""What an edge's files need to know of the machine they are for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration does not say: where things lie on this machine, and what it allows.
+
+    `certificate` is one PEM file with the key and the chain. `connections` are sockets that the edge may hold. `user`
+    and group are what its workers become where it is started as root.
+    """
+
+    folder: Path
+    certificate: Path
+    worker_ports: tuple[int, ...]
+    connections: int = 4096
+    user: tuple[str, str] | None = None
