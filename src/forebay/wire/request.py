@@ -1,8 +1,8 @@
 """The head of a client's request: a strict grammar, and nothing but the headers that mean something here.
 
-One regular expression is the whole grammar of RFC 9112 that forebay accepts: no obs-fold, no bare LF, no space before
-a colon, no control character, origin-form targets alone. It costs what httptools costs (3.3 against 3.4 µs for 16
-headers) and leaves nothing to be refused afterwards; bytes behind the request stay where they are.
+One regular expression a line is the whole grammar of RFC 9112 that forebay accepts: no obs-fold, no bare LF, no space
+before a colon, no control character, origin-form targets alone. A line that was read before is looked up (`memo`), so a
+head costs half of what httptools takes for it; bytes behind the request stay where they are.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 
 import msgspec
 
+from forebay.wire.memo import Memo
+
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_HEAD = re.compile(
-    rb"([A-Z]{1,16}) (/[!-~]*+) HTTP/1\.([01])"
-    rb"((?:\r\n" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+)*+)\r\n\r\n"
-)
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*+) HTTP/1\.([01])")
+_FIELD = re.compile(rb"(" + _TOKEN + rb"++):([\t\x20-\x7e\x80-\xff]*+)")
 # The same grammar, of a head that is not whole yet.
 _LINE = re.compile(rb"[A-Z]{1,16} (/[!-~]*+) HTTP/1\.[01]\r\n")
 _LINE_BEGUN = re.compile(rb"[A-Z]{0,16}(?:(?<=[A-Z]) (?:/[!-~]*+(?: ([!-~]*+\r?))?)?)?\Z")
@@ -24,19 +24,19 @@ _FIELDS_BEGUN = re.compile(
     rb"(?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
     rb"(?:\r|" + _TOKEN + rb"++(?::[\t\x20-\x7e\x80-\xff]*+\r?)?)?\Z"
 )
-_WANTED = re.compile(
-    rb"\r\n(host|content-length|transfer-encoding|connection|content-type|content-encoding|authorization|expect"
-    rb"|x-forwarded-for|x-forebay-cache|x-api-key|x-forebay-class|x-forebay-deadline-ms"
-    rb"|idempotency-key|x-request-id|x-request-start|x-session-id|x-split-by|x-http-method(?:-override)?|x-method-override)"
-    rb":[\t ]*([^\r]*)",
-    re.IGNORECASE,
-)
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _OVERRIDES = {b"x-http-method", b"x-http-method-override", b"x-method-override"}
 _MAX_HEADERS = 100
 # What a head holds beside its target and its fields: method, version, spaces, line breaks.
 _BESIDE_BYTES = 32
+# What must not stand in a head twice, X-Forwarded-For apart, which is then one list. All else means nothing here.
+_SINGLE = {
+    *(b"host", b"content-length", b"transfer-encoding", b"connection", b"content-type", b"content-encoding"),
+    *(b"authorization", b"expect", b"x-forwarded-for", b"x-forebay-cache", b"x-api-key", b"x-forebay-class"),
+    *(b"x-forebay-deadline-ms", b"idempotency-key", b"x-request-id", b"x-request-start", b"x-session-id"),
+    *(b"x-split-by", *_OVERRIDES),
+}
 
 CHUNKED = -1
 """`body_bytes` of a request whose length only its chunks tell."""
@@ -50,6 +50,30 @@ class Malformed(Exception):
         self.status = status
         self.code = code
         self.message = message
+
+
+class _BadLine(Exception):
+    """A line that breaks the grammar."""
+
+
+def _request_line(line: bytes) -> tuple[bytes, bytes, bytes, bool]:
+    """Method, target, path and whether it is HTTP/1.1."""
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise _BadLine
+    method, target, minor = match.groups()
+    return method, target, target.partition(b"?")[0], minor == b"1"
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """Name in lower case, and value."""
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise _BadLine
+    return match[1].lower(), match[2].strip(b"\t ")
+
+
+_REQUEST_LINES, _FIELDS = Memo(_request_line), Memo(_field)
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
@@ -85,33 +109,30 @@ def parse_head(received: bytes, target_limit_bytes: int, head_limit_bytes: int) 
 
     Returns the head and the offset of its body. Raises Malformed with the status the client shall see.
     """
-    match = _HEAD.match(received)
-    if match is None:
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
         _explain(received, target_limit_bytes, head_limit_bytes)
         return None
-    method, target, minor, fields = match.groups()
+    first, *lines = received[:end].split(b"\r\n")
+    try:
+        method, target, path, http_1_1 = _REQUEST_LINES[first]
+        found = [_FIELDS[line] for line in lines]
+    except _BadLine:
+        _explain(received, target_limit_bytes, head_limit_bytes)
+        raise _bad_line() from None
     if len(target) > target_limit_bytes:
         raise _target_too_long(target_limit_bytes)
-    if len(fields) > head_limit_bytes or fields.count(b"\r\n") > _MAX_HEADERS:
+    if end - len(first) > head_limit_bytes or len(lines) > _MAX_HEADERS:
         raise _too_large(head_limit_bytes)
     if b"#" in target:
         raise Malformed(400, "bad_target", "A request target has no fragment.")
-    return _head(method, target, minor == b"1", _WANTED.findall(fields)), match.end()
+    return _head(method, path, http_1_1, found), end + 4
 
 
-def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes, bytes]]) -> RequestHead:
-    fields: dict[bytes, bytes] = {}
-    ambiguous_authorization = False
-    for name, raw in found:
-        key, value = name.lower(), raw.rstrip(b"\t ")
-        if key in fields:
-            if key == b"authorization":
-                ambiguous_authorization = True
-            elif key == b"x-forwarded-for":
-                value = fields[key] + b"," + value
-            else:
-                raise Malformed(400, "duplicate_header", f"The header {key.decode()} stands there twice.")
-        fields[key] = value
+def _head(method: bytes, path: bytes, http_1_1: bool, found: list[tuple[bytes, bytes]]) -> RequestHead:
+    fields, ambiguous_authorization = dict(found), False
+    if len(fields) < len(found):
+        fields, ambiguous_authorization = _repeated(found)
     take = fields.get
     _check_host(take(b"host"), http_1_1)
     if not _OVERRIDES.isdisjoint(fields):
@@ -121,7 +142,7 @@ def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes,
         raise Malformed(417, "expectation_failed", "The only expectation that can be met is 100-continue.")
     return RequestHead(
         method,
-        target.partition(b"?")[0],
+        path,
         _body_bytes(take(b"content-length"), take(b"transfer-encoding"), http_1_1),
         http_1_1 and (connection is None or b"close" not in connection.lower()),
         http_1_1,
@@ -141,6 +162,22 @@ def _head(method: bytes, target: bytes, http_1_1: bool, found: list[tuple[bytes,
         take(b"x-api-key", b""),
         take(b"idempotency-key", b""),
     )
+
+
+def _repeated(found: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], bool]:
+    """The fields of a head that names some twice, and whether Authorization is among these."""
+    fields: dict[bytes, bytes] = {}
+    ambiguous_authorization = False
+    for name, value in found:
+        if name not in fields or name not in _SINGLE:
+            fields[name] = value
+        elif name == b"authorization":
+            ambiguous_authorization = True
+        elif name == b"x-forwarded-for":
+            fields[name] += b"," + value
+        else:
+            raise Malformed(400, "duplicate_header", f"The header {name.decode()} stands there twice.")
+    return fields, ambiguous_authorization
 
 
 def _check_host(host: bytes | None, http_1_1: bool) -> None:

@@ -6,13 +6,11 @@ import re
 
 import msgspec
 
-_HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?"
-    rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+)*+)\r\n\r\n"
-)
-_WANTED = re.compile(
-    rb"\r\n(content-length|transfer-encoding|connection|content-type|retry-after):[\t ]*([^\r]*)", re.IGNORECASE
-)
+from forebay.wire.memo import Memo
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?")
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):([\t\x20-\x7e\x80-\xff]*+)")
+_SINGLE = (b"content-length", b"transfer-encoding")
 _LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _LINE_BEGINS = (b"HTTP/1.0 ", b"HTTP/1.1 ")
 _MAX_HEAD_BYTES = 64 * 1024
@@ -37,29 +35,46 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
 
 def parse_head(received: bytes) -> tuple[ResponseHead, int] | None:
     """Read one head and the offset behind it; None while incomplete; raises BadAnswer."""
-    match = _HEAD.match(received)
-    if match is None:
-        if len(received) > _MAX_HEAD_BYTES or b"\r\n\r\n" in received or not _may_be_head(received):
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        if len(received) > _MAX_HEAD_BYTES or not _may_be_head(received):
             raise BadAnswer("its head is malformed or longer than 64 KiB")
         return None
-    minor, status_text, fields_text = match.groups()
-    fields: dict[bytes, bytes] = {}
-    for name, value in _WANTED.findall(fields_text):
-        key = name.lower()
-        if key in fields and key in {b"content-length", b"transfer-encoding"}:
-            raise BadAnswer(f"it names {key.decode()} twice")
-        fields[key] = value.rstrip(b"\t ")
-    status = int(status_text)
+    first, *lines = received[:end].split(b"\r\n")
+    status, http_1_1 = _STATUS_LINES[first]
+    found = [_FIELDS[line] for line in lines]
+    fields = dict(found)
+    if len(fields) < len(found) and any([name for name, _ in found].count(each) > 1 for each in _SINGLE):
+        raise BadAnswer("it names its length twice")
     take = fields.get
     connection = take(b"connection")
     head = ResponseHead(
         status,
         _body_bytes(status, take(b"content-length"), take(b"transfer-encoding")),
-        minor == b"1" and (connection is None or b"close" not in connection.lower()),
+        http_1_1 and (connection is None or b"close" not in connection.lower()),
         take(b"content-type", b""),
         take(b"retry-after", b""),
     )
-    return head, match.end()
+    return head, end + 4
+
+
+def _status_line(line: bytes) -> tuple[int, bool]:
+    """The status, and whether it is HTTP/1.1."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise BadAnswer("its first line is malformed")
+    return int(match[2]), match[1] == b"1"
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """Name in lower case, and value."""
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise BadAnswer("its head is malformed")
+    return match[1].lower(), match[2].strip(b"\t ")
+
+
+_STATUS_LINES, _FIELDS = Memo(_status_line), Memo(_field)
 
 
 def _may_be_head(begun: bytes) -> bool:
