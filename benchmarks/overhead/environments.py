@@ -33,11 +33,3 @@ def program_of(program: str, *requirements: str) -> str:
     if not found.exists():
         raise Absent(f"{requirements[0]} has no program {program}")
     return str(found)
-
-
-def system_program(program: str) -> str:
-    """Path of a program of this machine; Absent where there is none."""
-    found = shutil.which(program)
-    if found is None:
-        raise Absent(f"{program} is not installed on this machine")
-    return found

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from benchmarks.overhead.environments import program_of, system_program
+from benchmarks.overhead.environments import program_of
 from benchmarks.overhead.peers import Peer, logged, nginx
 from benchmarks.overhead.programs import await_port, pinned
+from forebay.render.edge_programs import HAPROXY
 from forebay.testing.worker import free_port
 
 _HAPROXY = """
@@ -83,8 +84,8 @@ _LITELLM_SLOWNESS = 100
 
 @contextmanager
 def haproxy(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
-    """The machine's own HAProxy."""
-    port, program = free_port(), system_program("haproxy")
+    """The pinned HAProxy that can be forebay's edge."""
+    port, program = free_port(), HAPROXY.path()
     file = _written(folder, "haproxy.cfg", _HAPROXY.format(port=port, engine_port=engine_port))
     with logged(pinned(core, program, "-db", "-q", "-f", file), log_core) as pid:
         await_port(port)

@@ -15,7 +15,7 @@ from forebay.gateway.limits.policy import Bounds, LimitsPolicy, Price, ValkeyRef
 from forebay.gateway.snapshot import publish
 from forebay.observe.catalogue import LOG_DROPPED
 from forebay.observe.page import read_page
-from forebay.render.edge import nginx_argv
+from forebay.render.edge_programs import NGINX
 from forebay.testing.worker import GatewayWorker, free_port, wait_for
 
 # What nginx must do to be comparable: keep engine connections, pass events on at once, write its log in batches as
@@ -61,7 +61,7 @@ def nginx(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[
     port = free_port()
     (folder / "temp").mkdir(parents=True)
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, engine_port=engine_port))
-    with logged(pinned(core, *nginx_argv(folder)), log_core) as pid:
+    with logged(pinned(core, *NGINX.argv(folder)), log_core) as pid:
         await_port(port)
         yield Peer("nginx", port, pid, "any")
 

@@ -77,9 +77,7 @@ def sequences(args: Mapping[str, Arg], hardware: str | None = None) -> int:
 
 def env_findings(env: Mapping[str, str], where: str, gpus: tuple[int, ...]) -> list[Finding]:
     """Variables that forebay refuses to hand to an engine."""
-    refused = {
-        name: REFUSED_ENV[name] for name, value in env.items() if name in REFUSED_ENV and value not in ("", "0")
-    }
+    refused = {name: REFUSED_ENV[name] for name, value in env.items() if name in REFUSED_ENV and value not in ("", "0")}
     if gpus and "CUDA_VISIBLE_DEVICES" in env:
         refused["CUDA_VISIBLE_DEVICES"] = N_("gpus already says which GPUs the engine has")
     return [

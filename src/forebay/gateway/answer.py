@@ -31,7 +31,7 @@ class WholeAnswer(msgspec.Struct, frozen=True, gc=False):
 
 
 class AnswerReader:
-    """Reads an answer's head and body. A stream is handed to the pump that `open_stream` makes."""
+    """Reads an answer's head and body. A stream is handed to the pump that `make_pump` makes."""
 
     __slots__ = (
         "_body",
@@ -41,7 +41,7 @@ class AnswerReader:
         "_head",
         "_held",
         "_limit_bytes",
-        "_open_stream",
+        "_make_pump",
         "_sent_at",
     )
 
@@ -50,14 +50,14 @@ class AnswerReader:
         call: Call,
         connection: EngineConnection,
         limit_bytes: int,
-        open_stream: Callable[[ResponseHead], StreamPump],
+        make_pump: Callable[[EngineConnection, ResponseHead], StreamPump],
         sent_at: float,
     ) -> None:
         self._call = call
         self._connection = connection
         self._limit_bytes = limit_bytes
         self._sent_at = sent_at
-        self._open_stream = open_stream
+        self._make_pump = make_pump
         self._head: ResponseHead | None = None
         self._chunks: ChunkedDecoder | None = None
         self._held = b""
@@ -96,7 +96,7 @@ class AnswerReader:
         self._held = b""
         self._head = head
         if head.status == 200 and head.content_type.startswith(b"text/event-stream"):
-            pump = self._open_stream(head)
+            pump = self._make_pump(self._connection, head)
             self._connection.reader = pump
             if rest or head.body_bytes == 0:
                 pump.received(rest)

@@ -135,7 +135,7 @@ async def ask(
         connection = engine.pool.take() or await _open(call, engine, policy.connect_s, parts)
         call.upstream = connection
         now = parts.clock()
-        reader = AnswerReader(call, connection, policy.answer_bytes, partial(make_pump, connection), now)
+        reader = AnswerReader(call, connection, policy.answer_bytes, make_pump, now)
         connection.send(request, reader, now + policy.first_byte_s)
         try:
             answer: WholeAnswer | StreamPump = await call.wait(connection)

@@ -153,8 +153,7 @@ def _check_context(fields: dict[str, Any], model: ModelRef) -> None:
     if limit is None:
         return
     for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
-        asked = fields.get(name)
-        if asked is not None and asked > limit:
+        if name in fields and (asked := fields[name]) is not None and asked > limit:
             raise Refusal("context_exceeded", f"{name} is {asked}; the model's context is {limit} tokens.", param=name)
 
 

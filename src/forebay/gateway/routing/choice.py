@@ -116,7 +116,7 @@ class Group(Generic[Engine]):
         best: Engine | None = None
         best_score = 0.0
         for each in self.engines:
-            if each.ref.name in avoid or not each.has_place(now):
+            if not each.has_place(now) or (avoid and each.ref.name in avoid):
                 continue
             score = -each.outstanding / each.ref.max_outstanding
             # Equals take turns: the one that has waited longest for a call.
