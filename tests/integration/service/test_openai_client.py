@@ -1,5 +1,8 @@
 """An unmodified OpenAI client gets a real model's answer through edge, gateway and engine."""
 
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
 import openai
 import pytest
 
@@ -69,3 +72,18 @@ def test_a_wrong_key_is_an_authentication_error(client):
     with pytest.raises(openai.AuthenticationError) as refused:
         client.with_options(api_key="fb_wrong").models.list()
     assert refused.value.code == "invalid_api_key"
+
+
+def test_a_call_that_is_sent_again_with_its_key_is_answered_once(client):
+    """Whichever worker takes it; OpenAI's client itself asks again while the first call runs."""
+    patient = client.with_options(max_retries=10).chat.completions.with_raw_response
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    asked = {"model": "smollm2", "messages": CAPITAL, "temperature": 1, "max_tokens": 16, "extra_headers": key}
+
+    with ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(lambda _: patient.create(**asked), range(6)))
+
+    assert len({each.content for each in answers}) == 1
+    assert sum("idempotent-replayed" not in each.headers for each in answers) == 1
+    with pytest.raises(openai.UnprocessableEntityError):
+        patient.create(**{**asked, "max_tokens": 17})

@@ -22,6 +22,7 @@ CASES = {
     "a limit of nothing": ("limits: {key: {requests_per_minute: 0}}\n", "config_range", "forebay.yaml:5"),
     "money without a price": ("limits: {key: {usd_per_day: 1}}\n", "no_price", "forebay.yaml:5"),
     "answers that nobody may have": ("gateway: {limits: {choices: 0}}\n", "config_range", "forebay.yaml:5"),
+    "answers larger than Valkey's": ("gateway: {idempotency: {answer: 1MiB}}\n", "config_range", "forebay.yaml:5"),
     "keys kept for no time": ("gateway: {idempotency: {keep: 0s}}\n", "config_range", "forebay.yaml:5"),
 }
 

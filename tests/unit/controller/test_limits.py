@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from forebay.config.load import load
-from forebay.controller.limits import limits_policy, valkey_ref
+from forebay.controller.limits import idempotency_policy, limits_policy, valkey_ref
 from forebay.core.errors import ConfigError
 from forebay.gateway.limits.policy import LimitsPolicy, Price
 from forebay.security.key_store import KeyRow
@@ -85,3 +85,13 @@ def test_the_bundled_valkey_has_a_password_that_stays(tmp_path: Path) -> None:
     assert len(first.password) == 64
     assert valkey_ref(config, StateDir(tmp_path), tmp_path) == first
     assert (tmp_path / "valkey" / "password").stat().st_mode & 0o077 == 0
+
+
+def test_idempotency_is_there_unless_it_is_turned_off(tmp_path: Path) -> None:
+    path = tmp_path / "forebay.yaml"
+    path.write_text(HEAD + "gateway: {idempotency: {keep: 10m, answer: 1KiB, keys: 5}}\n")
+    found = idempotency_policy(load(path, None).config, None)
+    assert found is not None
+    assert (found.keep_s, found.answer_bytes, found.keys, found.valkey) == (600, 1024, 5, None)
+    path.write_text(HEAD + "gateway: {idempotency: {enabled: false}}\n")
+    assert idempotency_policy(load(path, None).config, None) is None

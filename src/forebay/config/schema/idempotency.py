@@ -19,7 +19,7 @@ class Idempotency(Section):
     """Whether the header means anything; calls without it never pay for it."""
     keep: Annotated[Seconds, Field(ge=1)] = 3600.0
     """How long a key is remembered after its call ended."""
-    answer: Bytes = 64 * 1024
+    answer: Annotated[Bytes, Field(le=512 * 1024)] = 64 * 1024
     """Largest whole answer that is kept, to be given again; after a larger one, or a stream, a repeated key is 409."""
     memory: Bytes = 32 * 1024 * 1024
     """Most that all kept answers take; the oldest leave first."""
