@@ -45,7 +45,7 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
 
     Raises Refusal: what admission raises, `engine_lost`, `engine_timeout`.
     """
-    policy, avoid, sent = view.policy, set(asked.unable), 0
+    policy, avoid, sent = view.policy, _avoided(call, asked, view), 0
     call.ledger.priority, wait_s = view.standings.of(call.ledger.tenant, call.head, flex=asked.flex)
     wait_until = parts.clock() + wait_s - call.ledger.queue_s  # it may have waited for a first model already
     parts.budget.earn()
@@ -83,6 +83,14 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
         else:
             _judge(engine, answer, asked_at, parts)
             return Answered(engine, answer)
+
+
+def _avoided(call: Call, asked: Asked, view: View) -> set[str]:
+    """The engines that cannot serve the call, and those that are not in its lane of a rollout."""
+    avoid = set(asked.unable)
+    if asked.model.rollout is not None:
+        avoid |= view.lanes[asked.model.name].assign(call.ledger, asked.session, call.head.release)
+    return avoid
 
 
 def _judge(engine: EngineSlot, answer: WholeAnswer | StreamPump, asked_at: float, parts: Parts) -> None:

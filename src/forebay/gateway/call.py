@@ -31,6 +31,8 @@ class Ledger(msgspec.Struct, gc=False):
     `cascade` is what became of a first model's step, `answered_by` that model where its answer was given; the `first`
     tokens are all that it read and wrote for the call, those of the answer are among them.
 
+    `lane` is the call's in a rollout, empty where there is none; only then is `finish` looked for.
+
     `gc=False`: it holds text and numbers alone, and the collector need not look at it.
     """
 
@@ -63,6 +65,8 @@ class Ledger(msgspec.Struct, gc=False):
     answered_by: str = ""
     first_input_tokens: int = 0
     first_output_tokens: int = 0
+    lane: str = ""
+    finish: str = ""
 
 
 class Call:

@@ -20,12 +20,14 @@ from forebay.gateway.refusal import ClientGone, Refusal
 from forebay.gateway.reuse.plan import plan as reuse_plan
 from forebay.gateway.reuse.prepare import prepare
 from forebay.gateway.reuse.serve import serve_reused
+from forebay.gateway.rollout.shadow import mirror
 from forebay.gateway.routes import MethodNotAllowed, Route, dialect_of, find_route
 from forebay.gateway.screen import Asked, screen
 from forebay.gateway.settle import settle
 from forebay.gateway.view import View, models
 from forebay.gateway.wants import learn
 from forebay.observe import catalogue
+from forebay.wire.finish import finish_in
 from forebay.wire.media_type import JSON, media_type
 from forebay.wire.usage import cached_in
 
@@ -90,6 +92,8 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
             return
     asked = recorded(asked, call.head.path) if asked.model.continuation else asked
     answered = await reach(call, asked, view, parts)
+    if asked.model.rollout is not None:
+        mirror(call, asked, view, parts)
     try:
         if isinstance(answered.answer, WholeAnswer):
             _answer_whole(call, answered.answer, asked, parts)
@@ -130,8 +134,10 @@ def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -
         raise refusal_of(answer, asked.model.name, asked.route.endpoint)
     if answer.status == 200 and (usage := asked.route.dialect.usage(answer.body, None)) is not None:
         call.ledger.input_tokens, call.ledger.output_tokens = usage
-        if call.want.blocks:
+        if call.want.blocks or call.ledger.lane:
             call.ledger.cached_tokens = cached_in(answer.body)
+        if call.ledger.lane:
+            call.ledger.finish = finish_in(answer.body)
     _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from forebay.gateway.refusal import EngineFailed, Refusal
 from forebay.wire.chunked import LAST_CHUNK, BadChunk, ChunkedDecoder, chunk
 from forebay.wire.dialect import OPENAI, Dialect
+from forebay.wire.finish import finish_in
 from forebay.wire.response import CHUNKED, UNTIL_CLOSE, ResponseHead
 from forebay.wire.sse import data_of, events, events_end
 from forebay.wire.usage import cached_in
@@ -183,8 +184,10 @@ class StreamPump:
         for each in events(whole):
             if _has_usage(each):
                 self.usage = self._dialect.usage(data_of(each), self.usage) or self.usage
-                if self._call.want.blocks:
+                if self._call.want.blocks or self._call.ledger.lane:
                     self._call.ledger.cached_tokens = cached_in(data_of(each))
+                if self._call.ledger.lane:
+                    self._call.ledger.finish = finish_in(self._last_events + whole)
                 if not self._keep_usage and any(empty in each for empty in _NO_CHOICES):
                     continue
             kept.append(each)

@@ -22,16 +22,17 @@ def settle(call: Call, parts: Parts) -> None:
     method = METHODS.get(call.head.method, "other")
     parts.meter.settle(call.ledger, method, now)
     if parts.view.policy.log_access and parts.log.threshold <= LEVELS["info"]:
-        parts.log.add(_line(call.ledger, method, now, parts.log))
+        parts.log.add(access_line(call.ledger, method, now, parts.log))
 
 
-def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
+def access_line(ledger: Ledger, method: str, now: float, log: JsonLog, message: str = "request") -> AccessLine:
+    """A call as the log tells it."""
     model, first_event_at = ledger.model, ledger.first_event_at
     # In the order of AccessLine's fields: naming all of them costs 0.7 µs a call.
     return AccessLine(
         log.stamp(time.time()),
         "info",
-        "request",
+        message,
         log.service,
         log.version,
         ledger.request_id,
@@ -56,6 +57,9 @@ def _line(ledger: Ledger, method: str, now: float, log: JsonLog) -> AccessLine:
         ledger.cache or UNSET,
         ledger.cascade or UNSET,
         Tokens(ledger.first_input_tokens, ledger.first_output_tokens) if ledger.cascade else UNSET,
+        ledger.lane or UNSET,
+        ledger.finish or UNSET,
+        max(0, ledger.cached_tokens) if ledger.lane else UNSET,
     )
 
 

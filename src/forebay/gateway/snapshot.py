@@ -19,6 +19,7 @@ from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.gateway.queue.policy import QueuePolicy
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
+from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
 
 
@@ -72,6 +73,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
     cache: CachePolicy | None = None
     prepare: PreparePolicy | None = None
     cascade: CascadePolicy | None = None
+    rollout: RolloutPolicy | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

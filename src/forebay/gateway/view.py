@@ -10,6 +10,7 @@ import orjson
 
 from forebay.gateway.queue.standing import Standings
 from forebay.gateway.refusal import Refusal
+from forebay.gateway.rollout.lanes import Lanes
 from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
 from forebay.gateway.support import Offer, offers_of
@@ -38,6 +39,7 @@ class View(msgspec.Struct, frozen=True):
     model_entries: dict[bytes, bytes]
     offers: dict[str, dict[str, Offer]]
     sessions: bool = False
+    lanes: dict[str, Lanes] = {}
     verified: dict[bytes, KeyRecord] = {}
 
 
@@ -62,7 +64,16 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
             for model in models.values()
         },
         sessions=asks_for_sessions(snapshot),
+        lanes=_lanes(snapshot),
     )
+
+
+def _lanes(snapshot: Snapshot) -> dict[str, Lanes]:
+    return {
+        model.name: Lanes(model.rollout, (each.name for each in snapshot.engines if each.model == model.name))
+        for model in snapshot.models
+        if model.rollout is not None
+    }
 
 
 def _adapters(snapshot: Snapshot) -> dict[str, ModelRef]:
@@ -73,7 +84,7 @@ def _adapters(snapshot: Snapshot) -> dict[str, ModelRef]:
     by_name = {model.name: model for model in snapshot.models}
     return {
         adapter: msgspec.structs.replace(
-            by_name[engine.model], name=adapter, aliases=(), adapter_of=engine.model, cascade=None
+            by_name[engine.model], name=adapter, aliases=(), adapter_of=engine.model, cascade=None, rollout=None
         )
         for engine in snapshot.engines
         if engine.model in by_name

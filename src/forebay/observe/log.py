@@ -60,6 +60,9 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
     cache: str | msgspec.UnsetType = msgspec.UNSET
     cascade: str | msgspec.UnsetType = msgspec.UNSET
     first_tokens: Tokens | msgspec.UnsetType = msgspec.UNSET
+    lane: str | msgspec.UnsetType = msgspec.UNSET
+    finish_reason: str | msgspec.UnsetType = msgspec.UNSET
+    cached_tokens: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class JsonLog:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import orjson
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from forebay.gateway.parts import Parts
     from forebay.gateway.screen import Asked
     from forebay.gateway.view import View
+
+
+_NULL = msgspec.Raw(b"null")
+_encode = msgspec.json.Encoder().encode
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_choices_of = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 class NotGood(Exception):
@@ -143,18 +149,23 @@ class First:
 
 
 def _as_asked(body: bytes, asked: Asked) -> bytes:
-    """The answer under the name that was asked for and without what only forebay asked for; streamed if need be."""
-    answer: dict[str, Any] = orjson.loads(body)
-    answer["model"] = asked.model.name
-    for choice in answer["choices"]:
+    """The answer under the name that was asked for and without what only forebay asked for; streamed if need be.
+
+    What stays is not looked into: log-probabilities are most of an answer's bytes, and building them its price.
+    """
+    answer = _fields_of(body)
+    answer["model"] = msgspec.Raw(orjson.dumps(asked.model.name))
+    choices = _choices_of(answer["choices"])
+    for choice in choices:
         if "logprobs" in choice:
-            choice["logprobs"] = None
-    whole = orjson.dumps(answer)
+            choice["logprobs"] = _NULL
+    answer["choices"] = msgspec.Raw(_encode(choices))
+    whole = _encode(answer)
     if not asked.stream:
         return whole
-    usage = answer.get("usage")
+    usage = bytes(answer.get("usage", _NULL))
     try:
         events = events_of(whole)
-        return with_usage(events, orjson.dumps(usage)) if asked.keep_usage and usage else events
+        return with_usage(events, usage) if asked.keep_usage and usage != b"null" else events
     except CannotReplay:
         raise NotGood("escalated", "not_text") from None

@@ -21,4 +21,5 @@ def plans_of(snapshot: Snapshot) -> dict[str, Plan]:
 
 def asks_for_sessions(snapshot: Snapshot) -> bool:
     """Whether some policy wants to know to which session a call belongs."""
-    return any(plan.needs & (Needs.SESSION | Needs.SPLIT) for plan in plans_of(snapshot).values())
+    rollout = any(model.rollout is not None for model in snapshot.models)
+    return rollout or any(plan.needs & (Needs.SESSION | Needs.SPLIT) for plan in plans_of(snapshot).values())

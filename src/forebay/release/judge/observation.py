@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 Side = Literal["baseline", "canary"]
-Stratum = tuple[int, bool]
+Stratum = tuple[int, bool, bool]
 _NOT_THE_ENGINES_FAULT = range(400, 500)
 _TOO_SLOW = 408
 
@@ -16,8 +16,8 @@ _TOO_SLOW = 408
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """One call at one side. Times in seconds; None where the call has no such figure.
 
-    `stratum` holds the prompt's length class and whether the engine had at least half of it in its cache: a canary that
-    happens to get the long or the cold prompts must not look slower for it.
+    `stratum` holds the prompt's length class, whether the engine had at least half of it in its cache, and whether the
+    answer was streamed: a canary that happens to get the long or the cold prompts must not look slower for it.
     """
 
     side: Side
@@ -30,9 +30,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     probe_ok: bool | None = None
 
 
-def stratum(prompt_tokens: int, cached_tokens: int = 0) -> Stratum:
+def stratum(prompt_tokens: int, cached_tokens: int = 0, *, stream: bool = True) -> Stratum:
     """Length classes by powers of four, so that within one the time to the first token varies little by length."""
-    return (max(prompt_tokens, 1).bit_length() - 1) // 2, 2 * cached_tokens >= max(prompt_tokens, 1)
+    return (max(prompt_tokens, 1).bit_length() - 1) // 2, 2 * cached_tokens >= max(prompt_tokens, 1), stream
 
 
 def observed(line: Mapping[str, Any], side: Side) -> Observation | None:
@@ -44,20 +44,20 @@ def observed(line: Mapping[str, Any], side: Side) -> Observation | None:
     status = int(line["status"])
     if line.get("cancelled") or line.get("cache") or (status in _NOT_THE_ENGINES_FAULT and status != _TOO_SLOW):
         return None
-    tokens = line["tokens"]
+    tokens, ttft_ms = line["tokens"], line.get("ttft_ms")
     ok = status == 200 and not line.get("code") and not line.get("continuations")
-    where = stratum(tokens["input"], line.get("cached_tokens", 0))
+    where = stratum(tokens["input"], line.get("cached_tokens", 0), stream=ttft_ms is not None)
     if not ok:
         return Observation(side=side, stratum=where, ok=False)
-    ttft_ms = line.get("ttft_ms")
-    ttft_s = None if ttft_ms is None else max(0.0, ttft_ms - line.get("queue_ms", 0.0)) / 1000
-    rest = tokens["output"] - 1
+    queue_ms = line.get("queue_ms", 0.0)
+    # A whole answer tells no first token: its time is all of its tokens', the prompt's reading included.
+    since_ms, count = (queue_ms, tokens["output"]) if ttft_ms is None else (ttft_ms, tokens["output"] - 1)
     return Observation(
         side=side,
         stratum=where,
         ok=True,
-        ttft_s=ttft_s,
-        itl_s=(line["latency_ms"] - ttft_ms) / 1000 / rest if ttft_ms is not None and rest > 0 else None,
+        ttft_s=None if ttft_ms is None else max(0.0, ttft_ms - queue_ms) / 1000,
+        itl_s=(line["latency_ms"] - since_ms) / 1000 / count if count > 0 else None,
         output_tokens=tokens["output"],
         finish=line.get("finish_reason", ""),
     )

@@ -66,15 +66,15 @@ def test_a_few_calls_decide_nothing(calls: int) -> None:
 def test_a_canary_that_gets_no_calls_passes_nothing() -> None:
     judge = Judge(Tolerance())
     for _ in range(1000):
-        judge.add(Observation(side="baseline", stratum=(1, False), ok=True, ttft_s=0.1))
+        judge.add(Observation(side="baseline", stratum=(1, False, True), ok=True, ttft_s=0.1))
     assert judge.verdict().outcome == "insufficient data"
 
 
 def test_a_probe_that_fails_at_the_canary_alone_fails_it() -> None:
     judge = Judge(Tolerance())
     for number in range(120):
-        judge.add(Observation(side="baseline", stratum=(1, False), ok=True, probe_ok=True))
-        judge.add(Observation(side="canary", stratum=(1, False), ok=True, probe_ok=number % 4 != 0))
+        judge.add(Observation(side="baseline", stratum=(1, False, True), ok=True, probe_ok=True))
+        judge.add(Observation(side="canary", stratum=(1, False, True), ok=True, probe_ok=number % 4 != 0))
     verdict = judge.verdict()
     assert verdict.outcome == "fail"
     assert verdict.findings[0].measure == "quality probes failed"
@@ -89,8 +89,15 @@ LINE: dict[str, Any] = {
 def test_a_line_of_the_log_becomes_an_observation() -> None:
     seen = observed(LINE, "canary")
     assert seen == Observation(
-        side="canary", stratum=(3, True), ok=True, ttft_s=0.08, itl_s=0.02, output_tokens=11, finish="stop"
+        side="canary", stratum=(3, True, True), ok=True, ttft_s=0.08, itl_s=0.02, output_tokens=11, finish="stop"
     )
+
+
+def test_a_whole_answer_is_compared_with_whole_answers_by_its_time_a_token() -> None:
+    seen = observed({name: value for name, value in LINE.items() if name != "ttft_ms"}, "canary")
+    assert seen is not None
+    assert (seen.ttft_s, seen.stratum) == (None, (3, True, False))
+    assert seen.itl_s == pytest.approx(0.28 / 11)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_what_the_engine_broke_is_an_error(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "cached", "expected"), [(0, 0, (0, False)), (1, 1, (0, True)), (4096, 0, (6, False))]
+    ("prompt", "cached", "expected"), [(0, 0, (0, False, True)), (1, 1, (0, True, True)), (4096, 0, (6, False, True))]
 )
-def test_strata_are_by_length_and_warmth(prompt: int, cached: int, expected: tuple[int, bool]) -> None:
+def test_strata_are_by_length_and_warmth(prompt: int, cached: int, expected: tuple[int, bool, bool]) -> None:
     assert stratum(prompt, cached) == expected

@@ -14,7 +14,7 @@ SECOND = [1.7, 13.5, 2.0, 12.0, 3.4, 10.4, 4.1, 9.3, 5.5, 8.8, 6.6, 7.1]
 
 
 def series(values: list[float], stratum: int = 0) -> Series:
-    return [((stratum, False), value) for value in values]
+    return [((stratum, False, True), value) for value in values]
 
 
 def test_in_one_stratum_it_is_mann_whitneys_effect_and_brunner_and_munzels_test() -> None:

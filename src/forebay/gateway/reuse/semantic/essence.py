@@ -124,7 +124,7 @@ for _turn in TURNS:
 
 
 def _stem(word: str) -> str:
-    """One form for singular and plural, and for a verb with `-ing`. Pasts stay apart: they ask for something else."""
+    """One form for singular and plural. Others stay apart: `cooking` is no cook, what was done is no plan."""
     if len(word) < 4 or not word.isalpha() or not word.islower():
         return word
     if word.endswith("ies"):
@@ -133,9 +133,6 @@ def _stem(word: str) -> str:
         return word[:-2]
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
-    if word.endswith("ing") and len(word) > 6:
-        root = word[:-3]
-        return root[:-1] if root[-1] == root[-2] and root[-1] not in "lsz" else root
     return word
 
 

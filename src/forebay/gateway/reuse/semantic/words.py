@@ -8,8 +8,9 @@ def _words(text: str) -> frozenset[str]:
 
 
 # Words that hold a sentence together and may differ between two that ask for the same. Few: `you` is not `I`, `in` the
-# box is not `on` it, what a dog `has` is not what it `is`; and negations, quantities and tenses are no glue at all.
-GLUE = _words("a an the there i my is are am be being of to and what which please kindly hi hello hey thanks ok")
+# box is not `on` it, `my` flight is not the flight, what a dog `has` is not what it `is`; and negations, quantities
+# and tenses are no glue at all.
+GLUE = _words("a an the there i is are am be being of what which please kindly hi hello hey thanks ok")
 # These ask, and say nothing of what is asked about: a text that has nothing else carries nothing to compare.
 ASKS = _words(
     "who whom whose when where why how much many long can could should would will may might must it this that me you "
@@ -96,6 +97,7 @@ mobile smartphone
 cellphone smartphone
 assistance help support
 begin start
+beginning starting
 finish end
 telephone phone
 automobile car
