@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -380,6 +381,11 @@ def test_comparisons_never_take_the_last_place(pair: Pair) -> None:
     wait_for("it is being compared", lambda: pair.large.running == 1)
     assert said(pair.ask())[0] == "first"
     wait_for("the next is not", lambda: pair.worker.counted("forebay_cascade_samples_total", result="dropped") == 1)
+    process = pair.worker.process
+    assert process is not None
+    pair.worker.signal(signal.SIGTERM)
+    assert process.wait(30) == 0  # nobody waits for a comparison, the end of a worker neither
+    assert "Traceback" not in pair.worker.state.log("worker-1").read_text()
 
 
 def test_an_answer_that_was_good_enough_for_a_moment_is_not_kept(pair: Pair) -> None:

@@ -8,14 +8,19 @@ import msgspec
 import orjson
 import pytest
 
+from forebay.engines.spec import EngineRouting
 from forebay.gateway.cascade.eligible import first_asked, may_cascade, whole_asked
 from forebay.gateway.cascade.policy import Bounds, CascadePolicy
 from forebay.gateway.cascade.record import Cascades
 from forebay.gateway.cascade.self_check import check_asked
+from forebay.gateway.queue.policy import UNNAMED, QueueClass, QueuePolicy
+from forebay.gateway.queue.standing import Standings
 from forebay.gateway.routes import ROUTES
 from forebay.gateway.screen import Asked
-from forebay.gateway.snapshot import EngineRef, ModelRef
+from forebay.gateway.snapshot import EngineRef, ModelRef, Snapshot
 from forebay.gateway.support import offers_of
+from forebay.gateway.view import view_of
+from forebay.testing.worker import POLICY
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 SAYS: dict[str, Any] = {"model": "large", "messages": [{"role": "user", "content": "hi"}]}
@@ -112,6 +117,22 @@ def test_it_is_asked_of_its_answer_behind_the_same_prompt() -> None:
 def test_a_share_of_answers_is_compared_neither_more_nor_fewer(ratio: float, due: int) -> None:
     cascades = Cascades(None)  # type: ignore[arg-type]  # nothing is counted here
     assert abs(sum(cascades.is_due("m", ratio) for _ in range(1000)) - due) <= 1
+
+
+def test_an_adapter_answers_for_itself() -> None:
+    routing = EngineRouting(adapters=("sql",))
+    models = (ModelRef(name="large", cascade=BY_LOGPROB), ModelRef(name="small"))
+    engines = (msgspec.structs.replace(engine(), model="large", routing=routing),)
+    snapshot = Snapshot(policy=POLICY, workers=(), models=models, engines=engines, keys=(), pepper="")
+    view = view_of("digest", snapshot)
+    assert view.models["large"].cascade == BY_LOGPROB
+    assert view.models["sql"].cascade is None
+
+
+def test_comparisons_are_of_the_lowest_class() -> None:
+    classes = (QueueClass(name="chat"), QueueClass(name="batch"))
+    assert Standings(QueuePolicy(classes=classes, default="chat"), 1.0).lowest == "batch"
+    assert Standings(QueuePolicy(), 1.0).lowest == UNNAMED
 
 
 def test_policies_survive_the_snapshots_form() -> None:
