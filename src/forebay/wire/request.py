@@ -27,15 +27,27 @@ _FIELDS_BEGUN = re.compile(
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _OVERRIDES = {b"x-http-method", b"x-http-method-override", b"x-method-override"}
+# Headers that few requests have, with their fields of RequestHead: looked for one by one only where there is any.
+_RARE = {
+    b"x-forebay-cache": "cache",
+    b"x-forebay-class": "queue_class",
+    b"x-forebay-deadline-ms": "deadline_ms",
+    b"x-session-id": "session",
+    b"x-split-by": "split_by",
+    b"x-api-key": "api_key",
+    b"idempotency-key": "idempotency_key",
+    b"x-forebay-release": "release",
+}
+_RARE_OR_REFUSED = _RARE.keys() | _OVERRIDES
 _MAX_HEADERS = 100
 # What a head holds beside its target and its fields: method, version, spaces, line breaks.
 _BESIDE_BYTES = 32
 # What must not stand in a head twice, X-Forwarded-For apart, which is then one list. All else means nothing here.
 _SINGLE = {
     *(b"host", b"content-length", b"transfer-encoding", b"connection", b"content-type", b"content-encoding"),
-    *(b"authorization", b"expect", b"x-forwarded-for", b"x-forebay-cache", b"x-api-key", b"x-forebay-class"),
-    *(b"x-forebay-deadline-ms", b"idempotency-key", b"x-request-id", b"x-request-start", b"x-session-id"),
-    *(b"x-split-by", b"x-forebay-release", *_OVERRIDES),
+    *(b"authorization", b"expect", b"x-forwarded-for", b"x-request-id", b"x-request-start"),
+    *_RARE,
+    *_OVERRIDES,
 }
 
 CHUNKED = -1
@@ -136,12 +148,10 @@ def _head(method: bytes, path: bytes, http_1_1: bool, found: list[tuple[bytes, b
         fields, ambiguous_authorization = _repeated(found)
     take = fields.get
     _check_host(take(b"host"), http_1_1)
-    if not _OVERRIDES.isdisjoint(fields):
-        raise Malformed(400, "method_override", "Method overrides are not accepted.")
     expect, connection, request_id = take(b"expect"), take(b"connection"), take(b"x-request-id")
     if expect and expect.lower() != b"100-continue":
         raise Malformed(417, "expectation_failed", "The only expectation that can be met is 100-continue.")
-    return RequestHead(
+    head = RequestHead(
         method,
         path,
         _body_bytes(take(b"content-length"), take(b"transfer-encoding"), http_1_1),
@@ -155,15 +165,14 @@ def _head(method: bytes, path: bytes, http_1_1: bool, found: list[tuple[bytes, b
         take(b"x-forwarded-for", b""),
         request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else "",
         take(b"x-request-start", b""),
-        take(b"x-forebay-cache", b""),
-        take(b"x-forebay-class", b""),
-        take(b"x-forebay-deadline-ms", b""),
-        take(b"x-session-id", b""),
-        take(b"x-split-by", b""),
-        take(b"x-api-key", b""),
-        take(b"idempotency-key", b""),
-        take(b"x-forebay-release", b""),
     )
+    return head if _RARE_OR_REFUSED.isdisjoint(fields) else _with_rare(head, fields)
+
+
+def _with_rare(head: RequestHead, fields: dict[bytes, bytes]) -> RequestHead:
+    if not _OVERRIDES.isdisjoint(fields):
+        raise Malformed(400, "method_override", "Method overrides are not accepted.")
+    return msgspec.structs.replace(head, **{_RARE[name]: fields[name] for name in _RARE.keys() & fields.keys()})
 
 
 def _repeated(found: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], bool]:
