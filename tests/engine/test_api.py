@@ -75,7 +75,7 @@ def metered(service: Service, endpoint: str, *, stream: bool) -> tuple[int, int]
         found.extend((line["tokens"]["input"], line["tokens"]["output"]) for line in mine if line["status"] == 200)
         return bool(found)
 
-    wait_for(f"a line of {endpoint}", is_there, 10)
+    wait_for(f"a line of {endpoint}", is_there)
     return found[-1]
 
 

@@ -35,7 +35,7 @@ def client(real_vllm: Service) -> Iterator[OpenAI]:
 
 def counter(service: Service, name: str) -> float:
     """One of vLLM's own metrics, summed over its labels."""
-    page = httpx2.get(f"{engine_url(service)}/metrics", timeout=10).text
+    page = httpx2.get(f"{engine_url(service)}/metrics", timeout=60).text
     families = text_string_to_metric_families(page)
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
@@ -63,7 +63,7 @@ def test_a_stream_says_the_same_and_is_counted(client: OpenAI, real_vllm: Servic
         lines = [orjson.loads(line) for line in last_lines(real_vllm)]
         return any(line.get("stream") and line["tokens"]["output"] > 3 for line in lines)
 
-    wait_for("the stream's tokens are in the log", counted, 10)
+    wait_for("the stream's tokens are in the log", counted)
 
 
 def test_a_client_that_leaves_stops_the_work(client: OpenAI, real_vllm: Service) -> None:
@@ -71,7 +71,7 @@ def test_a_client_that_leaves_stops_the_work(client: OpenAI, real_vllm: Service)
         stream = client.chat.completions.create(model=ENGINE_NAME, messages=STORY, max_tokens=900, stream=True)
         next(iter(stream))
         stream.close()
-    wait_for("vLLM runs nothing", lambda: counter(real_vllm, "vllm:num_requests_running") == 0, 10)
+    wait_for("vLLM runs nothing", lambda: counter(real_vllm, "vllm:num_requests_running") == 0)
     assert counter(real_vllm, "vllm:num_requests_waiting") == 0
 
 
@@ -82,7 +82,7 @@ def test_its_metrics_are_scraped(client: OpenAI, real_vllm: Service) -> None:
         (engine,) = real_vllm.status()["engines"]
         return engine["state"] == "ready" and isinstance(engine["kv_usage_ratio"], float)
 
-    wait_for("the controller has read vLLM's own metrics", scraped, 20)
+    wait_for("the controller has read vLLM's own metrics", scraped)
 
 
 def test_its_log_comes_out_as_json_at_the_level_asked_for(real_vllm: Service) -> None:

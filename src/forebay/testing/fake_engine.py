@@ -137,23 +137,23 @@ class FakeEngine:
 
     def __enter__(self) -> FakeEngine:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(60)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.kill()
-        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def kill(self) -> None:
         """Refuse new connections and reset open ones, as after SIGKILL."""
-        asyncio.run_coroutine_threadsafe(self._kill(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._kill(), self._loop).result(60)
 
     def revive(self) -> None:
         """Listen again on the same port."""
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(60)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**26)

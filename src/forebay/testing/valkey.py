@@ -43,7 +43,7 @@ class ValkeyServer:
 
     def ask(self, *parts: str | bytes) -> Answer:
         """One command on a connection of its own."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(command([b"AUTH", self.password.encode()]))
             connection.sendall(command([part.encode() if isinstance(part, str) else part for part in parts]))
             held = b""

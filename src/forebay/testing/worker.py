@@ -57,8 +57,8 @@ def free_port() -> int:
         return port
 
 
-def wait_for(claim: str, true: object, deadline_s: float = 20.0) -> None:
-    """Poll `true()` until it holds; AssertionError names the claim otherwise."""
+def wait_for(claim: str, true: object, deadline_s: float = 60.0) -> None:
+    """Poll `true()` until it holds; AssertionError names the claim otherwise. The deadline is for a busy machine."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         if callable(true) and true():
@@ -139,11 +139,11 @@ class GatewayWorker:
 
     def connect(self) -> socket.socket:
         """A raw connection, for bytes no client library would send."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def post(self, fields: object, *, path: str = "/v1/chat/completions", **headers: str) -> tuple[int, bytes]:
         """One whole call with the worker's key; returns status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             body = fields if isinstance(fields, bytes) else orjson.dumps(fields)
             wanted = {"authorization": f"Bearer {self.key}", "content-type": "application/json", **headers}

@@ -26,7 +26,7 @@ class Followed:
     def addresses(self) -> list[tuple[str, int]]:
         return [(each.host, each.port) for each in self.follower.members()]
 
-    async def until(self, claim: str, true: Callable[[], object], deadline_s: float = 15.0) -> None:
+    async def until(self, claim: str, true: Callable[[], object], deadline_s: float = 60.0) -> None:
         end_s = time.monotonic() + deadline_s
         while not true():
             if time.monotonic() > end_s:

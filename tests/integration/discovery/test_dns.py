@@ -33,7 +33,7 @@ def test_a_long_ttl_is_honoured_up_to_the_bound() -> None:
         async with DnsServer(ttl_s=3600) as server:
             server.records[NAME, "A"] = ["10.0.0.1"]
             async with following(source(server, longest_s=1.0)) as followed:
-                await followed.until("it is asked again at the bound", lambda: server.questions == 2)
+                await followed.until("it is asked again at the bound", lambda: server.questions >= 2)
             async with following(source(server)) as followed:
                 await followed.until("it is found", lambda: followed.names)
                 asked = server.questions
@@ -74,7 +74,7 @@ def test_no_records_no_name_and_no_server_each_leave_what_is_known_and_say_so() 
                 assert followed.names == ["10.0.0.1-8000"]
                 server.silent = False
                 server.records[NAME, "A"] = ["10.0.0.2"]
-                await followed.until("it follows again", lambda: followed.names == ["10.0.0.2-8000"], 30)
+                await followed.until("it follows again", lambda: followed.names == ["10.0.0.2-8000"])
                 assert followed.said[-1] == "engines are discovered again"
 
     asyncio.run(run())

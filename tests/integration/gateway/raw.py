@@ -41,13 +41,13 @@ class Answer(NamedTuple):
 
 
 class Raw:
-    """One connection to a worker. Every read has a deadline of 20 s."""
+    """One connection to a worker. Every read has a deadline of 60 s."""
 
     def __init__(self, worker: GatewayWorker, *, receive_bytes: int = 0) -> None:
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         self.socket.connect(("127.0.0.1", worker.port))
         self._key = worker.key
         self._held = b""

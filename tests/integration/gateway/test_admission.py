@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import orjson
 import pytest
+from tests.integration.gateway.meeting import see_each_other
 from tests.integration.gateway.raw import BODY, FIELDS, STREAM, Raw
-from tests.integration.gateway.scripts import Gate, answers_after, holds_streams
+from tests.integration.gateway.scripts import Gate, holds_streams
 
-from forebay.testing.fake_engine import FakeEngine
+from forebay.testing.fake_engine import Exchange, FakeEngine, completion
 from forebay.testing.worker import GatewayWorker, wait_for
 
 
@@ -20,12 +22,27 @@ def code_of(body: bytes) -> str:
     return found
 
 
+class Busy:
+    """Works for a moment on each call, `most` at once; a call counts until its answer begins."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.01)
+        self.now -= 1
+        await exchange.answer(completion("done"))
+
+
 def test_no_more_calls_than_places_and_every_call_in_its_turn(tmp_path: Path) -> None:
-    with FakeEngine(answers_after(0.01)) as engine, GatewayWorker(tmp_path, [engine.port], places=3) as worker:
+    busy = Busy()
+    with FakeEngine(busy) as engine, GatewayWorker(tmp_path, [engine.port], places=3) as worker:
         with ThreadPoolExecutor(24) as pool:
             statuses = list(pool.map(lambda _: worker.post(FIELDS)[0], range(120)))
         assert statuses == [200] * 120
-        assert engine.most_running == 3
+        assert busy.most == 3
         wait_for("every wait is counted", lambda: worker.counted("forebay_queue_wait_seconds") == 120)
 
 
@@ -116,18 +133,6 @@ def test_a_call_without_any_engine_waits_and_is_then_refused(tmp_path: Path) -> 
         assert (status, code_of(body)) == (503, "queue_timeout")
 
 
-def see_each_other(first: GatewayWorker, second: GatewayWorker, places: int) -> None:
-    """Wait until neither of two workers finds a place while the other holds them all."""
-    for holder, other in ((first, second), (second, first)):
-        held = [Raw(holder).call(STREAM) for _ in range(places)]
-        for each in held:
-            each.until(b"begun")
-        wait_for("one sees the other", lambda other=other: other.post(FIELDS)[0] == 503)
-        for each in held:
-            each.socket.close()
-        wait_for("places are free", lambda holder=holder: holder.counted("forebay_engine_outstanding") == 0)
-
-
 def test_two_workers_share_the_places_of_an_engine(tmp_path: Path) -> None:
     places = 4
     with FakeEngine(holds_streams) as engine:
@@ -136,13 +141,12 @@ def test_two_workers_share_the_places_of_an_engine(tmp_path: Path) -> None:
         second.snapshot, second.key = first.snapshot, first.key
         with first, second:
             see_each_other(first, second, places)
-            engine.script = answers_after(0.01)
+            busy = engine.script = Busy()
             first.policy(queue_wait_s=30.0).reload()
             second.snapshot = first.snapshot
             second.reload()
             wait_for("the engine is idle", lambda: engine.running == 0)
-            engine.most_running = 0
             with ThreadPoolExecutor(24) as pool:
                 statuses = list(pool.map(lambda n: (first if n % 2 else second).post(FIELDS)[0], range(160)))
             assert set(statuses) == {200}
-            assert engine.most_running <= places + 1
+            assert busy.most <= places + 1

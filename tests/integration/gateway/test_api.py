@@ -34,7 +34,7 @@ COMPLETED = (
 
 def ask(worker: GatewayWorker, method: str, path: str, fields: Any = None, **headers: str) -> tuple[int, Any]:
     """One call whose only credential is in `headers`; an answer that is no JSON comes as bytes."""
-    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
     try:
         wanted = {name.replace("_", "-"): value for name, value in headers.items()}
         if fields is not None:
@@ -150,7 +150,7 @@ def test_errors_on_anthropics_route_have_its_shape(
 
 @pytest.mark.usefixtures("untouched")
 def test_a_request_that_never_became_a_call_is_refused_in_that_shape_too(worker: GatewayWorker) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
     connection.request("POST", "/v1/messages", headers={"content-length": str(10**9)})
     answer = connection.getresponse()
     assert (answer.status, orjson.loads(answer.read())["error"]["type"]) == (413, "request_too_large")

@@ -178,7 +178,7 @@ def test_reloads_under_load_lose_no_call(worker: GatewayWorker, gate: Gate) -> N
 
 def exit_code(worker: GatewayWorker) -> int:
     assert worker.process is not None
-    return worker.process.wait(20)
+    return worker.process.wait(60)
 
 
 def test_a_worker_that_is_told_to_stop_finishes_its_calls(worker: GatewayWorker, gate: Gate) -> None:

@@ -54,7 +54,7 @@ def worker(engine: FakeEngine, tmp_path: Path) -> Iterator[GatewayWorker]:
 
 def answered(worker: GatewayWorker, fields: Any = ASKED, **headers: str) -> tuple[str, bytes]:
     """What the answer says of its origin, and its body."""
-    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
     wanted = {"authorization": f"Bearer {worker.key}", "content-type": "application/json", **headers}
     connection.request("POST", "/v1/chat/completions", orjson.dumps(fields), wanted)
     answer = connection.getresponse()
@@ -70,7 +70,7 @@ def test_twenty_equal_streams_are_one_generation(engine: FakeEngine, worker: Gat
         calls = [pool.submit(answered, worker, STREAM) for _ in range(20)]
         wait_for("all have asked", lambda: worker.counted("forebay_cache_total") == 20)
         gate.is_open = True
-        answers = [call.result(20) for call in calls]
+        answers = [call.result(60) for call in calls]
     assert engine.requests == 1
     assert len({body for _origin, body in answers}) == 1
     assert sorted(origin for origin, _body in answers) == ["hit"] * 19 + ["miss"]
@@ -86,7 +86,7 @@ def test_half_of_them_leave_and_the_rest_hear_it_out(engine: FakeEngine, worker:
             leaver.close()
         wait_for("they are gone", lambda: worker.counted("forebay_cancelled_total", reason="client_left") == 4)
         gate.is_open = True
-        assert all(b"ended" in call.result(20)[1] for call in calls)
+        assert all(b"ended" in call.result(60)[1] for call in calls)
     assert (engine.requests, engine.aborted) == (1, 0)
 
 
@@ -106,7 +106,7 @@ def test_a_death_before_the_answer_is_made_good_for_all(tmp_path: Path) -> None:
     with FakeEngine(dies) as bad, FakeEngine() as good:
         with reusing(GatewayWorker(tmp_path, [bad.port, good.port])) as worker, ThreadPoolExecutor(6) as pool:
             calls = [pool.submit(answered, worker) for _ in range(6)]
-            assert {call.result(20)[1] for call in calls} == {completion("hello")}
+            assert {call.result(60)[1] for call in calls} == {completion("hello")}
         assert bad.requests <= 1
         assert good.requests == 1
 
@@ -144,7 +144,7 @@ def test_two_tenants_never_share_an_answer_or_a_generation(engine: FakeEngine, w
         ]
         wait_for("two generations run", lambda: engine.running == 2)
         gate.is_open = True
-        assert [call.result(20)[0] for call in calls] == ["miss", "miss"]
+        assert [call.result(60)[0] for call in calls] == ["miss", "miss"]
 
 
 def test_a_new_policy_drops_what_was_answered_under_the_old_one(engine: FakeEngine, worker: GatewayWorker) -> None:
@@ -168,7 +168,7 @@ def test_a_stream_is_given_again_whole_and_a_whole_answer_streamed(engine: FakeE
 
 def begun(worker: GatewayWorker) -> http.client.HTTPConnection:
     """A client that has read the beginning of a stream."""
-    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
     headers = {"authorization": f"Bearer {worker.key}", "content-type": "application/json"}
     connection.request("POST", "/v1/chat/completions", orjson.dumps(STREAM), headers)
     answer = connection.getresponse()

@@ -131,7 +131,7 @@ def test_one_prompt_goes_to_one_engine_until_that_would_take_it_down(start: Star
         assert max(engine.running for engine in setting.engines) <= 5  # 1.25 times a third of 12
         gate.is_open = True
         for call in calls:
-            call.result(30)
+            call.result(60)
 
 
 def test_long_prompts_count_for_more_than_short_ones(start: Start) -> None:
@@ -149,7 +149,7 @@ def test_long_prompts_count_for_more_than_short_ones(start: Start) -> None:
         assert worker.counted("forebay_engine_outstanding_tokens", engine=f"e{busy + 1}") > 10_000
         gate.is_open = True
         for call in (long, *short):
-            call.result(30)
+            call.result(60)
         wait_for("all is settled", lambda: worker.counted("forebay_engine_outstanding_tokens") == 0)
 
 
@@ -169,7 +169,7 @@ def test_standby_and_worse_tiers_serve_only_when_the_others_cannot(start: Start)
             assert setting.asked() == wanted
         gate.is_open = True
         for call in calls:
-            call.result(30)
+            call.result(60)
         setting.engines[0].kill()
         setting.engines[1].kill()
         ask(worker)
@@ -191,7 +191,7 @@ def test_an_engine_that_has_just_started_gets_little_at_first(start: Start) -> N
 
 def test_a_faster_engine_is_preferred(start: Start) -> None:
     setting = start(2)
-    setting.engines[0].script = answers_after(0.1)
+    setting.engines[0].script = answers_after(1.0)
     with setting.use(RoutingPolicy(scorers={"latency": 1.0})) as worker:
         for _ in range(12):
             assert worker.post({**FIELDS, "stream": True})[0] == 200

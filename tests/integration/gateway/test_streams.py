@@ -45,7 +45,7 @@ CUT: dict[str, tuple[Script, list[bytes], str]] = {
 @pytest.fixture(scope="module")
 def worker(engine: FakeEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayWorker]:
     folder = tmp_path_factory.mktemp("state")
-    with GatewayWorker(folder, [engine.port]).policy(chunk_s=0.5, retry_attempts=1) as running:
+    with GatewayWorker(folder, [engine.port]).policy(retry_attempts=1) as running:
         yield running
 
 
@@ -65,6 +65,8 @@ def _restored(engine: FakeEngine, worker: GatewayWorker) -> Iterator[None]:
 @pytest.mark.parametrize("case", CUT)
 def test_a_stream_that_is_cut_ends_with_an_error_event(engine: FakeEngine, worker: GatewayWorker, case: str) -> None:
     engine.script, whole, reason = CUT[case]
+    if case == "silence":
+        worker.policy(chunk_s=0.5).reload()
     before = worker.counted("forebay_cut_streams_total", reason=reason)
     with Raw(worker) as raw:
         answer = raw.call(STREAM).answer()
@@ -74,6 +76,7 @@ def test_a_stream_that_is_cut_ends_with_an_error_event(engine: FakeEngine, worke
         assert orjson.loads(last)["error"]["code"] == "stream_cut"
         assert b"[DONE]" not in answer.body
         engine.script = say_hello
+        worker.policy(chunk_s=30.0).reload()
         assert raw.call(STREAM).answer().payloads[-1] == b"[DONE]"  # our own framing was whole: the connection goes on
     wait_for("it is counted", lambda: worker.counted("forebay_cut_streams_total", reason=reason) == before + 1)
 
@@ -225,7 +228,7 @@ class Firehose:
 def until_it_stands_still(hose: Firehose) -> int:
     """Wait until the engine's sending is blocked; returns what it has sent."""
     last, since = -1, time.monotonic()
-    end = since + 20
+    end = since + 60
     while time.monotonic() < end:
         if hose.sent_bytes != last:
             last, since = hose.sent_bytes, time.monotonic()
@@ -265,7 +268,7 @@ def test_a_client_that_pauses_gets_every_event(engine: FakeEngine, worker: Gatew
 def test_a_call_that_takes_too_long_is_told_so(engine: FakeEngine, worker: GatewayWorker, stream: bool) -> None:
     engine.script = never_ends if stream else never_answers
     aborted = engine.aborted
-    worker.policy(call_s=0.3).reload()
+    worker.policy(call_s=2.0 if stream else 0.3).reload()  # a stream shall have begun by then
     with Raw(worker) as raw:
         answer = raw.call(STREAM if stream else BODY).answer()
     worker.policy(call_s=120.0).reload()

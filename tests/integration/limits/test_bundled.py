@@ -45,7 +45,7 @@ def _pid(service: Service) -> int:
 
 
 def _shared(service: Service) -> float:
-    with urllib.request.urlopen(service.metrics_url, timeout=5) as answer:  # noqa: S310  http, ours
+    with urllib.request.urlopen(service.metrics_url, timeout=60) as answer:  # noqa: S310  http, ours
         lines = answer.read().decode().splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("forebay_limits_shared"))
 
@@ -55,7 +55,7 @@ def _post(service: Service) -> int:
     headers = {"authorization": f"Bearer {service.key}", "content-type": "application/json"}
     try:
         request = urllib.request.Request(url, orjson.dumps(CHAT), headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             status: int = answer.status
             return status
     except urllib.error.HTTPError as error:

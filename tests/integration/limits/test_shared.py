@@ -22,7 +22,10 @@ from forebay.testing.valkey import ValkeyServer
 from forebay.testing.worker import GatewayWorker, wait_for
 
 CHAT = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4})
-LEASE_S = 1.0
+LEASE_S = 3.0
+"""Longer than a busy machine may keep a worker from running."""
+REPLY_S = 10.0
+"""A Valkey that is killed is noticed at once; one that is late on a busy machine is not lost."""
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def two_workers(
 
 
 def reference(valkey: ValkeyServer, **changes: object) -> ValkeyRef:
-    ref = ValkeyRef(host="127.0.0.1", port=valkey.port, password=valkey.password, lease_s=LEASE_S, reply_s=0.25)
+    ref = ValkeyRef(host="127.0.0.1", port=valkey.port, password=valkey.password, lease_s=LEASE_S, reply_s=REPLY_S)
     return msgspec.structs.replace(ref, **changes)
 
 
@@ -59,7 +62,7 @@ def shared(worker: GatewayWorker) -> bool:
 
 def statuses(worker: GatewayWorker, count: int, found: list[int]) -> None:
     """Calls one after another on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
     headers = {"authorization": f"Bearer {worker.key}", "content-type": "application/json"}
     for _ in range(count):
         connection.request("POST", "/v1/chat/completions", CHAT, headers)
@@ -113,16 +116,18 @@ def test_a_killed_valkey_leaves_what_was_held_and_loses_nothing(engine: FakeEngi
             running = [threading.Thread(target=calls, args=(worker,)) for worker in workers]
             for thread in running:
                 thread.start()
-            wait_for("calls go through", lambda: found.count(200) > 60)
-            valkey.kill()
-            wait_for("it is noticed", lambda: not shared(workers[0]) and not shared(workers[1]))
-            wait_for("what was held is spent", lambda: found[-20:].count(503) >= 18)
-            valkey.start()
-            wait_for("they share again", lambda: shared(workers[0]) and shared(workers[1]))
-            wait_for("the budget is used up", lambda: found[-20:].count(429) >= 18, 60)
-            stop.set()
-            for thread in running:
-                thread.join()
+            try:
+                wait_for("calls go through", lambda: found.count(200) > 60)
+                valkey.kill()
+                wait_for("it is noticed", lambda: not shared(workers[0]) and not shared(workers[1]))
+                wait_for("what was held is spent", lambda: found[-20:].count(503) >= 18)
+                valkey.start()
+                wait_for("they share again", lambda: shared(workers[0]) and shared(workers[1]))
+                wait_for("the budget is used up", lambda: found[-20:].count(429) >= 18)
+            finally:
+                stop.set()
+                for thread in running:
+                    thread.join()
             assert set(found) == {200, 429, 503}
             # Every call costs 13,000: the limit holds over both, through the loss, to the last one.
             assert 380 <= found.count(200) <= 400
@@ -162,7 +167,7 @@ def test_a_killed_workers_places_are_free_after_its_lease(engine: FakeEngine, tm
             assert workers[1].post(CHAT)[0] == 429
             assert workers[0].process is not None
             os.kill(workers[0].process.pid, signal.SIGKILL)
-            wait_for("the places are free", lambda: workers[1].post(CHAT)[0] == 200, LEASE_S + 2)
+            wait_for("the places are free", lambda: workers[1].post(CHAT)[0] == 200)
 
 
 def _ends_anyhow(worker: GatewayWorker) -> None:

@@ -94,7 +94,7 @@ def test_stopping_asks_first_and_the_program_may_finish(state: StateDir) -> None
     code = "import os,signal,time\nsignal.signal(15, lambda *_: (os.write(1, b'bye\\n'), os._exit(0)))\n"
     record = LocalSubstrate(state).start(unit(state, *python(code + "print('up', flush=True)\ntime.sleep(600)")))
     wait_for("it is up", lambda: said(state, "up"))
-    assert LocalSubstrate(state).stop(["unit"], 20.0) == ()
+    assert LocalSubstrate(state).stop(["unit"], 60.0) == ()
     assert said(state, "bye")
     assert gone(pids_of(record))
 
@@ -103,7 +103,7 @@ def test_a_program_that_does_not_listen_is_killed_after_its_grace(state: StateDi
     code = "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
     record = LocalSubstrate(state).start(unit(state, *python(code), stop_s=0.2))
     wait_for("it is deaf", lambda: said(state, "deaf"))
-    LocalSubstrate(state).stop(["unit"], 20.0)
+    LocalSubstrate(state).stop(["unit"], 60.0)
     assert gone(pids_of(record))
 
 
@@ -156,7 +156,7 @@ def test_a_process_without_a_holder_is_found_by_its_mark_and_ended(state: StateD
     try:
         wait_for("it is found", lambda: lost.pid in LocalSubstrate(state).strays())
         assert LocalSubstrate(state).end_strays() == ("lost",)
-        assert lost.wait(10) == -signal.SIGKILL
+        assert lost.wait(60) == -signal.SIGKILL
     finally:
         lost.kill()
         lost.wait()

@@ -25,7 +25,7 @@ def service_of(folder: Path, engine: dict[str, Any]) -> Service:
 
 
 def orphaned_s(service: Service) -> float | None:
-    page = httpx2.get(service.metrics_url, timeout=10).text
+    page = httpx2.get(service.metrics_url, timeout=60).text
     found = re.search(r'^forebay_orphaned_engine_seconds_total\{engine="it"\} (\S+)$', page, re.MULTILINE)
     return float(found[1]) if found else None
 
@@ -48,7 +48,7 @@ def leave_streams(service: Service, count: int) -> None:
 def test_an_engine_that_aborts_what_nobody_reads_has_no_orphans(tmp_path: Path) -> None:
     with service_of(tmp_path, {"kind": "embedded", "max_sequences": 2, "context_tokens": 1024}) as service:
         leave_streams(service, 6)
-        wait_for("the engine runs nothing", lambda: scraped(service, 0), 30)
+        wait_for("the engine runs nothing", lambda: scraped(service, 0))
         assert orphaned_s(service) == 0.0
 
 
@@ -66,6 +66,6 @@ def test_an_engine_that_goes_on_for_nobody_is_charged_by_the_second(tmp_path: Pa
         wait_for("there is a count", lambda: orphaned_s(service) is not None)
         assert orphaned_s(service) == 0.0
         leave_streams(service, 1)
-        wait_for("its time is counted", lambda: (orphaned_s(service) or 0.0) > 1.0, 30)
+        wait_for("its time is counted", lambda: (orphaned_s(service) or 0.0) > 1.0)
         before = orphaned_s(service) or 0.0
-        wait_for("it grows", lambda: (orphaned_s(service) or 0.0) > before, 30)
+        wait_for("it grows", lambda: (orphaned_s(service) or 0.0) > before)

@@ -21,8 +21,14 @@ from forebay.gateway.snapshot import Snapshot, read
 from forebay.security.key_store import KeyRow
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
+from forebay.testing.worker import wait_for
 
-DEAF = "import signal, time; signal.signal(1, signal.SIG_IGN); time.sleep(600)"
+DEAF = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)
+"""
 KEY = KeyRow(id="k1", digest="d" * 64, tenant="default", created_at=1.0)
 ENGINE = EngineSpec(name="e", model="m", kind="embedded", max_outstanding=4)
 
@@ -41,14 +47,16 @@ class Setting:
         self.state = state
         self.clock = Clock()
         self.substrate = LocalSubstrate(state)
+        deaf = state.root / "deaf"
         spec = UnitSpec(
             name="worker-1",
-            argv=(sys.executable, "-c", DEAF),
+            argv=(sys.executable, "-c", DEAF, str(deaf)),
             env={"PATH": os.environ["PATH"]},
             log=str(state.log("worker-1")),
             stop_s=0.1,
         )
         self.substrate.start(spec)
+        wait_for("it hears nothing", deaf.exists)  # before that a SIGHUP would end it
         self.publisher = Publisher(state, self.substrate, Journal("test", "error"), self.clock)
 
     def acknowledge(self) -> None:

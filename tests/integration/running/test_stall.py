@@ -50,11 +50,11 @@ def test_a_stalled_engine_leaves_routing_and_returns_when_tokens_flow(tmp_path: 
             service.content["observe"]["metrics"].update(observe["metrics"])
             service.write()
             service.run("up", "--detach")
-            assert is_routable(service)
+            wait_for("it is routed at first", lambda: is_routable(service))
             script.flows = False
-            wait_for("it is stalled", lambda: state_of(service) == "stalled", 30)
-            wait_for("it is not routed", lambda: not is_routable(service), 10)
+            wait_for("it is stalled", lambda: state_of(service) == "stalled")
+            wait_for("it is not routed", lambda: not is_routable(service))
             assert "has made no token" in service.status()["engines"][0]["reason"]
             script.flows = True
-            wait_for("it is ready", lambda: state_of(service) == "ready", 30)
-            wait_for("it is routed", lambda: is_routable(service), 10)
+            wait_for("it is ready", lambda: state_of(service) == "ready")
+            wait_for("it is routed", lambda: is_routable(service))

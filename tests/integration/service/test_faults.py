@@ -67,5 +67,6 @@ def test_a_killed_controller_restarts_no_engine_and_adopts_all(tmp_path):
     with Service(tmp_path, EMBEDDED) as service:
         before = [engine["pid"] for engine in service.status()["engines"]]
         kill_and_await_return(service, "controller")
-        wait_for("the new controller sees both engines", lambda: engines_ready(service), 30)
+        wait_for("the new one reports", lambda: service.status()["controller"]["pid"] == pid_of(service, "controller"))
+        wait_for("it sees both engines", lambda: engines_ready(service))
         assert [engine["pid"] for engine in service.status()["engines"]] == before
