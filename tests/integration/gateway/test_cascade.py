@@ -18,6 +18,7 @@ from forebay.gateway.cascade.policy import Bounds, CascadePolicy
 from forebay.gateway.limits.policy import Bounds as LimitBounds
 from forebay.gateway.limits.policy import LimitsPolicy, Price
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
+from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.snapshot import EngineRef, ModelRef
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion, say_hello
 from forebay.testing.worker import GatewayWorker, wait_for
@@ -265,6 +266,18 @@ def test_a_tenants_prefixes_stay_its_own_at_the_first_model_too(pair: Pair) -> N
     assert len(salted["cache_salt"]) > 20
     assert "cache_salt" not in plain
     assert [fields["messages"][0]["content"] for fields in (salted, plain)] == ["Be kind.", " Be kind. "]
+
+
+def test_a_canary_of_the_first_model_gets_no_first_steps(pair: Pair) -> None:
+    rollout = RolloutPolicy(id="r", canary=("small-2",), share_ratio=0.5)
+    with FakeEngine(SURE) as canary:
+        pair.use(small={"rollout": rollout})
+        engines = pair.worker.snapshot.engines
+        another = msgspec.structs.replace(engines[0], name="small-2", port=canary.port)
+        pair.worker.snapshot = msgspec.structs.replace(pair.worker.snapshot, engines=(*engines, another))
+        pair.worker.reload()
+        assert {said(pair.ask())[0] for _ in range(8)} == {"first"}
+        assert (pair.small.requests, canary.requests) == (8, 0)
 
 
 def test_while_the_model_itself_is_full_less_is_enough_and_is_said(pair: Pair) -> None:
