@@ -26,10 +26,12 @@ class FakeGateway:
         return server
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                await self._call(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    await self._call(reader, writer)
+        finally:
+            writer.close()
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -110,10 +112,13 @@ def running() -> Iterator[FakeGateway]:
         ready.set()
         with contextlib.suppress(asyncio.CancelledError):
             await server.serve_forever()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        # Again and again: what was accepted at the end becomes a task only in a later turn, and closes in another.
+        for _ in range(5):
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.002)
 
     main = loop.create_task(serve())
     thread = threading.Thread(target=lambda: loop.run_until_complete(main))
