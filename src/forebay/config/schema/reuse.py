@@ -19,7 +19,7 @@ class Semantic(Section):
 
     enabled: bool = False
     """Whether answers are given to questions in other words."""
-    threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.85
+    threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.9
     """Least cosine similarity of two questions. Measured in `benchmarks/results/semantic.md`."""
     deadline: Annotated[Seconds, Field(gt=0, le=5)] = 0.1
     """Longest wait for the embedding model; then an engine answers."""
