@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.integration.gateway.scripts import Gate
 from tests.integration.idempotency.test_once import CHAT, Answer, ask, code, numbered, once, race
 from tests.integration.limits.test_shared import LIES, Liar
 
@@ -228,3 +229,24 @@ def test_a_valkey_that_lies_or_is_slow_gives_no_key_away(lie: str, engine: FakeE
             assert worker.post(CHAT)[0] == 200
     finally:
         liar.close()
+
+
+def test_a_call_ends_where_it_was_claimed_whatever_a_reload_says(
+    engine: FakeEngine, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """From the machine's file to Valkey while a call runs, and back when it has ended."""
+    engine.script = gate = Gate()
+    ref = ValkeyRef(host="127.0.0.1", port=valkey.port, password=valkey.password, lease_s=1.0, reply_s=10.0)
+    with once(GatewayWorker(tmp_path, [engine.port])) as worker:
+        caller = begin(worker, "moves", engine)
+        in_file = worker.snapshot
+        once(worker, valkey=ref).reload()
+        gate.is_open = True
+        caller.join()
+        assert ask(worker, "in valkey")[0] == 200
+        wait_for("it is kept there", lambda: ask(worker, "in valkey")[1].get("idempotent-replayed") == "true")
+        worker.snapshot = in_file
+        worker.reload()
+        before = engine.requests
+        wait_for("it is in the file", lambda: ask(worker, "moves")[1].get("idempotent-replayed") == "true")
+        assert engine.requests == before

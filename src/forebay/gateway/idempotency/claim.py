@@ -38,7 +38,7 @@ class Claim:
     for the store's word.
     """
 
-    __slots__ = ("answer", "awaited", "fingerprint", "id", "store", "tenant", "token")
+    __slots__ = ("answer", "awaited", "fingerprint", "id", "renewed_at", "store", "tenant", "token")
 
     def __init__(self, identity: bytes, tenant: bytes, fingerprint: bytes, token: bytes, store: Store) -> None:
         self.id = identity
@@ -48,6 +48,7 @@ class Claim:
         self.store = store
         self.answer: tuple[bytes, bytes] | None = None
         self.awaited = True
+        self.renewed_at = 0.0
 
 
 class Store(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ _REPLAYED = b"idempotent-replayed: true\r\n"
 # What a retry cannot change: OpenAI's clients ask again after every 409 but one that says this.
 _FINAL = b"x-should-retry: false\r\n"
 _RENEWALS = 3
+_AT_ONCE = 500
 _RESULTS = {"running": "in_progress", "answered": "replayed", "warming": "unavailable", "lost": "unavailable"}
 _REFUSALS = {
     "running": ("idempotency_in_progress", "A call with this key is being answered. Ask again for its answer."),
@@ -49,7 +51,7 @@ class Claims:
         self._meter = meter
         self._say = say
         self._count = 0
-        self._renewed_at = 0.0
+        self._awaited = 0
         self._pepper = ""
         self._running: dict[bytes, Claim] = {}
         self._stores: list[LocalClaims | SharedClaims] = []
@@ -77,6 +79,7 @@ class Claims:
         token = self._worker + b"%d" % self._count
         fingerprint = fingerprint_of(call.head.path, call.body)
         claim = Claim(identity, tenant, fingerprint, token, store := self._stores[-1])
+        self._awaited += 1
         store.claim(claim, lambda said: self._hear(call, claim, said))
         try:
             said: Said = await call.wait(claim)
@@ -86,6 +89,7 @@ class Claims:
         word = "finished" if said.word == "answered" and found is None else said.word
         self._meter.count(catalogue.IDEMPOTENCY, _RESULTS.get(word, word))
         if word == "new":
+            claim.renewed_at = time.monotonic()
             call.claim = self._running[token] = claim
         elif found is None:
             raise _refusal(call, word, store.lease_s)
@@ -112,13 +116,25 @@ class Claims:
         for store in self._stores:
             store.sweep(now)
         if not self._running:
-            while len(self._stores) > 1:
+            while len(self._stores) > 1 and not self._awaited:
                 self._stores.pop(0).close()
             return
-        if now - self._renewed_at >= min(store.lease_s for store in self._stores) / _RENEWALS:
-            self._renewed_at = now
-            for store in self._stores:
-                store.renew([claim for claim in self._running.values() if claim.store is store])
+        due = self._due(now)
+        for store in self._stores:
+            if renewed := [claim for claim in due if claim.store is store]:
+                store.renew(renewed)
+
+    def _due(self, now: float) -> list[Claim]:
+        """Those whose last renewal is the longest ago: not more at once than a store answers in a moment."""
+        found = []
+        for claim in islice(self._running.values(), _AT_ONCE):
+            if now - claim.renewed_at < claim.store.lease_s / _RENEWALS:
+                break
+            found.append(claim)
+        for claim in found:
+            claim.renewed_at = now
+            self._running[claim.token] = self._running.pop(claim.token)
+        return found
 
     def close(self) -> None:
         """The worker stops."""
@@ -126,6 +142,7 @@ class Claims:
             store.close()
 
     def _hear(self, call: Call, claim: Claim, said: Said) -> None:
+        self._awaited -= 1
         if claim.awaited:
             call.signal(claim, said)
         elif said.word == "new":  # the client left meanwhile

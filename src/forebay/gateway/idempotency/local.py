@@ -118,6 +118,7 @@ class LocalClaims:
         self._table: Table | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._tidied_at = 0.0
+        self._closed = False
 
     def use(self, policy: IdempotencyPolicy) -> None:
         """Take a new policy of the same store."""
@@ -126,28 +127,33 @@ class LocalClaims:
             self._table.policy = policy
 
     def claim(self, claim: Claim, hear: Hear) -> None:
+        if self._closed:
+            asyncio.get_running_loop().call_soon(hear, LOST)
+            return
+
         def claimed(running: asyncio.Future[Said]) -> None:
             hear(LOST if running.cancelled() or running.exception() is not None else running.result())
 
         self._run(lambda: self._opened().claim(claim, time.time())).add_done_callback(claimed)
 
     def finish(self, claim: Claim, answer: bytes) -> None:
-        self._run(lambda: self._opened().finish(claim, answer, time.time()))
+        self._tell(lambda: self._opened().finish(claim, answer, time.time()))
 
     def free(self, claim: Claim) -> None:
-        self._run(lambda: self._opened().free(claim))
+        self._tell(lambda: self._opened().free(claim))
 
     def renew(self, claims: Iterable[Claim]) -> None:
         named = [(claim.id, claim.token) for claim in claims]
-        self._run(lambda: self._opened().renew(named, time.time()))
+        self._tell(lambda: self._opened().renew(named, time.time()))
 
     def sweep(self, now: float) -> None:
         if self._table is not None and now - self._tidied_at >= _TIDY_S:
             self._tidied_at = now
-            self._run(lambda: self._opened().tidy(time.time()))
+            self._tell(lambda: self._opened().tidy(time.time()))
 
     def close(self) -> None:
-        """What was told is written before this returns."""
+        """What was told is written before this returns; what comes later is undecided."""
+        self._closed = True
         if self._thread is not None:
             self._thread.shutdown()
         if self._table is not None:
@@ -157,6 +163,10 @@ class LocalClaims:
         if self._table is None:
             self._table = Table(self._path, self._policy)
         return self._table
+
+    def _tell(self, work: Callable[[], None]) -> None:
+        if not self._closed:
+            self._run(work)
 
     def _run(self, work: Callable[[], _Result]) -> asyncio.Future[_Result]:
         if self._thread is None:
