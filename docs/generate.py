@@ -23,9 +23,11 @@ from forebay.config.schema import Config
 from forebay.config.schema.base import Bytes, Seconds, Section
 from forebay.config.shape import alternatives, default_of, required
 from forebay.core.errors import UsageError
+from forebay.core.registry import Registry
 from forebay.core.units import show_duration, show_size
 from forebay.gateway.refusal import CODES
-from forebay.lint.run import rules
+from forebay.lint import catalogue
+from forebay.lint.run import engine_rules, load_rules, rules
 from forebay.messages import speak
 from forebay.observe.catalogue import METRICS
 from forebay.ops.doctor.run import checks
@@ -112,14 +114,41 @@ def api() -> str:
 
 def findings() -> str:
     """Rules of `check` and checks of `doctor`."""
-    rules.load("forebay.lint.rules")
+    load_rules()
     checks.load("forebay.ops.doctor.checks")
-    lines = ["# Findings", "", _NOTE, ""]
-    for title, registry in (("Rules of `forebay check`", rules), ("Checks of `forebay doctor`", checks)):
+    lines = ["# Findings", "", _NOTE, "", *_meaning_of_severities()]
+    for title, names in _CATALOGUE.items():
+        lines += [f"## {title}", "", "| name | |", "|---|---|"]
+        lines += [f"| `{name}` | {text} |" for name, text in sorted(names.items())]
+        lines.append("")
+    registries: tuple[tuple[str, Registry[Any]], ...] = (
+        ("Rules about forebay.yaml", rules),
+        ("Rules about one vLLM engine", engine_rules),
+        ("Checks of `forebay doctor`", checks),
+    )
+    for title, registry in registries:
         lines += [f"## {title}", "", "| name | |", "|---|---|"]
         lines += [f"| `{name}` | {_first_sentence(part.__doc__)} |" for name, part in registry.items()]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+_CATALOGUE = {
+    "Reading forebay.yaml": catalogue.READING,
+    "Flags and variables": catalogue.FLAGS,
+    "Commands, scripts and compose files": catalogue.WORDS,
+    "`check --upgrade-to`": catalogue.UPGRADE,
+}
+
+
+def _meaning_of_severities() -> list[str]:
+    return [
+        "`forebay check` finds these; each carries `rule`, `severity`, `where`, `why` and `fix`. An **error** would",
+        "not start, would not serve, or gives something away: exit 1. A **warning** costs time, memory or safety; a",
+        "**note** is worth knowing: exit 0 for both. Rules about one engine judge `forebay.yaml` and what",
+        "`check --command`, `--script` and `--compose` read alike.",
+        "",
+    ]
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -34,7 +34,7 @@ def _verdict(parser: Any, validate: Any, words: list[str]) -> str:
         # Help was asked for: the parser leaves with 0 and has refused nothing.
         return said.getvalue().strip().splitlines()[-1] if left.code else ""
     except Exception as refused:  # noqa: BLE001  whatever vLLM raises, it has refused
-        return f"{type(refused).__name__}: {refused}" or "refused"
+        return f"{type(refused).__name__}: {refused}"
     return ""
 
 

@@ -63,10 +63,10 @@ def test_a_v100_needs_an_old_release(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hardware", "weights", "engine", "why", "fix"),
     [
-        ("a100", QWEN, gpus(4), "131 GiB on each of 4 GPUs", "tensor-parallel-size: 16 or its FP8 form on 8 GPUs"),
-        ("a100", QWEN, gpus(8), "66 GiB on each of 8 GPUs", "tensor-parallel-size: 16 or its FP8 form on 8 GPUs"),
+        ("a100", QWEN, gpus(4), "131 GiB on each of 4 GPUs", "tensor-parallel-size: 16 or its FP8 form on 4 GPUs"),
+        ("a100", QWEN, gpus(8), "66 GiB on each of 8 GPUs", "tensor-parallel-size: 16 or its FP8 form on 4 GPUs"),
         ("t4", QWEN, gpus(8), "66 GiB on each of 8 GPUs", "Nothing of this model fits on 16 such GPUs"),
-        ("h100", FP8, gpus(1), "263 GiB on each of 1 GPUs", "tensor-parallel-size: 8, enable-expert-parallel: true"),
+        ("h100", FP8, gpus(1), "221 GiB on each of 1 GPUs", "tensor-parallel-size: 4"),
         ("b200", QWEN, gpus(2), "263 GiB on each of 2 GPUs", "tensor-parallel-size: 4 or its FP8 form on 2 GPUs"),
     ],
 )  # fmt: skip
@@ -85,6 +85,8 @@ def test_weights_that_do_not_fit_say_what_would(
         ("b200", QWEN, gpus(4)),
         ("b200", FP8, gpus(4)),
         ("h100", FP8, gpus(8, ", enable-expert-parallel: true")),
+        ("h100", FP8, gpus(4)),
+        ("a100", FP8, gpus(4)),
         ("a100", FP8, gpus(8, ", enable-expert-parallel: true")),
     ],
 )

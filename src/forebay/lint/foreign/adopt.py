@@ -145,7 +145,7 @@ def _args(engine: Engine, tell: list[str]) -> Iterator[tuple[str, object]]:
         if value is None:
             continue
         if name in OWNED:
-            if flag not in ("log-level", "shutdown-timeout", "model"):
+            if flag not in ("log-level", "shutdown-timeout", "served-model-name"):
                 shown = "…" if flag in ("api-key", "hf-token") else value
                 words = {"name": name, "value": shown, "reason": _(OWNED[name])}
                 tell.append(_("{name} {value}: left out. {reason}").format(**words))

@@ -78,7 +78,7 @@ class _Reader:
         if GAP in name:
             self.read.findings.append(complaints.unknown_words(word, self.place))
             return
-        found = self.release.find(name.removesuffix("+"))
+        found = self._find(name.removesuffix("+"))
         if found is None or found.flag.name == "--help":
             self._unknown(word, name, given)
             return
@@ -88,6 +88,17 @@ class _Reader:
             self._nested(name, found, word, given)
         else:
             self._flag(name, found, word, given)
+
+    def _find(self, name: str) -> Found | None:
+        """argparse abbreviates flags with one dash as well: `-t` is `-tp` as long as nothing else begins so."""
+        found = self.release.find(name)
+        if found is not None or name.startswith("--"):
+            return found
+        close = [spelling for spelling in self.release.spellings if spelling.startswith(name)]
+        single = [spelling for spelling in close if not spelling.startswith("--")]
+        return (
+            msgspec.structs.replace(self.release.spellings[single[0]], abbreviated=True) if len(single) == 1 else None
+        )
 
     def _unknown(self, word: Word, name: str, given: Word | None) -> None:
         self.read.findings.append(complaints.unknown_flag(name, self.release, word, self.place))

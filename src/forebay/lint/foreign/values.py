@@ -30,6 +30,25 @@ _NAMES_TOO = {
     "--pt-load-map-location",
     "--optimization-level",
 }
+# Mappings for which vLLM takes any JSON; the others stand for a configuration of several fields.
+_ANY_JSON = {
+    "--allowed-headers",
+    "--allowed-methods",
+    "--allowed-origins",
+    "--custom-histogram-buckets",
+    "--default-chat-template-kwargs",
+    "--default-mm-loras",
+    "--diffusion-config",
+    "--limit-mm-per-prompt",
+    "--media-io-kwargs",
+    "--mm-processor-kwargs",
+    "--model-class-overrides",
+    "--override-generation-config",
+    "--rope-scaling",
+    "--speculative-config",
+    "--watermark-config",
+}
+_LISTS_OF_COUNTS = {"--cudagraph-capture-sizes", "--cuda-graph-sizes", "--numa-bind-nodes"}
 # Texts for which argparse's type is None, whatever the flag takes otherwise.
 _NOTHING = ("", "None")
 
@@ -46,7 +65,7 @@ def read_value(flag: Flag, texts: list[str]) -> Value | Faulty:
     if not texts:
         return True  # only flags that may stand bare come without
     if flag.kind == "list":
-        return _checked(flag, list(texts))
+        return _listed(flag, texts)
     (text,) = texts
     if text in _NOTHING and flag.default is None:
         return None
@@ -71,6 +90,13 @@ def _count(flag: Flag, text: str) -> Value | Faulty:
     return _checked(flag, count)
 
 
+def _listed(flag: Flag, texts: list[str]) -> Value | Faulty:
+    odd = [text for text in texts if flag.name in _LISTS_OF_COUNTS and not text.lstrip("-").isdigit()]
+    if odd and not (flag.default is None and odd == texts and odd[0] in _NOTHING):
+        return Faulty(_not(flag, odd[0], _("whole numbers")))
+    return _checked(flag, list(texts))
+
+
 def _digits(text: str) -> str:
     try:
         return _("Write {count}").format(count=number(text))
@@ -92,6 +118,8 @@ def _mapping(flag: Flag, text: str) -> Value | Faulty:
         value: Value = json.loads(text)
     except (ValueError, RecursionError):
         return Faulty(_not(flag, text, _("JSON")), _as_json(text))
+    if flag.name not in _ANY_JSON and flag.name not in _NAMES_TOO and not isinstance(value, dict):
+        return Faulty(_not(flag, text, _("a mapping")))
     return value
 
 

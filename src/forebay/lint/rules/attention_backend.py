@@ -27,7 +27,7 @@ def attention_backend(served: Served) -> Iterator[Finding]:
     """FlashAttention needs compute capability 8.0, and 9.0 for an fp8 cache; else vLLM does not start."""
     asked = served.args.get("attention-backend")
     key, name = "attention-backend", str(asked or "").upper()
-    if not name and _VARIABLE in served.env:
+    if not name and served.env.get(_VARIABLE):
         key, name = f"env.{_VARIABLE}", served.env[_VARIABLE].upper()
         if served.number >= _VARIABLE_GONE:
             why = _("{name} is not read by vLLM {release}").format(name=_VARIABLE, release=served.release)

@@ -46,11 +46,12 @@ def _too_large(served: Served, weights: Weights, facts: Facts, need: float, room
     why = _(
         "the weights ({total} GB, says {source}) need {need} GiB on each of {gpus} GPUs; {gpu} has room for {room} GiB"
     )
+    close = _gib(need) == _gib(room)
     why = why.format(
-        need=_gib(need),
+        need=f"{need / _GIB:.2f}" if close else _gib(need),
         gpus=served.gpus_per_copy,
         gpu=facts.gpu,
-        room=_gib(room),
+        room=f"{room / _GIB:.2f}" if close else _gib(room),
         total=round(weights.total_bytes / 1e9),
         source=weights.source,
     )

@@ -219,21 +219,27 @@ def _loop(walk: Follower, node: Node, worlds: list[World]) -> list[World]:
 
 def _list(walk: Follower, node: Node, worlds: list[World]) -> list[World]:
     """`a && b` and `a || b`; an ordinary command is taken to succeed."""
+    done, failed = _outcomes(walk, node, worlds)
+    return done + failed
+
+
+def _outcomes(walk: Follower, node: Node, worlds: list[World]) -> tuple[list[World], list[World]]:
+    """The worlds in which a command succeeded, and those in which it failed."""
     parts = node.named_children
-    if len(parts) != 2:
-        return walk.statements(parts, worlds)
-    left, right = parts
-    both = any(child.type == "&&" for child in node.children)
-    yes, no = walk.branch(left, worlds) if left.type != "list" else (_list(walk, left, worlds), [])
-    if left.type in ("variable_assignment", "declaration_command", "compound_statement"):
-        yes, no = walk.statement(left, worlds), []
-    tested = left.type in ("test_command", "negated_command", "list")
-    if both:
-        return walk.statement(right, yes) + (no if tested else [])
-    if tested and left.type != "list":
-        return yes + walk.statement(right, no)
-    walk.statement(right, [world.copy() for world in yes or no])
-    return yes or no
+    if node.type != "list" or len(parts) != 2:
+        if node.type in ("test_command", "negated_command") or source(node) in ("true", "false"):
+            return walk.branch(node, worlds)
+        return walk.statement(node, worlds), []
+    done, failed = _outcomes(walk, parts[0], worlds)
+    if any(child.type == "&&" for child in node.children):
+        done, later = _outcomes(walk, parts[1], done)
+        return done, failed + later
+    if not failed:
+        # What would follow a failure is read as well, and forgotten.
+        walk.statement(parts[1], [world.copy() for world in worlds if world.state == "runs"])
+        return done, []
+    rescued, failed = _outcomes(walk, parts[1], failed)
+    return done + rescued, failed
 
 
 def _redirected(walk: Follower, node: Node, worlds: list[World]) -> list[World]:
