@@ -1,4 +1,4 @@
-"""Answers that workers share need a Valkey that may let them go."""
+"""Reuse that cannot come about: answers shared without a Valkey for them, or compared without being kept."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Semantic(Section):
     """Whether answers are given to questions in other words."""
     threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.9
     """Least cosine similarity of two questions. Measured in `benchmarks/results/semantic.md`."""
-    deadline: Annotated[Seconds, Field(gt=0, le=5)] = 0.1
+    deadline: Annotated[Seconds, Field(gt=0, le=5)] = 0.2
     """Longest wait for the embedding model; then an engine answers."""
     questions: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Most questions that one worker can compare with; about 600 bytes each."""

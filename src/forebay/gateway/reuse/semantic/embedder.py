@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import signal
 import sys
@@ -36,12 +37,12 @@ _decode = msgspec.msgpack.Decoder(Compare).decode
 
 
 class Directions:
-    """Texts as the model sees them, the latest remembered."""
+    """Texts as the model sees them, the latest remembered: by a hash, since nobody's words need to stay here."""
 
     def __init__(self, encoder: Encoder, most: int = _REMEMBERED) -> None:
         self._encoder = encoder
         self._most = most
-        self._known: OrderedDict[str, Floats | None] = OrderedDict()
+        self._known: OrderedDict[bytes, Floats | None] = OrderedDict()
 
     def compare(self, text: str, others: tuple[str, ...]) -> tuple[float, ...]:
         """The cosines; none where the model has no words for one of the texts."""
@@ -52,11 +53,12 @@ class Directions:
         return tuple(float(here @ each) for each in there if each is not None)
 
     def _of(self, text: str) -> Floats | None:
-        if text in self._known:
-            self._known.move_to_end(text)
-            return self._known[text]
+        place = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
+        if place in self._known:
+            self._known.move_to_end(place)
+            return self._known[place]
         found = self._encoder.encode(text) if self._encoder.knows(text) else None
-        self._known[text] = found
+        self._known[place] = found
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return found
