@@ -9,11 +9,13 @@ import click
 
 from forebay.cli.flags import Flags, common
 from forebay.cli.foreign import Source
+from forebay.cli.pipelines import write_pipeline
 from forebay.cli.starter import Wishes, starter
 from forebay.config.schema.root import Hardware, Scenario
 from forebay.core.errors import UsageError
 from forebay.core.files import write_atomically
 from forebay.messages import _
+from forebay.release.pipeline import KINDS
 
 _HARDWARE = click.Choice(Hardware.__args__)  # type: ignore[attr-defined]
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -28,9 +30,13 @@ _SCENARIO = click.Choice(Scenario.__args__)  # type: ignore[attr-defined]
 @click.option("--gpus", type=click.IntRange(1, 64), help=_("GPUs for the engine; the fewest that fit if not given."))
 @click.option("--from-script", type=_FILE, metavar="FILE", help=_("Take over what a shell script starts."))
 @click.option("--from-compose", type=_FILE, metavar="FILE", help=_("Take over the vLLM services of a compose file."))
+@click.option("--ci", type=click.Choice(list(KINDS)), help=_("Write a pipeline that checks and plans every change."))
 @common("config", "env", "output", "yes", "dry_run")
-def init(flags: Flags, *, from_script: Path | None, from_compose: Path | None, **wishes: Any) -> None:
+def init(flags: Flags, *, from_script: Path | None, from_compose: Path | None, ci: str | None, **wishes: Any) -> None:
     """Write the file, unless one is there."""
+    if ci is not None:
+        write_pipeline(flags, ci)
+        return
     text, changes = _text(flags, from_script, from_compose, wishes)
     for change in changes:
         flags.say(change)
@@ -43,11 +49,8 @@ def init(flags: Flags, *, from_script: Path | None, from_compose: Path | None, *
     write_atomically(flags.config, text.encode(), mode=0o644)
     flags.say(_("{file} is written. Next: forebay check, then forebay up").format(file=flags.config))
     if flags.output != "table":
-        flags.answer(
-            {"file": str(flags.config), "changes": changes}
-            if from_script or from_compose
-            else {"file": str(flags.config)}
-        )
+        answer: dict[str, object] = {"file": str(flags.config)}
+        flags.answer(answer | {"changes": list(changes)} if from_script or from_compose else answer)
 
 
 def _text(

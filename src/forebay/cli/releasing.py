@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from forebay.cli.flags import Flags
 from forebay.cli.service import Say, Start, launch, tell_changes
-from forebay.cli.wiring import edge_files
 from forebay.config.load import Loaded
 from forebay.config.schema import Config
 from forebay.controller.status import Status, read_status
@@ -22,9 +22,11 @@ from forebay.release.history import Event, append, author, change_id, commit
 from forebay.release.running import Change, Kind, Outcome, Running, Side, Strategy, begin, read_running, write_running
 from forebay.release.store import Store
 from forebay.release.version import Created, Release, manifest
+from forebay.render.target import Subject, load_targets
 from forebay.store.state_dir import StateDir
 
 _EDGE_FOLDER = Path("/var/lib/forebay/edge")
+_MONITORING = ("prometheus", "alertmanager")
 _POLL_S = 0.1
 _MARGIN_S = 60.0
 _STATUS_S = 10.0
@@ -41,7 +43,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def built(flags: Flags) -> Built:
     """The files of a release of the configuration that the flags name."""
-    return build(flags.config, flags.environment, {"edge": _edge})
+    return build(flags.config, flags.environment, {"edge": _edge, "monitoring": _monitoring})
 
 
 def record(flags: Flags, files: dict[str, bytes], reason: str = "", name: str | None = None) -> Release:
@@ -190,8 +192,17 @@ def _created(release: Release) -> Event:
 
 
 def _edge(loaded: Loaded) -> dict[str, str]:
-    kind = loaded.config.edge.kind
-    return {} if kind == "none" else edge_files(loaded, _EDGE_FOLDER, kind)
+    return _rendered(loaded, [loaded.config.edge.kind])
+
+
+def _monitoring(loaded: Loaded) -> dict[str, str]:
+    return _rendered(loaded, _MONITORING)
+
+
+def _rendered(loaded: Loaded, names: Sequence[str]) -> dict[str, str]:
+    known = load_targets()
+    subject = Subject(config=loaded.config, folder=_EDGE_FOLDER)
+    return {path: text for name in names if name in known for path, text in known[name].files(subject).items()}
 
 
 def _tell(state: StateDir, told: dict[str, str], say: Say) -> None:

@@ -148,7 +148,7 @@ class Controller:
             if config.edge.kind != "none" and "edge" in self._keepers:
                 await self._renew_edge(config)
             self._discovery.retarget(config)
-        except ForebayError as error:
+        except (ForebayError, OSError) as error:
             self._findings = said(error)
             self._read_at = time.time()
             self.journal.say("error", "the new configuration is refused; the old one stays", findings=self._findings)

@@ -51,6 +51,7 @@ _TABLE: dict[tuple[str, ...], RestartClass] = {
     ("valkey", "kind"): "recreate",
     ("valkey", "port"): "service_restart",
     ("models", "*"): "live",
+    ("models", "*", "cache", "semantic", "enabled"): "recreate",
     ("models", "*", "engines", "*"): "engine_restart",
     ("models", "*", "engines", "*", "kind"): "recreate",
     ("models", "*", "engines", "*", "name"): "recreate",
@@ -66,10 +67,17 @@ _TABLE: dict[tuple[str, ...], RestartClass] = {
 }  # fmt: skip
 
 
-def restart_class(path: Path, *, whole: bool = False) -> RestartClass:
-    """What a change at `path` costs; `whole`: a model or an engine that comes or goes with all its values."""
+def restart_class(path: Path, values: tuple[object, object] = (None, None), *, whole: bool = False) -> RestartClass:
+    """What a change at `path` from one of `values` to the other costs.
+
+    `whole`: a model or an engine that comes or goes with all its values.
+    """
     if whole and path[0] == "models":
         return "recreate"
+    if path == ("edge", "kind") and "none" in values:
+        return "recreate"
+    if path == ("observe", "log", "level") and "debug" in values:
+        return "engine_restart"  # of embedded engines, which are told when they start
     words = tuple(map(str, path))
     for length in range(len(words), 0, -1):
         for pattern, found in _TABLE.items():

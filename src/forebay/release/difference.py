@@ -73,7 +73,7 @@ def _step(path: Path, before: Any, after: Any) -> Step:
         kind=kind,
         before=_shown(path, before),
         after=_shown(path, after),
-        restart=restart_class(path, whole=whole and entry),
+        restart=restart_class(path, (before, after), whole=whole and entry),
     )
 
 
@@ -82,6 +82,8 @@ def _shown(path: Path, value: Any) -> Any:
         return None
     if isinstance(value, dict):
         return {key: _shown((*path, key), each) for key, each in value.items()}
+    if _is_list_of_sections(value):
+        return [_shown((*path, index), each) for index, each in enumerate(value)]
     is_secret = "env" in path and path[-1] != "env" and _SECRET_NAME.search(str(path[-1]))
     return "********" if is_secret and value else value
 

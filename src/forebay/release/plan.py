@@ -64,6 +64,7 @@ def seal(plan: Plan) -> str:
 
 
 def save(plan: Plan, path: Path) -> None:
+    plan = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)  # 0 and 0.0 are one number, and two texts
     sealed = msgspec.structs.replace(plan, seal=seal(plan))
     write_file(path, msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")
 
