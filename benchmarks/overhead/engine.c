@@ -5,6 +5,7 @@
  * POST without "stream":true   a JSON body of 330 bytes
  * POST with it                 64 events, one each INTERVAL_US (5 ms), each a chunk and a write of its own; then usage if it was asked
  *                              for, [DONE] and the last chunk in one write; with token ids if they were asked for
+ * POST to a path that ends in /render   the JSON body, counted for nothing: vllm-router has each prompt rendered first
  * GET /                        what was done since the last one: {"requests":N,"chunks":N}
  * GET anything else            the same without beginning anew: proxies that look after their engines disturb nothing
  */
@@ -160,6 +161,8 @@ static int serve(int fd) {
                            size, said);
             if (memcmp(c->buffer, "GET / ", 6) == 0) requests = chunks = 0;
             send_all(fd, counts, size);
+        } else if (memmem(c->buffer, head, "/render HTTP", 12) != NULL) {
+            send_all(fd, answer, answer_size);
         } else if (memmem(at, body, "\"stream\":true", 13) != NULL) {
             requests++;
             c->chunk = 0;

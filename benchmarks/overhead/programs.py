@@ -27,7 +27,7 @@ def program(name: str) -> Path:
     binary = CACHE / f"{name}-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
     if not binary.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-o", str(binary), str(source)], check=True)
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-o", str(binary), str(source), "-lm"], check=True)
     return binary
 
 

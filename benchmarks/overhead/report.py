@@ -20,8 +20,20 @@ _DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 _NOTE = "<!-- Written by `python -m benchmarks.overhead --save`; changes made here are lost. -->"
 _ABOUT = """
 One engine that costs nothing to speak of, no TLS, each proxy alone on a core with kept connections and a log line a
-call (vllm-router writes none). forebay checks keys, parses and checks every body, counts, meters and logs; nginx,
-HAProxy and Envoy pass bytes on. What is counted is CPU time of the whole process tree, not the time of a clock.
+call. What is counted is CPU time of the whole process tree, all threads of it, not the time of a clock; every answer is
+checked, and so is the number of calls that the engine saw.
+
+| | what it does with a call |
+|---|---|
+| nginx, HAProxy, Envoy | pass its bytes on |
+| Envoy, key and limit | checks one key, counts one rate limit, would try again |
+| vllm-router | parses the body, writes it anew, has the engine render each prompt, chooses by its prefix |
+| vllm-router, round robin | the same without a prefix to know, and without a log |
+| forebay | checks the key, parses and checks every field, reserves and settles four limits, meters tokens, chooses |
+| LiteLLM | checks the key, parses, calls the engine through its client library |
+
+Numbers from elsewhere may be far apart from these: a call that comes alone costs any of these proxies twice to three
+times what one of 32 at once does, since each wakes it anew, and one that closes its connection as much again.
 
 ![CPU time a request and a streamed event](speed.svg)
 """
