@@ -14,6 +14,7 @@ READING: dict[str, str] = {
     "config_type": "A value of the wrong kind, or a key that does not exist.",
     "continuation": "Streams can go on only between vLLM engines that tell token ids.",
     "discovery_source": "A discovered engine without the section of its source.",
+    "engine": "An engine that cannot be started as it is written.",
     "engine_name": "Two engines of one name.",
     "gpus": "GPUs named twice, shared, or not as many as the flags need.",
     "hardware_limit": "A value that the hardware cannot do, taken back.",

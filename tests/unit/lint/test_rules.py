@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from forebay.config.load import load
 from forebay.config.schema.root import Hardware
 from forebay.core.errors import Finding
-from forebay.lint.run import lint, rules
+from forebay.lint import catalogue, run
+from forebay.lint.run import engine_rules, lint, load_rules, rules
 
 QWEN = "Qwen/Qwen3-VL-235B-A22B-Instruct"
 FP8 = f"{QWEN}-FP8"
@@ -44,8 +46,8 @@ def test_a_sound_configuration_has_no_findings(tmp_path: Path) -> None:
 
 
 def test_every_rule_says_what_it_is_for() -> None:
-    rules.load("forebay.lint.rules")
-    assert all(part.__doc__ for _name, part in rules.items())
+    load_rules()
+    assert all(part.__doc__ for _name, part in [*rules.items(), *engine_rules.items()])
 
 
 def test_flags_that_would_be_refused_are_found_with_their_line(tmp_path: Path) -> None:
@@ -189,6 +191,52 @@ def test_a_promised_context_must_be_held(tmp_path: Path) -> None:
     path = tmp_path / "forebay.yaml"
     path.write_text("version: 1\nmodels:\n  m: {context_tokens: 8192, engines: [{kind: embedded}]}\n")
     assert of("context_promised", list(lint(load(path)))).severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("head", "rule", "severity"),
+    [
+        ("edge: {client_body: 1MiB}\n", "edge_body", "error"),
+        ("edge: {client_body: 16MiB}\n", "edge_body", ""),
+        ("edge: {client_body: 1MiB, kind: none}\n", "edge_body", ""),
+        ("gateway: {timeouts: {drain: 30m}}\n", "drain_times", "error"),
+        ("gateway: {timeouts: {drain: 10m}}\n", "drain_times", ""),
+    ],
+)
+def test_the_edge_holds_what_the_gateway_promises(tmp_path: Path, head: str, rule: str, severity: str) -> None:
+    assert [f.severity for f in findings(tmp_path, head) if f.rule == rule] == ([severity] if severity else [])
+
+
+def test_a_drain_that_somebody_wrote_is_measured_against_the_longest_call(tmp_path: Path) -> None:
+    assert of("drain_times", findings(tmp_path, "", ", drain: 30s")).severity == "note"
+    assert not [f for f in findings(tmp_path, "", ", drain: 10m") if f.rule == "drain_times"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        (", adapters: [a]", "enable-lora is off"),
+        (", adapters: [a], args: {enable-lora: true, lora-modules: [b=/b]}", "does not load a"),
+        (", adapters: [a], adapter_slots: 4, args: {enable-lora: true, lora-modules: [a=/a]}", "more than max-loras"),
+        (", adapters: [a], adapter_slots: 4, args: {enable-lora: true, max-loras: 4, lora-modules: [a=/a]}", ""),
+        (', adapters: [a], args: {enable-lora: true, lora-modules: [\'{"name": "a", "path": "/a"}\']}', ""),
+        (", adapters: [a], args: {enable-lora: true}", ""),
+    ],
+)
+def test_adapters_that_are_promised_are_served(tmp_path: Path, engine: str, told: str) -> None:
+    found = [f.why for f in findings(tmp_path, "", engine) if f.rule == "adapters_served"]
+    assert (told in found[0]) if told else not found
+
+
+def test_every_rule_that_a_finding_can_name_is_in_the_reference() -> None:
+    """Findings name a rule file, or what the catalogue explains."""
+    source = Path(run.__file__).parents[1]
+    load_rules()
+    known = {*rules, *engine_rules, *catalogue.EVERY}
+    named = re.compile(r"""(?:rule=|_error\(|_finding\(\s*|\.finding\(\s*)"([a-z][a-z_0-9]+)\"""")
+    for folder in ("lint", "engines", "config"):
+        for path in (source / folder).rglob("*.py"):
+            assert set(named.findall(path.read_text(encoding="utf-8"))) <= known, path
 
 
 def test_every_hardware_profile_states_its_limits() -> None:

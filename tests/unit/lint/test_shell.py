@@ -62,6 +62,7 @@ def started(script: str, argument: str | None = None) -> list[str]:
         ("docker run -d -itp 80:80 -eA=b --name x --gpus all i/vllm:v1 --model m", "--model m"),
         ("sudo podman run --rm i/vllm:v1 vllm serve m", "m"),
         ("docker run --entrypoint python3 i -m vllm.entrypoints.openai.api_server --model m", "--model m"),
+        ("docker run --gpus all i/vllm:v1 bash -c 'vllm serve m --port 1'", "m --port 1"),
         ("ssh h 'cd /x && vllm serve m'", "m"),
         ("cat <<EOF > x\nvllm serve no\nEOF\nvllm serve m", "m"),
         ("A=1 B=2\nvllm serve m --seed $A", "m --seed 1"),
@@ -221,7 +222,7 @@ WORDS = st.sampled_from(
         "${A[@]}",
         "-",
         "=",
-    ]  # fmt: skip
+    ]
 )
 
 

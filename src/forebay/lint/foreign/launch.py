@@ -9,6 +9,7 @@ import msgspec
 
 from forebay.lint.container import Container
 from forebay.lint.foreign.docker import RUNNERS, read_run
+from forebay.lint.foreign.shell.script import follow
 from forebay.lint.foreign.shell.simple import SAYERS
 from forebay.lint.foreign.word import GAP, Word
 
@@ -103,6 +104,9 @@ def in_image(
     """What an image runs with these words behind its entrypoint."""
     line = words[0].line if words else 1
     inner = _vllm_at([*entrypoint, *words])
+    if inner is None and (within := _in_shell([*entrypoint, *words], env, place)) is not None:
+        release = within.release or _release_of(container.tag)
+        return msgspec.structs.replace(within, container=container, release=release, line=line)
     release = _release_of(container.tag)
     if inner is not None:
         start, serve = inner
@@ -127,6 +131,20 @@ def in_image(
         container=container,
         release=release,
     )
+
+
+def _in_shell(words: Sequence[Word], env: dict[str, str], place: str) -> Launch | None:
+    """`bash -c "vllm serve …"` inside of a container."""
+    text = next((word for word in words if " " in word.text and "vllm" in word.text), None)
+    if text is None:
+        return None
+    commands, _notes = follow(text.text, place)
+    found = (find_launch(command.words, env | command.env, place) for command in commands)
+    launch = next((each for each in found if each is not None), None)
+    if launch is None:
+        return None
+    lined = tuple(Word(word.text, text.line, word.splits) for word in launch.words)
+    return msgspec.structs.replace(launch, words=lined)
 
 
 def _is_program(text: str) -> bool:

@@ -6,6 +6,7 @@ import re
 
 from tree_sitter import Node
 
+from forebay.lint.foreign.docker import RUNNERS
 from forebay.lint.foreign.shell.expand import source, text_of, words_of
 from forebay.lint.foreign.shell.follow import Follower, Handler
 from forebay.lint.foreign.shell.world import Command, World
@@ -90,7 +91,8 @@ def _run(walk: Follower, words: list[Word], world: World, env: dict[str, str]) -
         return [world]
     line = words[0].line
     walk.commands.append(Command(tuple(words), env, line))
-    if words[0].text.rpartition("/")[2] not in SAYERS:
+    # A container's command is read with its container.
+    if not any(word.text.rpartition("/")[2] in (*SAYERS, *RUNNERS) for word in words[:2]):
         for word in words[1:]:
             if " " in word.text and _INNER.search(word.text):
                 walk.again(word.text, world, line)
