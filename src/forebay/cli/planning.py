@@ -34,7 +34,7 @@ from forebay.release.plan import Basis, Plan
 from forebay.release.price import Means, Observed, Price, UnitChange, price
 from forebay.release.running import Running, Strategy, read_running
 from forebay.release.store import Store
-from forebay.release.version import Created, config_path, manifest, read_config
+from forebay.release.version import Created, config_path, effective, manifest, read_config
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
 
@@ -100,7 +100,7 @@ def make(flags: Flags, at: Here, files: dict[str, bytes], strategy: Strategy = "
         basis=basis(at, drift),
         digest=digest,
         name=known.name if known is not None else "",
-        steps=steps(at.values, values) if at.values else (),
+        steps=steps(_completed(at.values), values) if at.values else (),
         price=_price(at, config, strategy) if at.running is not None else Price(units={}),
         findings=(*_unable(at, config), *findings),
         drift=drift,
@@ -184,6 +184,14 @@ def _units(config: Config, at: Here) -> dict[str, Planned]:
 
 def _specs(units: Mapping[str, Planned]) -> tuple[EngineSpec, ...]:
     return tuple(each.engine for each, _probe in units.values() if each.engine is not None and each.make is not None)
+
+
+def _completed(values: dict[str, object]) -> dict[str, object]:
+    """With the keys that forebay has learnt since the release was made: a default that was always so is no change."""
+    try:
+        return effective(read_config(values))
+    except StateError:  # it has a key that this build does not know: that it goes is a change
+        return values
 
 
 def _config(values: dict[str, object]) -> Config | None:

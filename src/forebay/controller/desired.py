@@ -35,7 +35,7 @@ def engine_digest(spec: EngineSpec) -> str:
 
 def engine_unit(spec: EngineSpec, port: int, config: Config, state: StateDir) -> UnitSpec:
     """The process of an owned engine at `port`."""
-    unit = _unit(spec.name, tuple(part.replace("{port}", str(port)) for part in spec.argv), config, state)
+    unit = _unit(spec.name, tuple(_filled(part, spec.host, port) for part in spec.argv), config, state)
     return msgspec.structs.replace(
         unit,
         digest=engine_digest(spec),
@@ -44,6 +44,10 @@ def engine_unit(spec: EngineSpec, port: int, config: Config, state: StateDir) ->
         cpus=spec.cpus,
         stop_s=spec.shutdown_s,
     )
+
+
+def _filled(part: str, host: str, port: int) -> str:
+    return part.replace("{host}", host).replace("{port}", str(port))
 
 
 def worker_names(config: Config) -> tuple[str, ...]:
@@ -103,8 +107,9 @@ def controller_unit(config_path: Path, config: Config, state: StateDir) -> UnitS
     )
     unit = _unit("controller", argv, config, state)
     names = secret_names(config)
-    # Another value of a secret needs another controller: its environment is fixed when it starts.
-    digest = digest_of((*argv, _fingerprint(names, state)), {})
+    # Another value of a secret needs another controller, whose environment is fixed when it starts; and so does another
+    # build of forebay, whose configuration an old one could not read.
+    digest = digest_of((*argv, _fingerprint(names, state), version("forebay")), {})
     return msgspec.structs.replace(unit, digest=digest, inherit=names, stop_s=15.0, restart=True)
 
 
