@@ -85,6 +85,10 @@ class Limit:
         left = self.limit - self.others - self.gauge.used()
         return max(0, left)
 
+    def told(self) -> tuple[int, int, int]:
+        """The limit, what is left of it, and the seconds until all of it is."""
+        return self.limit, self.remaining(), self.gauge.reset_s()
+
     # -- alone: memory, or without the authority
 
     def alone(self) -> None:

@@ -31,20 +31,19 @@ def need_of(
 
     No prompt is longer than the model's context: an image of a megabyte is not taken for a book.
     """
-    prompts = _prompts(fields)
+    prompts = _prompts(fields["prompt"]) if "prompt" in fields else 1
     context = context_tokens or 10**9
     prompt = min(int(body_bytes / policy.prompt_bytes_per_token) + _TEMPLATE_TOKENS, context * prompts)
     if endpoint in _NO_OUTPUT:
         return Need(prompt, 0)
     longest = min(policy.default_output_tokens, context)
     for name in _LONGEST:
-        if type(fields.get(name)) is int:
+        if name in fields and type(fields[name]) is int:
             longest = fields[name]
             break
     return Need(prompt, longest * (fields.get("n") or 1) * prompts)
 
 
-def _prompts(fields: dict[str, Any]) -> int:
+def _prompts(prompt: Any) -> int:
     """/v1/completions takes several prompts at once: a list of texts, or of lists of tokens."""
-    prompt = fields.get("prompt")
     return len(prompt) if type(prompt) is list and prompt and type(prompt[0]) is not int else 1

@@ -20,22 +20,22 @@ _REQUESTS, _TOKENS = (
     b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n" % (what, what, what)
     for what in (b"requests", b"tokens")
 )
-_LINES = {
-    (requests, tokens): _REQUESTS * requests + _TOKENS * tokens
-    for requests in (True, False)
-    for tokens in (True, False)
-}
+_REQUESTS_AND_TOKENS = _REQUESTS + _TOKENS
 _WHOSE = {"key": "this key's limit", "tenant": "this tenant's limit", "model": "the model's limit for all its callers"}
 
 
 def headers(plan: Plan) -> bytes:
     """`x-ratelimit-*` lines. A model's limit is shared with other tenants, so its numbers are not told."""
-    numbers: list[int] = []
-    for limits in (plan.own_requests, plan.own_tokens):
-        if limits:
-            tightest = limits[0] if len(limits) == 1 else min(limits, key=Limit.remaining)
-            numbers += tightest.limit, tightest.remaining(), tightest.gauge.reset_s()
-    return _LINES[bool(plan.own_requests), bool(plan.own_tokens)] % tuple(numbers)
+    requests, tokens = plan.own_requests, plan.own_tokens
+    if requests and tokens:
+        return _REQUESTS_AND_TOKENS % (_tightest(requests).told() + _tightest(tokens).told())
+    if requests:
+        return _REQUESTS % _tightest(requests).told()
+    return _TOKENS % _tightest(tokens).told() if tokens else b""
+
+
+def _tightest(limits: tuple[Limit, ...]) -> Limit:
+    return limits[0] if len(limits) == 1 else min(limits, key=Limit.remaining)
 
 
 def refusal(limit: Limit, units: int) -> Refusal:
