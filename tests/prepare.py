@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 
 from forebay.core.errors import RunError
+from tests import programs
 from tests.engine import install
 
 
 def main() -> int:
     """Exit 1 with the reason and the fix when something cannot be had."""
+    programs.prepare(_say)
     if not install.wanted():
         _say(f"{install.OFF}=off: the tests with a real vLLM are left out")
         return 0

@@ -18,6 +18,19 @@ class Certificate(Section):
     """Where its private key lies: `file:PATH`."""
 
 
+class Failover(Section):
+    """Two machines with an edge each, and an address that moves between them: what `render keepalived` writes."""
+
+    address: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+    """The address that clients use, with its prefix, such as `192.0.2.10/24`."""
+    interface: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$")]
+    """Network interface that carries it on both machines."""
+    nodes: Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+$")]], Field(min_length=2, max_length=2)]
+    """Addresses of the two machines; the first one has it while both are well."""
+    router_id: Annotated[int, Field(ge=1, le=255)] = 51
+    """Number of the pair; no other pair on the network may have it."""
+
+
 class Edge(Section):
     """nginx or HAProxy: TLS, HTTP/2, slow clients, body limits, draining."""
 
@@ -32,6 +45,7 @@ class Edge(Section):
     server_names: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1"]
     """Names and addresses in the certificate."""
     certificate: Certificate | None = None
+    failover: Failover | None = None
     hsts: Seconds = 63072000.0
     """max-age of Strict-Transport-Security; zero sends none."""
     compression: bool = True

@@ -1,0 +1,160 @@
+"""What wakes someone, and what that person does then."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule. `runbook` is read at night: what it means, what to look at, what helps."""
+
+    name: str
+    expr: str
+    hold: str
+    severity: str
+    summary: str
+    runbook: str
+
+
+RECORDS = {
+    "forebay:requests:rate5m": "sum(rate(vllm_requests_total[5m]))",
+    "forebay:errors:ratio_rate5m": (
+        'sum(rate(vllm_requests_total{status=~"5.."}[5m])) / sum(rate(vllm_requests_total[5m]))'
+    ),
+    "forebay:time_to_first_token_seconds:p95_5m": (
+        "histogram_quantile(0.95, sum by (model, le) (rate(forebay_time_to_first_token_seconds_bucket[5m])))"
+    ),
+    "forebay:inter_token_latency_seconds:p95_5m": (
+        "histogram_quantile(0.95, sum by (model, le) (rate(forebay_inter_token_latency_seconds_bucket[5m])))"
+    ),
+    "forebay:queue_wait_seconds:p95_5m": (
+        "histogram_quantile(0.95, sum by (model, le) (rate(forebay_queue_wait_seconds_bucket[5m])))"
+    ),
+    "forebay:tokens:rate5m": "sum by (model, type) (rate(forebay_tokens_total[5m]))",
+}
+
+ALERTS = (
+    Alert(
+        name="ForebayDown",
+        expr='up{job="forebay"} == 0',
+        hold="1m",
+        severity="critical",
+        summary="Nobody answers at the metrics page of {{ $labels.instance }}",
+        runbook="Run `forebay status` there. Where the controller is gone, calls may still be served: try one before "
+        "anything else. `forebay up --detach` starts what is missing and touches nothing that runs.",
+    ),
+    Alert(
+        name="ForebayNoEngineReady",
+        expr='sum(forebay_engine_state{state="ready"}) == 0',
+        hold="1m",
+        severity="critical",
+        summary="No engine is ready: every call waits or is refused",
+        runbook="`forebay engine list` says the state and the reason of each, `forebay engine logs NAME` the rest. "
+        "After a change, `forebay rollback`. While weights load, wait: `start` says how long that may take.",
+    ),
+    Alert(
+        name="ForebayErrors",
+        expr="forebay:errors:ratio_rate5m > 0.05",
+        hold="5m",
+        severity="critical",
+        summary="{{ $value | humanizePercentage }} of the calls fail",
+        runbook="`sum by (engine, outcome) (rate(forebay_engine_requests_total[5m]))` tells one bad engine from all. "
+        "One: `forebay engine drain NAME`. All: look at the last change, and `forebay rollback`.",
+    ),
+    Alert(
+        name="ForebayEngineNotReady",
+        expr='forebay_engine_state{state="ready"} == 0',
+        hold="15m",
+        severity="warning",
+        summary="The engine {{ $labels.engine }} has not been ready for 15 minutes",
+        runbook="`forebay engine list` says why, `forebay engine logs {{ $labels.engine }}` what it said last. Out of "
+        "memory: lower gpu-memory-utilization or max-model-len. A lost GPU: `nvidia-smi` and `dmesg` show an Xid.",
+    ),
+    Alert(
+        name="ForebayEngineRestarts",
+        expr="increase(forebay_engine_restarts_total[30m]) > 3",
+        hold="0m",
+        severity="warning",
+        summary="The engine {{ $labels.engine }} was started again {{ $value | humanize }} times in half an hour",
+        runbook="Its log has the end of each life: `forebay engine logs {{ $labels.engine }}`. The same call may kill "
+        "it each time: compare the request ids before each end.",
+    ),
+    Alert(
+        name="ForebayEngineEjected",
+        expr="forebay_engine_ejected > 0",
+        hold="10m",
+        severity="warning",
+        summary="Workers keep calls away from {{ $labels.engine }}",
+        runbook="It answers its health check but fails calls. Drain it, restart it, and compare its log with another "
+        "engine's of the same model.",
+    ),
+    Alert(
+        name="ForebaySlowFirstToken",
+        expr="forebay:time_to_first_token_seconds:p95_5m > 5",
+        hold="10m",
+        severity="warning",
+        summary="The first token of {{ $labels.model }} takes {{ $value | humanizeDuration }} (p95)",
+        runbook="Compare with forebay:queue_wait_seconds:p95_5m. As large: there are too few engines. Smaller: "
+        "prompts are long or prefill is starved; see max-num-batched-tokens.",
+    ),
+    Alert(
+        name="ForebayQueueRejects",
+        expr="sum(rate(forebay_queue_rejections_total[5m])) > 0.1",
+        hold="5m",
+        severity="warning",
+        summary="Calls find no place: {{ $value | humanize }} a second are sent away",
+        runbook="Demand is above what the engines do. Add engines, or lower the limits of the tenant that sends most: "
+        "`topk(5, sum by (endpoint) (rate(vllm_requests_total[5m])))` and the access log say who.",
+    ),
+    Alert(
+        name="ForebayCutStreams",
+        expr="sum(rate(forebay_cut_streams_total[5m])) > 0.05",
+        hold="5m",
+        severity="warning",
+        summary="Engines leave streams unfinished",
+        runbook="`sum by (reason) (rate(forebay_cut_streams_total[5m]))` says how they end. An engine that dies is in "
+        "forebay_engine_restarts_total; one that stalls is in its log. `continuation` lets another one go on.",
+    ),
+    Alert(
+        name="ForebayOrphanedWork",
+        expr="rate(forebay_orphaned_engine_seconds_total[10m]) > 0.2",
+        hold="10m",
+        severity="warning",
+        summary="{{ $labels.engine }} works on what nobody waits for",
+        runbook="It ignores aborts, or someone calls it beside the gateway. Close its port to others; restart it.",
+    ),
+    Alert(
+        name="ForebayLimitsNotShared",
+        expr="forebay_limits_shared == 0",
+        hold="2m",
+        severity="warning",
+        summary="Valkey is lost: limits hold for each worker alone",
+        runbook="`forebay status` shows the bundled one; another is named under `valkey`. Calls go on meanwhile as "
+        "the file says.",
+    ),
+    Alert(
+        name="ForebayDiscoveryStale",
+        expr="forebay_discovery_stale == 1",
+        hold="5m",
+        severity="warning",
+        summary="{{ $labels.source }} no longer tells which engines there are",
+        runbook="The engines known last are kept. Look at the source: DNS, the API server and its token, Valkey, the "
+        "file. `forebay status` says what it answered.",
+    ),
+    Alert(
+        name="ForebayReleaseRefused",
+        expr='increase(forebay_snapshot_reloads_total{result="refused"}[15m]) > 0',
+        hold="0m",
+        severity="warning",
+        summary="A worker refuses the newest configuration and keeps the old one",
+        runbook="`forebay status` shows the reason. Run `forebay check`, correct the file, and bring it up again.",
+    ),
+    Alert(
+        name="ForebayLogLinesLost",
+        expr="increase(forebay_log_lines_dropped_total[10m]) > 0",
+        hold="0m",
+        severity="warning",
+        summary="Log lines are lost: who reads them is too slow",
+        runbook="The disk of the state directory is slow or full: `df` and `iostat`. Calls are not affected.",
+    ),
+)

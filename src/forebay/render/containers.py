@@ -1,0 +1,124 @@
+"""The service as containers, for compose and Kubernetes alike: which images, commands, GPUs and times there are."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+
+from forebay.config.crosscheck.names import engine_names
+from forebay.config.flags import release
+from forebay.config.schema import Config, VllmEngine
+from forebay.engines.command import command
+from forebay.engines.topology import gpus_of_copy
+
+ENGINE_PORT = 8000
+USER = 10001
+"""Whom everything runs as; no image needs a name for it."""
+CACHE = "/cache"
+WEIGHTS = "/weights"
+"""Where a hub's cache is expected when an engine's weights are a hub id."""
+SHARED_MEMORY_GIB = 16
+"""What NCCL and vLLM's own processes pass through /dev/shm; Docker's default of 64 MiB kills tensor parallelism."""
+# Whom a container's GPUs are numbered for: within it they always begin at 0.
+_OUTSIDE = {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"}
+_EXIT_S = 30.0
+
+
+class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of a vLLM engine. `index` is its entry's place in the model's list."""
+
+    name: str
+    model: str
+    index: int
+    image: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    gpus: tuple[int, ...]
+    weights: str
+    start_s: float
+    stop_s: float
+
+    @property
+    def start_probes(self) -> int:
+        """Health checks ten seconds apart until a start counts as failed."""
+        return max(1, math.ceil(self.start_s / 10))
+
+
+def forebay_image() -> str:
+    """The image of this release, from the Dockerfile of the repository."""
+    return f"forebay:{version('forebay')}"
+
+
+def engine_containers(config: Config) -> tuple[EngineContainer, ...]:
+    """Every copy of every vLLM engine; embedded engines run where forebay runs."""
+    return tuple(
+        _container(config, name, index, engine, copy)
+        for name, model in config.models.items()
+        for index, engine in enumerate(model.engines)
+        if isinstance(engine, VllmEngine)
+        for copy in range(engine.count)
+    )
+
+
+def gateway_document(config: Config, engines: dict[tuple[str, int], list[dict[str, Any]]]) -> dict[str, Any]:
+    """forebay.yaml for the container of the gateway: every value written out, vLLM engines replaced by `engines`.
+
+    `engines` are entries by model and place. Ports are those that need no privilege, on all addresses.
+    """
+    document: dict[str, Any] = config.model_dump(
+        mode="json", exclude={"environments", "engine_defaults", "hardware", "scenario"}
+    )
+    for name, model in document["models"].items():
+        found = [engines.get((name, index), [entry]) for index, entry in enumerate(model["engines"])]
+        model["engines"] = [_shown(entry) for entries in found for entry in entries]
+    document["observe"]["metrics"]["bind"] = "0.0.0.0"  # noqa: S104  within a container's own network
+    document["gateway"]["bind"] = "0.0.0.0"  # noqa: S104
+    shown: dict[str, Any] = _shown(document)
+    return shown
+
+
+def kept(engine: VllmEngine) -> dict[str, Any]:
+    """What routing knows of an engine, for the entry that takes its place."""
+    keys = ("stall", "weight", "tier", "standby", "adapters", "adapter_slots", "warm_up", "usd_per_million_tokens")
+    dumped = engine.model_dump(mode="json")
+    return {key: dumped[key] for key in keys}
+
+
+def health_command(url: str) -> list[str]:
+    """Asks a health route; every image has Python, not every one curl."""
+    return ["python3", "-c", f"import urllib.request as request; request.urlopen('{url}', timeout=5)"]
+
+
+def _container(config: Config, model: str, index: int, engine: VllmEngine, copy: int) -> EngineContainer:
+    gpus = gpus_of_copy(engine, copy)
+    made = command(
+        engine, served_name=model, release=release(engine.release), defaults=config.engine_defaults.vllm, gpus=gpus
+    )
+    argv = [word.replace("{port}", str(ENGINE_PORT)) for word in made.argv]
+    argv[argv.index("--host") + 1] = "0.0.0.0"  # noqa: S104
+    home = {"HOME": CACHE, "USER": "forebay", "LOGNAME": "forebay", "HF_HOME": WEIGHTS}
+    env = {name: value for name, value in made.env.items() if name not in _OUTSIDE} | home
+    weights = engine.weights if engine.weights.startswith("/") else ""
+    return EngineContainer(
+        name=engine_names(model, engine)[copy],
+        model=model,
+        index=index,
+        image=f"vllm/vllm-openai:v{engine.release}",
+        argv=tuple(argv),
+        env=dict(sorted(env.items())),
+        gpus=gpus,
+        weights=str(PurePosixPath(weights)) if weights else "",
+        start_s=engine.start,
+        stop_s=engine.drain + engine.shutdown + _EXIT_S,
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Without the keys that are null because nothing was said; the edge's `http_port` says something by it."""
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items() if item is not None or key in {"http_port", "token"}}
+    return [_shown(item) for item in value] if isinstance(value, list) else value

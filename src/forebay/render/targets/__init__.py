@@ -1,0 +1,1 @@
+"""One target of `forebay render` a file."""

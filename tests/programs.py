@@ -1,0 +1,74 @@
+"""Debian's own builds of the programs that read what forebay renders, unpacked into a cache outside the checkout."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+OFF = "FOREBAY_TEST_PROGRAMS"
+# keepalived comes with the libraries that a small Debian lacks; the others stand alone.
+PACKAGES = (
+    "prometheus", "prometheus-alertmanager",
+    "keepalived", "libmnl0", "libnftnl11", "libnl-3-200", "libnl-genl-3-200", "libsensors5", "libsnmp40",
+)  # fmt: skip
+_PATIENCE_S = 180.0
+
+
+def wanted() -> bool:
+    """Whether they are used: `FOREBAY_TEST_PROGRAMS=off` leaves their tests out."""
+    return os.environ.get(OFF, "on") != "off"
+
+
+def prepare(say: Callable[[str], None]) -> None:
+    """Unpack what the machine has not; where that is impossible, say so: the tests that need them are skipped."""
+    if not wanted() or all(found(name) for name in ("promtool", "amtool", "keepalived")):
+        return
+    folder = _folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".locked").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return
+        say("unpacking promtool, amtool and keepalived for the tests (30 MB, once)")
+        draft = folder.with_suffix(".building")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
+            _run(["apt-get", "download", "--quiet", *PACKAGES], draft)
+            for package in sorted(draft.glob("*.deb")):
+                _run(["dpkg-deb", "--extract", package.name, "."], draft)
+                package.unlink()
+        except (OSError, subprocess.SubprocessError) as error:
+            say(f"they cannot be had, and their tests are left out: {error}")
+            return
+        draft.rename(folder)
+
+
+def found(name: str) -> str | None:
+    """Where a program lies: on the machine, or unpacked."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    unpacked = os.pathsep.join(str(_folder() / part) for part in ("usr/bin", "usr/sbin"))
+    return shutil.which(name, path=path) or shutil.which(name, path=unpacked)
+
+
+def environment() -> dict[str, str]:
+    """For a program that was unpacked: its libraries lie beside it."""
+    libraries = sorted({str(file.parent) for file in (_folder() / "usr" / "lib").rglob("*.so.*")})
+    return {"PATH": os.environ.get("PATH", ""), "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+
+
+def _run(argv: list[str], folder: Path) -> None:
+    subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=_PATIENCE_S)
+
+
+def _folder() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forebay"
+    release = Path("/etc/os-release").read_text(encoding="utf-8") if Path("/etc/os-release").exists() else ""
+    codename = next(
+        (line.partition("=")[2] for line in release.splitlines() if line.startswith("VERSION_CODENAME")), ""
+    )
+    return cache / f"debian-programs-{codename or 'unknown'}-2"
