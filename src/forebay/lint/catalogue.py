@@ -54,6 +54,7 @@ FLAGS: dict[str, str] = {
 }
 WORDS: dict[str, str] = {
     "model_by_flag": "`vllm serve --model`: it still works, and will be removed.",
+    "model_ignored": "A model behind `-m vllm.entrypoints.openai.api_server`, which reads --model alone.",
     "nothing_started": "A script or compose file that starts no vLLM.",
     "release_assumed": "No release of vLLM is stated: the newest that the hardware runs is assumed.",
     "script_branches": "A script with more branches than are followed.",

@@ -65,6 +65,12 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
         return self.tensor_parallel * max(1, self.count("pipeline-parallel-size", 1))
 
     @property
+    def weight_shards(self) -> int:
+        """Parts of the weights: with expert parallelism the experts lie over data-parallel ranks too."""
+        spread = self.is_on("enable-expert-parallel") and self.weights is not None and self.weights.expert_width > 0
+        return self.gpus_per_copy * (max(1, self.count("data-parallel-size", 1)) if spread else 1)
+
+    @property
     def cache_dtype(self) -> str:
         return str(self.args.get("kv-cache-dtype", "auto"))
 

@@ -41,6 +41,7 @@ TABLE = [
     ("memory_share", "", "", "0.33.0", "--gpu-memory-utilization 0.3", "--gpu-memory-utilization 0.5"),
     ("model_fits", "a100", "qwen3-32b", "0.33.0", "--gpu-memory-utilization 0.7", "--kv-cache-dtype fp8"),
     ("model_fits", "h100x8", "deepseek-v3", "0.33.0", "-tp 8", "-tp 16"),
+    ("model_fits", "b200", "deepseek-v3", "0.33.0", "-dp 8 --max-model-len 8192", "-dp 8 --enable-expert-parallel --max-model-len 8192"),
     ("quantisation_hardware", "v100", "llama-70b-awq", "0.19.1", "", None),
     ("quantisation_hardware", "a100", "", "0.33.0", "-q fp_quant", "-q awq"),
     ("quantisation_model", "", "llama-70b-awq", "0.33.0", "--quantization gptq", "--quantization awq_marlin"),
@@ -112,6 +113,8 @@ def test_containers_are_judged_with_their_engine(rule: str, breach: str, clean: 
     [
         ("vllm serve --port 8000", "model_named"),
         ("python3 -m vllm.entrypoints.openai.api_server", "model_named"),
+        ("python3 -m vllm.entrypoints.openai.api_server m", "model_ignored"),
+        ("python3 -m vllm.entrypoints.openai.api_server --model m x y", "word_stray"),
         (f"vllm serve {FP8} -tp 4", "vision_flags"),
         ("vllm serve m", "shutdown_aborts"),
         ("vllm serve m --disable-log-stats", "flag_dangerous"),
@@ -141,7 +144,7 @@ def test_every_rule_of_engines_is_tried_here_or_with_forebay_yaml() -> None:
 
 @pytest.mark.parametrize(
     ("text", "name", "gpus", "gib"),
-    [("a100x4", "a100", 4, 80), ("H100", "h100", 1, 80), ("8xb200", "b200", 8, 178), ("a100-40gx2", "a100", 2, 40), ("cpu", "cpu", 0, 0)],
+    [("a100x4", "a100", 4, 80), ("H100", "h100", 0, 80), ("8xb200", "b200", 8, 178), ("a100-40gx2", "a100", 2, 40), ("cpu", "cpu", 0, 0)],
 )  # fmt: skip
 def test_hardware_is_named_with_its_count(text: str, name: str, gpus: int, gib: int) -> None:
     found = read_hardware(text)

@@ -45,6 +45,7 @@ class _Reader:
         self.place = place
         self.serve = serve
         self.read = Read()
+        self._ignored = False
 
     def run(self) -> Read:
         while self.rest:
@@ -64,6 +65,9 @@ class _Reader:
     def _positional(self, word: Word) -> None:
         if self.read.model is None and self.serve:
             self.read.model = word
+        elif not self.serve and not self._ignored:
+            self._ignored = True
+            self.read.findings.append(complaints.model_ignored(word, self.place))
         else:
             self.read.findings.append(complaints.stray(word, self.place))
 

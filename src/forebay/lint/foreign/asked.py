@@ -33,7 +33,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_hardware(text: str) -> tuple[str, Facts, int]:
-    """`a100x4`, `h100`, `a100-40gb`: the profile's name, its facts, how many; UsageError otherwise."""
+    """`a100x4`, `h100`, `a100-40gb`: the profile's name, its facts, how many (0: not said); UsageError otherwise."""
     match = _HARDWARE.fullmatch(text.strip().lower())
     if match is None or match["name"] not in profile_names("hardware"):
         known = ", ".join(profile_names("hardware"))
@@ -43,7 +43,7 @@ def read_hardware(text: str) -> tuple[str, Facts, int]:
     assert facts is not None  # noqa: S101  every hardware profile states its facts
     if match["gb"]:
         facts = msgspec.structs.replace(facts, memory_bytes=int(match["gb"]) * 2**30)
-    return match["name"], facts, int(match["count"] or match["before"] or (0 if match["name"] == "cpu" else 1))
+    return match["name"], facts, int(match["count"] or match["before"] or 0)
 
 
 def read_release(text: str) -> str:

@@ -73,6 +73,13 @@ def stray(word: Word, place: str) -> Finding:
     return _finding("word_stray", "error", where(place, word.line, word.shown), why, fix)
 
 
+def model_ignored(word: Word, place: str) -> Finding:
+    """The module's parser takes one such word, and nothing reads it."""
+    why = _("the API server's module ignores {word}: it serves what --model names").format(word=word.shown)
+    fix = _("Write --model {word}, or `vllm serve {word}`").format(word=word.shown)
+    return _finding("model_ignored", "error", where(place, word.line, word.shown), why, fix)
+
+
 def twice(name: str, word: Word, place: str) -> Finding:
     why = _("{name} is given twice; the last one counts").format(name=name)
     return _finding("flag_twice", "warning", where(place, word.line, name), why, _("Keep one of them"))

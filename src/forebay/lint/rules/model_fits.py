@@ -33,7 +33,7 @@ def model_fits(served: Served) -> Iterator[Finding]:
         return  # part of the weights lies elsewhere
     share = _share_bytes(served, facts)
     room = share - facts.memory_bytes * _RESERVE_RATIO
-    need = _loaded_bytes(served, weights) / served.gpus_per_copy
+    need = _loaded_bytes(served, weights) / served.weight_shards
     if need > (room if weights.stated else share - facts.memory_bytes * _LEAST_RATIO):
         yield _too_large(served, weights, facts, need, room)
     elif _cache(served, weights, _context(served, weights)) > share - need:
@@ -49,7 +49,7 @@ def _too_large(served: Served, weights: Weights, facts: Facts, need: float, room
     close = _gib(need) == _gib(room)
     why = why.format(
         need=f"{need / _GIB:.2f}" if close else _gib(need),
-        gpus=served.gpus_per_copy,
+        gpus=served.weight_shards,
         gpu=facts.gpu,
         room=f"{room / _GIB:.2f}" if close else _gib(room),
         total=round(weights.total_bytes / 1e9),
