@@ -23,6 +23,7 @@ from forebay.engines.fleet import expand
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
 from forebay.release.running import refuse_second
+from forebay.release.version import read_config
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
 
@@ -110,6 +111,7 @@ def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
         ensure_dev_key(start.state)
     flags.say(_("starting {service}").format(service=start.config.service))
     release = releasing.record(flags, releasing.built(flags).files)
+    releasing.refuse_unapproved(flags, start.config, release, None)
     limit_s = max((spec.start_s for spec in specs), default=0.0) + _READY_MARGIN_S
     try:
         releasing.first(start, release)
@@ -135,6 +137,7 @@ def _converge(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Stat
     limit_s = flags.timeout_s or releasing.patience_s(specs)
     if release.digest == running.release.digest:
         return await_ready(start.state, launch(start), limit_s, flags.say)
+    releasing.refuse_unapproved(flags, start.config, release, read_config(running.release.config))
     asked = releasing.Asked(kind="up", within_s=limit_s)
     outcome = releasing.change(start, running, release, asked, flags.say)
     return releasing.settled(start.state, outcome)

@@ -14,14 +14,15 @@ from forebay.cli.service import Say, Start, launch, tell_changes
 from forebay.config.load import Loaded
 from forebay.config.schema import Config
 from forebay.controller.status import Status, read_status
-from forebay.core.errors import RunError, StateError
+from forebay.core.errors import ConfigError, RunError, StateError
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
+from forebay.release.approvals import missing_approvals
 from forebay.release.build import Built, build
 from forebay.release.history import Event, append, author, change_id, commit
 from forebay.release.running import Change, Kind, Outcome, Running, Side, Strategy, begin, read_running, write_running
 from forebay.release.store import Store
-from forebay.release.version import Created, Release, manifest
+from forebay.release.version import Created, Release, manifest, read_config
 from forebay.render.target import Subject, load_targets
 from forebay.store.state_dir import StateDir
 
@@ -64,14 +65,17 @@ def record(flags: Flags, files: dict[str, bytes], reason: str = "", name: str | 
 
 def side(release: Release, environment: str) -> Side:
     """A release as what runs in `environment`."""
-    prefix = f"templates/{environment}/"
-    texts = {path: content for path, content in release.files.items() if path.startswith(prefix)}
-    return Side(
-        name=release.name,
-        digest=release.digest,
-        config=release.values(environment),
-        templates={path.removeprefix(prefix): content.decode("utf-8", "replace") for path, content in texts.items()},
-    )
+    return Side(name=release.name, digest=release.digest, config=release.values(environment))
+
+
+def refuse_unapproved(flags: Flags, config: Config, release: Release, current: Config | None) -> None:
+    """ConfigError where the environment wants approvals that the release does not have."""
+    store = Store.beside(flags.config)
+    if current is None:
+        current = _current_config(store, config.environment)
+    findings = missing_approvals(store, config, current, release.digest, release.created.by)
+    if findings:
+        raise ConfigError(_("{name} cannot be run").format(name=release.name), findings=findings)
 
 
 def first(start: Start, release: Release) -> None:
@@ -176,6 +180,14 @@ def committed(flags: Flags, event: Event, *more: Path) -> None:
 def patience_s(specs: tuple[EngineSpec, ...]) -> float:
     """How long a change of all engines may take, one after another, start and drain at their limits."""
     return sum(spec.start_s + spec.drain_s + spec.shutdown_s for spec in specs) + _MARGIN_S
+
+
+def _current_config(store: Store, environment: str) -> Config | None:
+    try:
+        found = store.current(environment)
+        return read_config(found.values(environment)) if found is not None else None
+    except StateError:  # a link to nowhere says nothing of what is needed
+        return None
 
 
 def _created(release: Release) -> Event:

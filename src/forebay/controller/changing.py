@@ -64,7 +64,8 @@ class Changing:
             return
         after = ended(running, result, time.time())
         try:
-            self._store.make_current(running.environment, after.release.name)
+            if after.release.name in self._store.names():  # one that could not be stored has no place to lead to
+                self._store.make_current(running.environment, after.release.name)
             append(self._store.root, _event(running, change, result))
         except (ForebayError, OSError) as error:
             journal.say("error", f"what runs cannot be written to configs: {error}")

@@ -27,7 +27,6 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: str
     config: dict[str, object]
-    templates: dict[str, str] = {}
 
     @property
     def short(self) -> str:

@@ -2,7 +2,7 @@
 
 configs/versions/<name>/            a release, never changed: release.json, forebay.yaml, config/<environment>.json …
 configs/<environment>/current       link to the release that the environment runs or is to run
-configs/<environment>/{engine,edge,monitoring}/   templates of the operator's own, which a release takes along
+configs/<environment>/{engine,edge,monitoring}/   files of the operator's own, which a release takes along
 configs/approvals/<digest>/         who approved it, for which environment
 configs/log.jsonl                   what was made, promoted, applied and rolled back, by whom and why
 """
