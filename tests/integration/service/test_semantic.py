@@ -30,7 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def asked(service: Service, text: str, **fields: Any) -> httpx2.Response:
     messages = [_KIND, {"role": "user", "content": text}]
-    body = {"model": "smollm2", "messages": messages, "temperature": 0, "max_tokens": 24} | fields
+    body = {"model": "smollm2", "messages": messages, "temperature": 0, "max_tokens": 12} | fields
     headers = {"authorization": f"Bearer {service.key}"}
     answer = httpx2.post(
         f"{service.url}/chat/completions", json=body, headers=headers, verify=service.tls(), timeout=60
@@ -76,4 +76,4 @@ def test_a_killed_embedder_stops_no_answer_and_comes_back(service: Service) -> N
         found = service.status()["embedder"]
         return bool(found["state"] == "ready" and found["pid"] not in {0, embedder["pid"]})
 
-    wait_for("the embedder is started again", is_back, 60)
+    wait_for("the embedder is started again", is_back, 90)
