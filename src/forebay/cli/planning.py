@@ -58,7 +58,8 @@ def here(flags: Flags) -> Here:
     base = flags.config.resolve().parent
     running = read_running(state.running) if state.root.is_dir() and controller_record(state) else None
     if running is not None:
-        flags.environment = flags.environment or running.environment
+        _refuse_elsewhere(flags, running.environment)
+        flags.environment = running.environment
         at = running.release
         return Here(
             environment=running.environment, base=base, state=state, store=store, running=running,
@@ -80,13 +81,6 @@ def here(flags: Flags) -> Here:
 
 def make(flags: Flags, at: Here, files: dict[str, bytes], strategy: Strategy = "auto") -> Plan:
     """The plan that leads from what runs to a release of `files`."""
-    if flags.environment not in (None, at.environment):
-        what = _("{environment} runs here: a plan for {wanted} is made where that runs")
-        raise StateError(
-            what.format(environment=at.environment, wanted=flags.environment),
-            fix=_("Run `forebay down` first, or add --env {name}").format(name=at.environment),
-            code="plan_environment",
-        )
     if config_path(at.environment) not in files:
         what = _("the release cannot run in {environment}").format(environment=at.environment)
         raise StateError(what, fix=_("`forebay check -e {environment}` says why").format(environment=at.environment))
@@ -109,6 +103,16 @@ def make(flags: Flags, at: Here, files: dict[str, bytes], strategy: Strategy = "
         at=time.time(),
         files=files,
     )
+
+
+def _refuse_elsewhere(flags: Flags, environment: str) -> None:
+    if flags.environment not in (None, environment):
+        what = _("{environment} runs here: a plan for {wanted} is made where that runs")
+        raise StateError(
+            what.format(environment=environment, wanted=flags.environment),
+            fix=_("Run `forebay down` first, or add --env {name}").format(name=environment),
+            code="plan_environment",
+        )
 
 
 def wanted(flags: Flags, at: Here, release: str | None) -> dict[str, bytes]:
