@@ -18,13 +18,13 @@ from forebay.lint.foreign.launch import Launch
 from forebay.lint.foreign.word import Word
 from tests.engine import install
 
-SAMPLES = 500
+SAMPLES = 400
 FLAGS = release(install.VERSION)
 # Rules that say what the parser, or the checks right behind it, would say.
 PARSERS = {"flag_unknown", "flag_ambiguous", "flag_value", "word_stray", "flag_needs"}
 # vLLM reads files or other flags of these before it starts; a sample cannot know them.
 LEFT_OUT = {"--config", "--chat-template", "--headless", "--grpc", "--grpc-port", "--tool-parser-plugin"}
-LEFT_OUT |= {"--data-parallel-multi-port-external-lb", "--enable-eplb"}
+LEFT_OUT |= {"--data-parallel-multi-port-external-lb", "--enable-eplb", "--lora-modules"}
 WRITTEN = (
     "m",
     "m --max-num-seq 3",
