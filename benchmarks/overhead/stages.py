@@ -7,8 +7,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.overhead.peers import limited
 from benchmarks.overhead.rounds import request_bytes
 from forebay.gateway import respond
 from forebay.gateway.admission import Admission
@@ -21,9 +23,10 @@ from forebay.gateway.meter import Meter
 from forebay.gateway.parts import Parts
 from forebay.gateway.request_ids import new_request_id
 from forebay.gateway.routes import find_route
-from forebay.gateway.screen import request_for, screen
+from forebay.gateway.screen import Asked, request_for, screen
 from forebay.gateway.settle import settle
 from forebay.gateway.siblings import Siblings
+from forebay.gateway.snapshot import KeyRecord
 from forebay.gateway.upstream import EngineConnection
 from forebay.gateway.view import view_of
 from forebay.observe.log import JsonLog
@@ -63,7 +66,7 @@ def measure() -> list[Stage]:
 
 
 def _measure(folder: Path) -> list[Stage]:
-    worker = GatewayWorker(folder, [1, 2], places=256)
+    worker = limited(GatewayWorker(folder, [1, 2], places=256))
     received = request_bytes(worker.port, worker.key, stream=False)
     answer = whole_answer()
     parts = parts_of(worker, folder)
@@ -78,12 +81,11 @@ def _measure(folder: Path) -> list[Stage]:
     ledger = Ledger(time.monotonic())
     call = Call(client, head, body, ledger)
     engine = parts.fleet.by_model["m"][0]
-    ledger.client_ip, ledger.endpoint, ledger.model, ledger.engine = "127.0.0.1", route.endpoint, "m", engine.ref.name
-    ledger.status, ledger.request_id, ledger.tenant, ledger.key_id = 200, "0" * 32, "t1", "0123456789"
-    ledger.input_tokens = ledger.output_tokens = 16
-    ledger.received_at = ledger.started_at
+    _fill(ledger, route.endpoint, engine.ref.name)
     waiting = parts.admission.enter
     text = answer[answer.index(b"\r\n\r\n") + 4 :]
+
+    key = identify(head, view, now)
 
     def choose() -> None:
         try:
@@ -97,16 +99,21 @@ def _measure(folder: Path) -> list[Stage]:
         parts.log.set_level("info")
 
     return _in_turn(
-        ("read the request", lambda: reader.feed(received), "strict grammar, headers, body cut out"),
+        ("read the request", lambda: reader.feed(received), "lines looked up, or read by the grammar; body cut out"),
         ("open the ledger", lambda: Call(client, head, body, Ledger(now)), "and the call"),
         ("request id", new_request_id, "128 random bits, where the client sent none"),
         ("client address", lambda: client_ip("127.0.0.1", b"", view.trusted), "behind trusted proxies"),
         ("route", lambda: find_route(head), "allow-list"),
-        ("identify", lambda: identify(head, view, now), "the key's form, checksum, HMAC-SHA256, comparison"),
+        ("identify", lambda: identify(head, view, now), "a key that came before; its HMAC-SHA256 was computed then"),
         ("screen", lambda: screen(head, body, route, view), "JSON parsed, proven unambiguous, every field checked"),
+        (
+            "limits",
+            lambda: _limit(parts, call, key, asked),
+            "four of them taken and settled, told in six lines of the answer's head",
+        ),
         ("choose", choose, "a place at the least loaded engine, and back"),
         ("write the request", lambda: request_for(engine.ref, asked, "0" * 32), "a head of our own"),
-        ("read the answer", lambda: response.parse_head(answer), "strict grammar"),
+        ("read the answer", lambda: response.parse_head(answer), "the same"),
         ("read the usage", lambda: usage_in(text), "token counts out of the body"),
         ("write the answer", lambda: respond.whole(200, text, "0" * 32, keep_alive=True), "a head of our own"),
         ("count", settle_silently, "eight series of the counter page"),
@@ -117,6 +124,23 @@ def _measure(folder: Path) -> list[Stage]:
             "from one transport to the other and back; the rest of the user time is uvloop, the system time the kernel",
         ),
     )
+
+
+def _fill(ledger: Ledger, endpoint: str, engine: str) -> None:
+    """What a call has when it is settled."""
+    ledger.client_ip, ledger.endpoint, ledger.model, ledger.engine = "127.0.0.1", endpoint, "m", engine
+    ledger.status, ledger.request_id, ledger.tenant, ledger.key_id = 200, "0" * 32, "t1", "0123456789"
+    ledger.input_tokens = ledger.output_tokens = 16
+    ledger.received_at = ledger.started_at
+
+
+def _limit(parts: Parts, call: Call, key: KeyRecord, asked: Asked) -> None:
+    """Reserve what a call may use, and settle it."""
+    if parts.limits is not None:
+        with suppress(StopIteration):
+            parts.limits.reserve(call, key, asked).send(None)
+        parts.limits.settle(call)
+        call.headers = b""
 
 
 def whole_path(client: ClientConnection, parts: Parts, received: bytes, *pieces: bytes) -> Callable[[], object]:
