@@ -26,6 +26,7 @@ from forebay.engines.scrape import EngineLoad
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.substrate.base import Substrate
 from forebay.substrate.local import is_running, why_ended
+from forebay.substrate.place import read_place
 
 Kind = Literal["engine", "worker", "admin", "edge", "valkey", "embedder"]
 _TURN_S = 0.1
@@ -37,7 +38,8 @@ _KILL_MARGIN_S = 15.0
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """What a unit should be. `make` builds its spec for a port; None for a server that is not ours to run.
 
-    `port` 0 takes any. `drain_s` None: the unit finishes its own work when it is asked to stop.
+    `port` 0 takes any. `drain_s` None: the unit finishes its own work when it is asked to stop. `place` says where an
+    engine listens that is in a cluster: the unit is then its agent.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     engine: EngineSpec | None = None
     drain_s: float | None = None
     prepare: Callable[[], Awaitable[None]] | None = None
+    place: Path | None = None
 
 
 class Turnstile:
@@ -209,6 +212,7 @@ class Keeper:
         if self._given_up is not None:
             await self._kill(self._given_up)
             return
+        self._find_place()
         self._look()
         if self.health.state == "failed":
             await self._kill(self.health.reason)
@@ -229,7 +233,8 @@ class Keeper:
         make = self.desired.make
         record = None
         if make is not None:
-            self.port = self._around.take_port(self.name, self.desired.port or self.port)
+            if self.desired.place is None:
+                self.port = self._around.take_port(self.name, self.desired.port or self.port)
             record = await asyncio.to_thread(self._around.substrate.start, make(self.port))
         self._adopted = False
         self.serving = self.desired.engine
@@ -273,13 +278,28 @@ class Keeper:
         if self.desired.make is None:
             return
         record = self._around.substrate.find(self.name)
-        await asyncio.to_thread(self._around.substrate.kill, self.name)
+        if self.desired.place is None:
+            await asyncio.to_thread(self._around.substrate.kill, self.name)
+        else:  # an agent that is killed leaves its engine as it is: it is asked to end it
+            stop_s = self.desired.make(self.port).stop_s + _KILL_MARGIN_S
+            await asyncio.to_thread(self._around.substrate.stop, [self.name], stop_s)
         await self._note_end(f"{why}; {self._why(record)}" if record and record.ended_at else why)
 
     def _why(self, record: UnitRecord | None) -> str:
         return "its record is gone" if record is None else why_ended(record, self.desired.log)
 
     # Looking
+
+    def _find_place(self) -> None:
+        """Where an engine of a cluster listens, as soon as its agent knows."""
+        if self.desired.place is None or self.serving is None:
+            return
+        place = read_place(self.desired.place)
+        host, port = (place.host, place.port) if place is not None else (self.serving.host, 0)
+        if (host, port) != (self.serving.host, self.port):
+            self.serving = msgspec.structs.replace(self.serving, host=host)
+            self.port = port
+            self._around.changed.set()
 
     def _look(self) -> None:
         """Take the evidence that has come in, judge it, and send for more."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from forebay.config.schema import Config
 from forebay.controller import desired as units
 from forebay.controller.held import calls_held
@@ -17,6 +19,9 @@ from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.render.edge import edge_unit, write_edge
 from forebay.store.state_dir import StateDir
 from forebay.store.valkey_server import write_configuration
+from forebay.substrate.local import minimal_environment
+from forebay.substrate.place import place_path
+from forebay.substrate.ray.unit import agent_unit, remote_of, tell
 
 Planned = tuple[Desired, Probe]
 
@@ -48,6 +53,8 @@ def plan_engines(specs: Iterable[EngineSpec], config: Config, state: StateDir) -
 
 def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
     owned = bool(spec.argv)
+    if owned and config.substrate.kind == "ray":
+        return _remote_engine(spec, config, state)
     unit = Desired(
         name=spec.name,
         kind="engine",
@@ -59,6 +66,32 @@ def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
         drain_s=spec.drain_s,
     )
     return unit, EngineProbe(spec, config.observe.metrics.scrape, calls_held(state.counters))
+
+
+def _remote_engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
+    """An engine somewhere in the cluster: what runs here is its agent, which tells where it listens."""
+    own = units.engine_unit(spec, 0, config, state)
+    remote = remote_of(spec, own, config.substrate, config.service)
+    agent = agent_unit(remote, msgspec.structs.replace(own, env=minimal_environment()), state)
+    place = place_path(state, spec.name)
+
+    async def prepare() -> None:
+        place.unlink(missing_ok=True)
+        await asyncio.to_thread(tell, remote, state)
+
+    unit = Desired(
+        name=spec.name,
+        kind="engine",
+        digest=agent.digest,
+        port=0,
+        make=lambda _port: agent,
+        log=state.log(spec.name),
+        engine=spec,
+        drain_s=spec.drain_s,
+        prepare=prepare,
+        place=place,
+    )
+    return unit, EngineProbe(spec, config.observe.metrics.scrape, calls_held(state.counters), place)
 
 
 def _make_engine(spec: EngineSpec, config: Config, state: StateDir, port: int) -> UnitSpec:

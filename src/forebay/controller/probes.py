@@ -16,6 +16,7 @@ from forebay.engines.health import Evidence, Health, Patience
 from forebay.engines.scrape import EngineLoad, parse
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.reuse.semantic.address import connected
+from forebay.substrate.place import read_place
 
 _HEALTH_S = 3.0
 _METRICS_S = 3.0
@@ -92,13 +93,21 @@ class SocketProbe:
 class EngineProbe:
     """An engine: /health, a warm-up generation where one is due, and its metrics every `scrape_s`.
 
-    `held` tells how many calls all workers have at it, so that work which nobody waits for can be told.
+    `held` tells how many calls all workers have at it, so that work which nobody waits for can be told. `place` is the
+    file that says where it listens, for one in a cluster.
     """
 
-    def __init__(self, spec: EngineSpec, scrape_s: float, held: Callable[[str], int] | None = None) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        scrape_s: float,
+        held: Callable[[str], int] | None = None,
+        place: Path | None = None,
+    ) -> None:
         self.patience = Patience(start_s=spec.start_s, stall_s=spec.stall_s, owned=bool(spec.argv))
         self.load: EngineLoad | None = None
         self._spec = spec
+        self._place = place
         self._scrape_s = scrape_s
         self._scraped_s = float("-inf")
         self._warmed_s: float | None = None
@@ -114,7 +123,9 @@ class EngineProbe:
         return self._orphans.seconds
 
     async def look(self, health: Health, port: int) -> Evidence:
-        address = Address(self._spec.host, port)
+        address = self._address(port)
+        if address is None:
+            return Evidence(answers=False, warmed_at_s=self._warmed_s, load=self.load)
         answer = await ask(address, "/health", timeout_s=_HEALTH_S)
         # An external server may have no such route: that it answers at all is what can be known.
         answers = answer.status == 200 if self._spec.argv else 0 < answer.status < 500
@@ -129,6 +140,13 @@ class EngineProbe:
         if self._warming is not None:
             self._warming.cancel()
             self._warming = None
+
+    def _address(self, port: int) -> Address | None:
+        """Where it listens; None for one in a cluster that has not been told yet."""
+        if self._place is None:
+            return Address(self._spec.host, port)
+        place = read_place(self._place)
+        return Address(place.host, place.port) if place is not None else None
 
     async def _scrape(self, address: Address, every_s: float) -> None:
         now_s = time.monotonic()

@@ -100,7 +100,7 @@ REFUSED_ENV = {
 
 
 def _own_flags(engine: VllmEngine, served_name: str) -> list[str]:
-    return ["--host", "127.0.0.1", "--port", "{port}", "--served-model-name", served_name]
+    return ["--host", "{host}", "--port", "{port}", "--served-model-name", served_name]
 
 
 def _log_level(engine: VllmEngine, defaults: VllmDefaults, release: Release, env: dict[str, str]) -> list[str]:

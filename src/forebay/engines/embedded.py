@@ -9,7 +9,7 @@ from forebay.config.crosscheck.names import engine_names
 from forebay.config.schema import EmbeddedEngine
 from forebay.core.errors import ConfigError
 from forebay.engines.embedded_server import default_weights
-from forebay.engines.spec import EngineSpec
+from forebay.engines.spec import EngineSpec, Needs
 from forebay.messages import _
 
 _SHUTDOWN_S = 10.0
@@ -27,6 +27,7 @@ def embedded_specs(
     arguments = {
         "--weights": str(weights),
         "--model": model,
+        "--host": "{host}",
         "--port": "{port}",
         "--context": str(engine.context_tokens),
         "--parallel": str(engine.max_sequences),
@@ -49,6 +50,7 @@ def embedded_specs(
             stall_s=engine.stall,
             shutdown_s=_SHUTDOWN_S,
             warmup_prompt=engine.warmup_prompt,
+            needs=Needs(cpus=float(engine.threads or 1), labels=engine.labels),
         )
         for copy, name in enumerate(engine_names(model, engine))
     )

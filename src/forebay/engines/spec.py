@@ -21,11 +21,20 @@ class EngineRouting(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_million_tokens: float = 0.0
 
 
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine needs of the node that it is put on, where somebody else chooses the node."""
+
+    cpus: float = 1.0
+    gpus: int = 0
+    labels: dict[str, str] = {}
+
+
 class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that serves `model` at `host:port`.
 
     `token_prompts`: it tells token ids and takes prompts of them.
-    `argv` is empty for an external engine. `port` is 0 until one is chosen: `{port}` in argv stands for it.
+    `argv` is empty for an external engine. `port` is 0 until one is chosen: `{port}` in argv stands for it, and
+    `{host}` for the address of the machine that it is put on.
     `release` is vLLM's, `task` what it was told to do: `generate`, `embed`, `classify`, `pooling`, or nothing.
     `env` is what the engine's process gets on top of a minimal environment.
     """
@@ -50,6 +59,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     release: str | None = None
     task: str = ""
     routing: EngineRouting = EngineRouting()
+    needs: Needs = Needs()
 
 
 class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):

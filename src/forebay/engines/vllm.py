@@ -12,8 +12,8 @@ from forebay.config.schema import Config, Model, VllmEngine
 from forebay.config.schema.engines import VllmDefaults
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.command import command, sequences
-from forebay.engines.spec import EngineSpec
-from forebay.engines.topology import cpus_of, gpu_findings, gpus_of_copy
+from forebay.engines.spec import EngineSpec, Needs
+from forebay.engines.topology import cpus_of, gpu_findings, gpus_needed, gpus_of_copy
 from forebay.engines.vllm_args import Arg
 
 # vLLM joins its workers and closes its sockets after the work itself has ended.
@@ -64,6 +64,7 @@ def vllm_specs(
             release=engine.release,
             task=_task(start.args),
             token_prompts=_takes_token_prompts(engine.release, start.argv),
+            needs=Needs(gpus=0 if hardware == "cpu" else gpus_needed(start.args), labels=engine.labels),
         )
         specs.append(spec)
     return tuple(specs)

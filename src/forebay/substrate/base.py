@@ -8,6 +8,13 @@ from typing import Protocol
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import UnitSpec
 
+CONTROLLER = "controller"
+
+
+def is_controller(unit: str) -> bool:
+    """Whether the unit is a controller: the only one, or one of several."""
+    return unit == CONTROLLER or unit.removeprefix(f"{CONTROLLER}-").isdigit()
+
 
 class Substrate(Protocol):
     """Runs units by name. Everything is answered from what really runs, never from memory, so that any process can ask.
@@ -47,6 +54,6 @@ class Substrate(Protocol):
         """Processes of units that no living holder owns: pid to unit."""
         ...
 
-    def end_strays(self) -> tuple[str, ...]:
-        """End them; returns the names of their units."""
+    def end_strays(self, *, controllers: bool = True) -> tuple[str, ...]:
+        """End them; returns the names of their units. `controllers` False spares those, which are started elsewhere."""
         ...

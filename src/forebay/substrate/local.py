@@ -16,6 +16,7 @@ from forebay.engines.program import inherited
 from forebay.engines.record import UNIT_MARK, UnitRecord, describe_exit, read_record, write_spec
 from forebay.engines.spec import UnitSpec
 from forebay.store.state_dir import StateDir
+from forebay.substrate.base import is_controller
 
 _HOLDER_START_S = 15.0
 _POLL_S = 0.02
@@ -134,10 +135,10 @@ class LocalSubstrate:
         owned = {name for name, record in self.observe().items() if record.holder.alive}
         return {pid: unit for pid, unit in self.processes().items() if unit not in owned}
 
-    def end_strays(self) -> tuple[str, ...]:
+    def end_strays(self, *, controllers: bool = True) -> tuple[str, ...]:
         ended: set[str] = set()
         deadline = time.monotonic() + _HOLDER_EXIT_S
-        while strays := self.strays():
+        while strays := {pid: name for pid, name in self.strays().items() if controllers or not is_controller(name)}:
             ended.update(strays.values())
             send(strays, signal.SIGKILL)
             if time.monotonic() > deadline:

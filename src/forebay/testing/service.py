@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,10 +20,14 @@ from forebay.testing.worker import free_port
 
 
 class Service:
-    """Writes a forebay.yaml with free ports into `folder` and runs the command line on it."""
+    """Writes a forebay.yaml with free ports into `folder` and runs the command line on it.
 
-    def __init__(self, folder: Path, models: dict[str, Any], **sections: Any) -> None:
+    `prefix` stands before every command: `ip netns exec …` for a service on a machine of its own.
+    """
+
+    def __init__(self, folder: Path, models: dict[str, Any], *, prefix: Sequence[str] = (), **sections: Any) -> None:
         self.folder = folder
+        self._prefix = tuple(prefix)
         self.file = folder / "forebay.yaml"
         self.state = StateDir(folder / ".forebay")
         gateway = {"port": free_port(), "worker_port": _free_run(2), **sections.pop("gateway", {})}
@@ -50,7 +55,7 @@ class Service:
     def run(self, *arguments: str, check: bool = True, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
         """Run `forebay ARGUMENTS -c FILE`; an AssertionError shows what it printed where `check` fails."""
         done = subprocess.run(
-            [sys.executable, "-m", "forebay", *arguments, "-c", str(self.file)],
+            [*self._prefix, sys.executable, "-m", "forebay", *arguments, "-c", str(self.file)],
             capture_output=True,
             text=True,
             timeout=timeout_s,

@@ -34,19 +34,19 @@ def refusals(**keys: Any) -> list[Finding]:
 GOLDEN = [
     (
         {},
-        "vllm serve /w --host 127.0.0.1 --port {port} --served-model-name m --log-level INFO --shutdown-timeout 30 "
+        "vllm serve /w --host {host} --port {port} --served-model-name m --log-level INFO --shutdown-timeout 30 "
         "--disable-uvicorn-access-log",
         PRIVATE | OFFLINE,
     ),
     (
         {"version": "0.30.0", "log_level": "warning", "shutdown": "1500ms"},
-        "vllm serve /w --host 127.0.0.1 --port {port} --served-model-name m --shutdown-timeout 2 "
+        "vllm serve /w --host {host} --port {port} --served-model-name m --shutdown-timeout 2 "
         "--disable-uvicorn-access-log",
         PRIVATE | OFFLINE | {"VLLM_LOGGING_LEVEL": "WARNING"},
     ),
     (
         {"version": "0.11.0", "args": {"swap-space": 8}, "usage_reporting": True, "offline": False},
-        "vllm serve /w --host 127.0.0.1 --port {port} --served-model-name m --disable-uvicorn-access-log "
+        "vllm serve /w --host {host} --port {port} --served-model-name m --disable-uvicorn-access-log "
         "--swap-space 8.0",
         {"VLLM_LOGGING_LEVEL": "INFO"},
     ),
@@ -70,7 +70,7 @@ GOLDEN = [
             },
             "env": {"NCCL_DEBUG": "WARN", "NCCL_SOCKET_IFNAME": "ib0"},
         },
-        "vllm serve /w --host 127.0.0.1 --port {port} --served-model-name m --log-level WARNING --shutdown-timeout 30 "
+        "vllm serve /w --host {host} --port {port} --served-model-name m --log-level WARNING --shutdown-timeout 30 "
         "--async-scheduling --no-disable-uvicorn-access-log --dtype bfloat16 --no-enable-prefix-caching "
         "--gpu-memory-utilization 0.9 --kv-cache-dtype fp8 "
         """--limit-mm-per-prompt '{"image":4,"video":0}' --max-model-len 262144 --max-num-seqs 96 """
@@ -87,7 +87,7 @@ GOLDEN = [
     ),
     (
         {"program": ["python", "-m", "x"], "modelscope": True, "env": {"VLLM_LOGGING_LEVEL": "DEBUG"}},
-        "python -m x /w --host 127.0.0.1 --port {port} --served-model-name m --shutdown-timeout 30 "
+        "python -m x /w --host {host} --port {port} --served-model-name m --shutdown-timeout 30 "
         "--disable-uvicorn-access-log",
         PRIVATE | OFFLINE | {"VLLM_LOGGING_LEVEL": "DEBUG", "VLLM_USE_MODELSCOPE": "True"},
     ),
@@ -98,13 +98,13 @@ GOLDEN = [
             "args": {"max-num-seqs": 4, "no-enforce-eager": True},
             "env": {"A": "2"},
         },
-        "vllm serve /w --host 127.0.0.1 --port {port} --served-model-name m --log-level ERROR --shutdown-timeout 30 "
+        "vllm serve /w --host {host} --port {port} --served-model-name m --log-level ERROR --shutdown-timeout 30 "
         "--disable-uvicorn-access-log --no-enforce-eager --max-num-seqs 4",
         PRIVATE | OFFLINE | {"A": "2"},
     ),
     (
         {"args": {"compilation-config.cudagraph_mode": "NONE", "compilation-config.pass_config": {"a": True}}},
-        "vllm serve /w --host 127.0.0.1 --port {port} --served-model-name m --log-level INFO --shutdown-timeout 30 "
+        "vllm serve /w --host {host} --port {port} --served-model-name m --log-level INFO --shutdown-timeout 30 "
         "--disable-uvicorn-access-log --compilation-config.cudagraph_mode NONE "
         """--compilation-config.pass_config '{"a":true}'""",
         PRIVATE | OFFLINE,

@@ -11,6 +11,7 @@ from forebay.config.crosscheck.ports import ports
 from forebay.config.crosscheck.queue import queue
 from forebay.config.crosscheck.reuse import reuse
 from forebay.config.crosscheck.routing import routing
+from forebay.config.crosscheck.substrate import substrate
 from forebay.config.crosscheck.timeouts import timeouts
 from forebay.config.provenance import Node
 from forebay.config.schema import Config
@@ -19,5 +20,5 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse, cascade)
+    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse, cascade, substrate)
     return [finding for rule in rules for finding in rule(config, tree)]

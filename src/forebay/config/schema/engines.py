@@ -54,6 +54,8 @@ class OwnedEngine(EngineBase):
     """How long loading and warm-up may take before the start counts as failed."""
     drain: Seconds = 120.0
     """How long work may go on after the engine left routing."""
+    labels: dict[Annotated[str, Field(min_length=1)], str] = {}
+    """Labels that its node must have, where a cluster chooses the node."""
     warmup_prompt: str = "Hello"
     """Prompt of the generation that must succeed before the first request."""
 

@@ -13,6 +13,7 @@ from forebay.config.schema.gateway import Gateway
 from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
 from forebay.config.schema.releases import Releases
+from forebay.config.schema.substrate import Substrate
 from forebay.config.schema.tenants import Tenant
 
 Environment = Literal["development", "staging", "production"]
@@ -54,5 +55,6 @@ class Config(Section):
     observe: Observe = Observe()
     admin: Admin = Admin()
     releases: Releases = Releases()
+    substrate: Substrate = Substrate()
     environments: dict[Environment, dict[str, object]] = {}
     """Overlays of your own: any keys of this file, laid over it in one environment."""

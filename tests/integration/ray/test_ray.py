@@ -1,0 +1,153 @@
+"""Engines on a real Ray cluster of three machines: put there, replaced, lost and found, with clients that go on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from tests.integration.ray import load
+from tests.integration.ray.cluster import Cluster
+from tests.integration.ray.machines import Machine, Machines
+
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+pytestmark = pytest.mark.timeout(600)
+WITHIN_S = 120.0
+
+
+class Site:
+    """A cluster and a service on its first machine, with two engines on the others."""
+
+    def __init__(self, machines: list[Machine], folder: Path) -> None:
+        self.machines, self.folder = machines, folder
+        self.cluster = Cluster(machines, folder)
+        substrate = {"kind": "ray", "address": self.cluster.address, "folder": str(folder / "nodes")}
+        models = {"m": {"engines": [{"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2}]}}
+        self.service = Service(
+            folder, models, prefix=machines[0].argv(), substrate=substrate, edge={"kind": "none"}, admin={"port": 8100}
+        )
+
+    def engines(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.service.status()["engines"]
+        return found
+
+    def ready(self) -> dict[str, str]:
+        """Name and URL of the engines that take calls."""
+        return {each["name"]: each["url"] for each in self.engines() if each["state"] == "ready"}
+
+    def machine_of(self, url: str) -> Machine:
+        (found,) = (each for each in self.machines if f"//{each.address}:" in url)
+        return found
+
+    def log(self) -> str:
+        return (self.folder / ".forebay" / "logs" / "controller.log").read_text()
+
+
+class Load:
+    """Clients inside the first machine until `ends`."""
+
+    def __init__(self, site: Site) -> None:
+        self._stop = site.folder / "stop"
+        self._stop.unlink(missing_ok=True)
+        self._stop.with_suffix(".answered").unlink(missing_ok=True)
+        port, key = str(site.service.content["gateway"]["port"]), site.service.key
+        argv = (sys.executable, load.__file__, port, key, str(self._stop))
+        self._running = site.machines[0].run(argv, {}, stdout=subprocess.PIPE)
+        wait_for("calls are answered", lambda: self._stop.with_suffix(".answered").exists(), WITHIN_S)
+
+    def ends(self) -> tuple[int, list[str]]:
+        self._stop.touch()
+        said, _ = self._running.communicate(timeout=180)
+        found = orjson.loads(said)
+        return found["answered"], found["failures"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with Machines("fbray", 3) as machines:
+        found = Site(machines, tmp_path_factory.mktemp("ray"))
+        try:
+            with found.service:
+                yield found
+        finally:
+            found.cluster.stop()
+
+
+def test_engines_are_spread_over_the_nodes_and_answer(site: Site) -> None:
+    ready = site.ready()
+    assert len(ready) == 2
+    assert all(site.machine_of(url) is not site.machines[0] for url in ready.values())
+    _all_answered(Load(site))
+
+
+def test_the_log_of_an_engine_is_read_here(site: Site) -> None:
+    name = next(iter(site.ready()))
+    said = site.service.run("engine", "logs", name).stdout
+    assert "listens on http://10.77.0." in said
+
+
+def test_an_agent_that_is_killed_leaves_its_engine_as_it_is(site: Site) -> None:
+    before = site.engines()
+    victim = before[0]
+    kill = site.machines[0].run(["kill", "-9", str(victim["pid"])], {})
+    assert kill.wait(30) == 0
+    wait_for("it is ready again", lambda: _is_back(site, victim), WITHIN_S)
+
+
+def _all_answered(calls: Load) -> None:
+    answered, failures = calls.ends()
+    assert failures == []
+    assert answered > 0
+
+
+def _is_back(site: Site, victim: dict[str, Any]) -> bool:
+    (now,) = (each for each in site.engines() if each["name"] == victim["name"])
+    return now["state"] == "ready" and now["pid"] != victim["pid"] and now["url"] == victim["url"]
+
+
+def test_without_the_head_engines_serve_and_are_found_again(site: Site) -> None:
+    before, calls = site.ready(), Load(site)
+    site.cluster.kill_head()
+    wait_for("calls go on", lambda: site.ready() == before, WITHIN_S)
+    site.cluster.start_head()
+    _all_answered(calls)
+    assert site.ready() == before
+    # What the head forgot could not be stopped either: see that the agents reach their engines.
+    site.service.content["models"]["m"]["engines"][0]["max_sequences"] = 3
+    site.service.write()
+    site.service.run("up", "--detach")
+    assert set(site.ready().values()) & set(before.values()) == set()
+
+
+def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
+    before, calls = site.ready(), Load(site)
+    site.service.content["models"]["m"]["engines"][0]["context_tokens"] = 768
+    site.service.write()
+    site.service.run("up", "--detach")
+    _all_answered(calls)
+    assert set(site.ready().values()) & set(before.values()) == set()
+
+
+def test_a_node_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
+    before, calls = site.ready(), Load(site)
+    lost = site.machine_of(next(iter(before.values())))
+    (left,) = (each for each in site.machines[1:] if each is not lost)
+    lost.kill()
+    wait_for(
+        "both engines are on the node that is left",
+        lambda: len(site.ready()) == 2 and all(site.machine_of(url) is left for url in site.ready().values()),
+        WITHIN_S,
+    )
+    _all_answered(calls)
+
+
+def test_down_leaves_nothing_on_any_node(site: Site) -> None:
+    site.service.run("down")
+    found = subprocess.run(["pgrep", "-f", str(site.folder / "nodes")], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
