@@ -31,6 +31,7 @@ from forebay.lint.run import engine_rules, load_rules, rules
 from forebay.messages import speak
 from forebay.observe.catalogue import METRICS
 from forebay.ops.doctor.run import checks
+from forebay.render.alerts import ALERTS, RECORDS
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by `make docs`; changes made here are lost. -->"
@@ -89,6 +90,23 @@ def metrics() -> str:
     for metric in METRICS:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |")
+    return "\n".join(lines) + "\n"
+
+
+def alerts() -> str:
+    """Every alert of the rendered rules, with what to do."""
+    lines = ["# Alerts", "", _NOTE, "", "As `forebay render prometheus` writes them."]
+    for alert in ALERTS:
+        lines += [
+            "",
+            f"## {alert.name}",
+            "",
+            f"{alert.severity}, after {alert.hold}: `{alert.expr}`",
+            "",
+            alert.runbook,
+        ]
+    lines += ["", "## Recorded beforehand", "", "| series | expression |", "|---|---|"]
+    lines += [f"| `{name}` | `{expr}` |" for name, expr in RECORDS.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -156,6 +174,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "commands.md": commands,
     "metrics.md": metrics,
+    "alerts.md": alerts,
     "errors.md": errors,
     "findings.md": findings,
 }
