@@ -24,6 +24,8 @@ READING: dict[str, str] = {
     "port_range": "Ports that run beyond the last one.",
     "queue_classes": "Classes of the queue that contradict one another.",
     "routing_scorers": "Scorers that the way of picking does not look at.",
+    "substrate_address": "A Ray cluster without the address of its head.",
+    "substrate_local": "A key that is of this machine, where a cluster chooses the node.",
     "timeout_order": "A timeout that ends before what it waits for.",
     "timeout_zero": "A time of zero where some is needed.",
     "unreadable": "A file that is missing, too large or no text.",
