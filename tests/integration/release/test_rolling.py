@@ -163,12 +163,11 @@ def test_whoever_dies_in_mid_apply_the_change_comes_to_its_end(service: Service)
     argv = [sys.executable, "-m", "forebay", "apply", "--yes", "-c", str(service.file)]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as applier:
         wait_for("the change is under way", lambda: has_change(service), 60)
+        applier.send_signal(signal.SIGSTOP)  # it holds what it holds, however long the next command takes to start
         refused = service.run("apply", "--yes", check=False)
         assert refused.returncode == 1
         assert f"pid {applier.pid}" in refused.stderr
         applier.kill()
-    again = service.run("rollback", old, check=False)
-    assert again.returncode == 1 or not has_change(service)
     seen = LocalSubstrate(service.state).observe()
     for name in ("controller", "smollm2-embedded-1"):
         program = seen[name].program
