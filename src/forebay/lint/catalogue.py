@@ -19,6 +19,7 @@ READING: dict[str, str] = {
     "gpus": "GPUs named twice, shared, or not as many as the flags need.",
     "hardware_limit": "A value that the hardware cannot do, taken back.",
     "key_owner": "A key under two tenants.",
+    "lease_valkey": "Controllers of several machines hold their lease in a Valkey, which must be named.",
     "no_price": "Money is bounded, but tokens cost nothing.",
     "port_clash": "Two parts on one port.",
     "port_range": "Ports that run beyond the last one.",
