@@ -48,7 +48,7 @@ def command(flags: Flags, name: str) -> None:
     spec = _spec(flags, name)
     if not spec.argv:
         raise UsageError(_("{name} is external: forebay does not start it").format(name=name))
-    answer = {"name": name, "argv": spec.argv, "env": spec.env, "cpus": spec.cpus}
+    answer = {"name": name, "argv": spec.argv_at(spec.host, spec.port or "PORT"), "env": spec.env, "cpus": spec.cpus}
     flags.answer(answer, lambda: _shell_line(spec))
 
 
@@ -138,7 +138,7 @@ def _log(state: StateDir, name: str) -> Path:
 def _shell_line(spec: EngineSpec) -> str:
     settings = [f"{key}={shlex.quote(value)}" for key, value in sorted(spec.env.items())]
     port = str(spec.port) if spec.port else "PORT"
-    return " ".join([*settings, *(shlex.quote(part.replace("{port}", port)) for part in spec.argv)])
+    return " ".join([*settings, *map(shlex.quote, spec.argv_at(spec.host, port))])
 
 
 def _row(each: EngineStatus) -> list[object]:

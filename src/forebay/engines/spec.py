@@ -61,6 +61,10 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     routing: EngineRouting = EngineRouting()
     needs: Needs = Needs()
 
+    def argv_at(self, host: str, port: int | str) -> tuple[str, ...]:
+        """The command line with the address filled in."""
+        return tuple(part.replace("{host}", host).replace("{port}", str(port)) for part in self.argv)
+
 
 class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A process under a holder: an engine, a gateway worker, the edge, the admin process, the controller.
