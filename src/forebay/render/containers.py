@@ -11,11 +11,14 @@ import msgspec
 
 from forebay.config.crosscheck.names import engine_names
 from forebay.config.flags import release
+from forebay.config.layers import profile
+from forebay.config.provenance import plain
 from forebay.config.schema import Config, VllmEngine
-from forebay.engines.command import command
+from forebay.engines.command import command, sequences
 from forebay.engines.topology import gpus_of_copy
 
 ENGINE_PORT = 8000
+EVERYWHERE = "0.0.0.0"  # noqa: S104  within a container's own network
 USER = 10001
 """Whom everything runs as; no image needs a name for it."""
 CACHE = "/cache"
@@ -39,6 +42,7 @@ class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     gpus: tuple[int, ...]
     weights: str
+    max_outstanding: int
     start_s: float
     stop_s: float
 
@@ -65,27 +69,29 @@ def engine_containers(config: Config) -> tuple[EngineContainer, ...]:
 
 
 def gateway_document(config: Config, engines: dict[tuple[str, int], list[dict[str, Any]]]) -> dict[str, Any]:
-    """forebay.yaml for the container of the gateway: every value written out, vLLM engines replaced by `engines`.
+    """forebay.yaml for the container of the gateway: what is no default, with vLLM engines replaced by `engines`.
 
-    `engines` are entries by model and place. Ports are those that need no privilege, on all addresses.
+    `engines` are entries by model and place. What the environment's profile sets is written out too, because the
+    profile is laid below this file again.
     """
-    document: dict[str, Any] = config.model_dump(
-        mode="json", exclude={"environments", "engine_defaults", "hardware", "scenario"}
-    )
+    left_out = {"environments", "engine_defaults", "hardware", "scenario"}
+    document: dict[str, Any] = config.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+    everything = config.model_dump(mode="json", exclude=left_out)
+    _keep(document, everything, plain(profile("environments", config.environment).values))
     for name, model in document["models"].items():
         found = [engines.get((name, index), [entry]) for index, entry in enumerate(model["engines"])]
-        model["engines"] = [_shown(entry) for entries in found for entry in entries]
-    document["observe"]["metrics"]["bind"] = "0.0.0.0"  # noqa: S104  within a container's own network
-    document["gateway"]["bind"] = "0.0.0.0"  # noqa: S104
-    shown: dict[str, Any] = _shown(document)
-    return shown
+        model["engines"] = [entry for entries in found for entry in entries]
+    document["environment"] = config.environment
+    document.setdefault("observe", {}).setdefault("metrics", {})["bind"] = EVERYWHERE
+    document.setdefault("gateway", {})["bind"] = EVERYWHERE
+    return document
 
 
 def kept(engine: VllmEngine) -> dict[str, Any]:
     """What routing knows of an engine, for the entry that takes its place."""
-    keys = ("stall", "weight", "tier", "standby", "adapters", "adapter_slots", "warm_up", "usd_per_million_tokens")
-    dumped = engine.model_dump(mode="json")
-    return {key: dumped[key] for key in keys}
+    keys = {"stall", "weight", "tier", "standby", "adapters", "adapter_slots", "warm_up", "usd_per_million_tokens"}
+    dumped: dict[str, Any] = engine.model_dump(mode="json", include=keys, exclude_defaults=True)
+    return dumped
 
 
 def health_command(url: str) -> list[str]:
@@ -99,7 +105,7 @@ def _container(config: Config, model: str, index: int, engine: VllmEngine, copy:
         engine, served_name=model, release=release(engine.release), defaults=config.engine_defaults.vllm, gpus=gpus
     )
     argv = [word.replace("{port}", str(ENGINE_PORT)) for word in made.argv]
-    argv[argv.index("--host") + 1] = "0.0.0.0"  # noqa: S104
+    argv[argv.index("--host") + 1] = EVERYWHERE
     home = {"HOME": CACHE, "USER": "forebay", "LOGNAME": "forebay", "HF_HOME": WEIGHTS}
     env = {name: value for name, value in made.env.items() if name not in _OUTSIDE} | home
     weights = engine.weights if engine.weights.startswith("/") else ""
@@ -112,13 +118,18 @@ def _container(config: Config, model: str, index: int, engine: VllmEngine, copy:
         env=dict(sorted(env.items())),
         gpus=gpus,
         weights=str(PurePosixPath(weights)) if weights else "",
+        max_outstanding=engine.max_outstanding or sequences(made.args, config.hardware),
         start_s=engine.start,
         stop_s=engine.drain + engine.shutdown + _EXIT_S,
     )
 
 
-def _shown(value: Any) -> Any:
-    """Without the keys that are null because nothing was said; the edge's `http_port` says something by it."""
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items() if item is not None or key in {"http_port", "token"}}
-    return [_shown(item) for item in value] if isinstance(value, list) else value
+def _keep(document: dict[str, Any], everything: Any, wanted: Any) -> None:
+    """Take over the values of `everything` at the leaves of `wanted`."""
+    for key, below in (wanted or {}).items():
+        if key not in everything:
+            continue
+        if isinstance(below, dict):
+            _keep(document.setdefault(key, {}), everything[key], below)
+        else:
+            document[key] = everything[key]

@@ -9,6 +9,7 @@ from forebay.messages import N_
 from forebay.render.containers import (
     CACHE,
     ENGINE_PORT,
+    EVERYWHERE,
     SHARED_MEMORY_GIB,
     USER,
     WEIGHTS,
@@ -151,11 +152,12 @@ def _gateway(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, 
         entry = config.models[engine.model].engines[engine.index]
         assert isinstance(entry, VllmEngine)  # noqa: S101  they were made from such entries
         url = {"kind": "external", "name": engine.name, "url": f"http://{engine.name}:{ENGINE_PORT}"}
-        bound = {"max_outstanding": entry.max_outstanding} if entry.max_outstanding else {}
+        bound = {"max_outstanding": engine.max_outstanding}
         places.setdefault((engine.model, engine.index), []).append(url | bound | kept(entry))
     document = gateway_document(config, places)
-    document["gateway"]["bind"] = "127.0.0.1" if config.edge.kind != "none" else "0.0.0.0"  # noqa: S104
-    document["edge"]["bind"] = "0.0.0.0"  # noqa: S104
+    if config.edge.kind != "none":
+        document["gateway"]["bind"] = "127.0.0.1"
+    document.setdefault("edge", {})["bind"] = EVERYWHERE
     document["observe"]["metrics"]["port"] = _METRICS
     if config.edge.certificate is not None:
         document["edge"]["certificate"] = {"chain": "/run/secrets/tls_chain", "key": "file:/run/secrets/tls_key"}

@@ -127,9 +127,10 @@ def _document(config: Config, groups: list[list[EngineContainer]]) -> dict[str, 
         assert isinstance(entry, VllmEngine)  # noqa: S101  they were made from such entries
         found = {"service": _part(group), "namespace": namespace(config), "port": "http"}
         engine = {"kind": "discovered", "name": _part(group), "via": "kubernetes", "kubernetes": found}
-        bound = {"max_outstanding": entry.max_outstanding} if entry.max_outstanding else {}
         drain = {"drain": entry.model_dump(mode="json")["drain"]}
-        places[group[0].model, group[0].index] = [engine | bound | drain | kept(entry)]
+        places[group[0].model, group[0].index] = [
+            engine | {"max_outstanding": group[0].max_outstanding} | drain | kept(entry)
+        ]
     document = gateway_document(config, places)
     document["edge"] = {"kind": "none"}
     return document
