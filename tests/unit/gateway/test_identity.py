@@ -113,3 +113,19 @@ def test_two_credentials_are_none(gateway: Gateway, authorization: bytes) -> Non
     with pytest.raises(Refusal) as refused:
         identify(said(authorization, api_key=KEY.encode()), gateway.parts.view, NOW, x_api_key=True)
     assert refused.value.code == "invalid_api_key"
+
+
+def test_a_key_that_was_good_before_expires_all_the_same(gateway: Gateway) -> None:
+    view = view_with(gateway, expires_at=NOW + 10)
+    assert identify(said(GOOD), view, NOW) is identify(said(GOOD), view, NOW + 9)
+    with pytest.raises(Refusal, match="valid API key"):
+        identify(said(GOOD), view, NOW + 10)
+
+
+def test_only_good_keys_are_kept(gateway: Gateway) -> None:
+    view = gateway.parts.view
+    for case in REFUSED.values():
+        with pytest.raises(Refusal):
+            identify(said(case), view, NOW)
+    identify(said(GOOD), view, NOW)
+    assert list(view.verified) == [GOOD]

@@ -54,12 +54,13 @@ class Rate:
         self._clock = clock
         self._slots: dict[int, int] = {}
         self._total = 0
-        self._newest = 0
+        self._newest = self._last = 0
         self._newest_ends_at = 1.0
 
     def used(self) -> int:
         # A clock that goes back must not bring a slot to life behind newer ones: forgetting looks at the oldest first.
-        if self._clock() >= self._newest_ends_at:
+        clock = self._clock  # called as a method it would be looked for in the class first, each time
+        if clock() >= self._newest_ends_at:
             self._begin_slot()
         return self._total
 
@@ -67,14 +68,15 @@ class Rate:
         return self.used()
 
     def take(self, units: int, cap: int) -> int | None:
-        if self._clock() >= self._newest_ends_at:
+        clock = self._clock
+        if clock() >= self._newest_ends_at:
             self._begin_slot()
         total = self._total + units
         if total > cap and units:
             return None
         slot, slots = self._newest, self._slots
         slots[slot] = slots.get(slot, 0) + units
-        self._total = total
+        self._total, self._last = total, slot
         return slot
 
     def add(self, units: int) -> int:
@@ -82,6 +84,7 @@ class Rate:
         slot, slots = self._newest, self._slots
         slots[slot] = slots.get(slot, 0) + units
         self._total += units
+        self._last = slot
         return slot
 
     def settle(self, stamp: int, reserved: int, actual: int) -> None:
@@ -96,6 +99,7 @@ class Rate:
                 self._slots[stamp] = counted - unused
             else:
                 del self._slots[stamp]  # nothing is in use there: it must not be waited for
+                self._last = next(reversed(self._slots), 0)
 
     def wait_s(self, units: int) -> float:
         """Seconds until `units` of what is in use now are forgotten."""
@@ -107,8 +111,7 @@ class Rate:
 
     def reset_s(self) -> int:
         """Seconds, rounded up, until everything in use at the last look is forgotten."""
-        slots = self._slots
-        return next(reversed(slots)) + WINDOW_S + 1 - self._newest if slots else 0
+        return self._last + WINDOW_S + 1 - self._newest if self._slots else 0
 
     def _begin_slot(self) -> None:
         self._newest = slot = int(self._clock())
@@ -174,7 +177,8 @@ class Spend:
 
     @property
     def period(self) -> int:
-        now = self._clock()
+        clock = self._clock
+        now = clock()
         if not self._from <= now < self._until:  # a calendar is dear to ask, and its days are long
             self._period, self._from, self._until = self._period_of(now), now, self._ends_at(now)
         return self._period

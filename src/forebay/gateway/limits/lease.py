@@ -87,7 +87,8 @@ class Limit:
 
     def told(self) -> tuple[int, int, int]:
         """The limit, what is left of it, and the seconds until all of it is."""
-        return self.limit, self.remaining(), self.gauge.reset_s()
+        gauge = self.gauge
+        return self.limit, max(0, self.limit - self.others - gauge.used()), gauge.reset_s()
 
     # -- alone: memory, or without the authority
 

@@ -167,3 +167,15 @@ def test_what_one_limit_refuses_is_taken_from_no_other() -> None:
     assert isinstance(short, list)
     assert [limit.name[2] for limit, _units in short] == ["concurrency"]
     assert book.limits["tenant", "t", "requests_per_minute"].gauge.used() == 1
+
+
+def test_what_was_given_back_is_not_waited_for() -> None:
+    now = [0.0]
+    gauge = Rate(lambda: now[0])
+    gauge.add(1)
+    now[0] = 30.5
+    stamp = gauge.take(1, 5)
+    assert stamp is not None
+    assert gauge.reset_s() == 61
+    gauge.settle(stamp, 1, 0)
+    assert (gauge.used(), gauge.reset_s()) == (1, 31)
