@@ -79,7 +79,7 @@ def answers_on(load: Load, number: int = 2) -> None:
 
 
 def under(service: Service) -> Load:
-    return Load(service.url, service.key, service.tls(), whole=2, streamed=1, max_tokens=4)
+    return Load(service.url, service.key, service.tls(), whole=1, streamed=1, max_tokens=4)
 
 
 def test_engines_are_really_replaced_under_load_and_no_call_fails(service: Service) -> None:
