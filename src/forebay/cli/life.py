@@ -147,6 +147,9 @@ def _welcome(flags: Flags, start: Start, status: Status) -> None:
     if flags.output != "table":
         flags.answer(status)
         return
+    if status.state == "standby":
+        flags.say(_("stands by: {reasons}").format(reasons="; ".join(status.reasons)))
+        return
     flags.say(_("ready: {url}").format(url=status.edge.url))
     if start.config.environment == "development":
         flags.say(_("try it:"))
@@ -204,7 +207,15 @@ def _table(seen: Status) -> str:
         if seen.release.change:
             lines.append(_("in its place: {name}").format(name=seen.release.change))
     lines += ["", columns(head, rows)]
+    lines += ["", *_leadership(seen)]
     return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])
+
+
+def _leadership(seen: Status) -> list[str]:
+    controller = seen.controller
+    told = [_("leader: {leader} (lease {number})").format(leader=controller.leader or "-", number=controller.lease)]
+    told += [_("stands by: {name} (pid {pid})").format(name=each.name, pid=each.pid) for each in controller.standbys]
+    return told + ([f"! {reason}" for reason in seen.reasons] if seen.state == "standby" else [])
 
 
 def _row(unit: UnitStatus) -> list[object]:

@@ -104,6 +104,7 @@ def running_now(state: StateDir) -> Running:
 
 def change(start: Start, running: Running, release: Release, asked: Asked, say: Say) -> Outcome:
     """Put `release` in the place of what runs, and follow it to its end."""
+    refuse_standby(start.state)
     now = time.time()
     wanted = Change(
         id=change_id(),
@@ -119,6 +120,14 @@ def change(start: Start, running: Running, release: Release, asked: Asked, say: 
     begin(start.state.running, running, wanted)
     launch(start)
     return follow(start.state, wanted.id, say)
+
+
+def refuse_standby(state: StateDir) -> None:
+    """RunError where the controllers of this machine only stand by: they would never make the change."""
+    status = read_status(state.status)
+    if status is not None and status.state == "standby":
+        what = _("the controllers of this machine stand by: {reasons}").format(reasons="; ".join(status.reasons))
+        raise RunError(what, fix=_("Make the change on the machine whose controller leads"))
 
 
 def follow(state: StateDir, change: str, say: Say) -> Outcome:

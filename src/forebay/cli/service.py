@@ -13,17 +13,18 @@ from pathlib import Path
 import msgspec
 
 from forebay.config.schema import Config
-from forebay.controller.desired import controller_unit
+from forebay.controller.desired import controller_units
+from forebay.controller.lease.local import read_leader
 from forebay.controller.status import Status, read_status
 from forebay.core.errors import RunError
 from forebay.engines.record import UnitRecord, read_spec
 from forebay.messages import _
 from forebay.release.history import author
 from forebay.store.state_dir import StateDir
+from forebay.substrate.base import CONTROLLER, is_controller
 from forebay.substrate.local import LocalSubstrate, is_running, why_ended
 
 Say = Callable[[str], None]
-CONTROLLER = "controller"
 _POLL_S = 0.1
 _STOP_MARGIN_S = 15.0
 _CONTROLLER_STARTS = 3
@@ -63,23 +64,28 @@ def sole(state: StateDir) -> Iterator[None]:
 
 
 def controller_record(state: StateDir) -> UnitRecord | None:
-    """The controller's record, while its holder lives."""
-    record = LocalSubstrate(state).find(CONTROLLER)
-    return record if record is not None and record.holder.alive else None
+    """The record of a controller, while its holder lives; of the first where there are several."""
+    return next(iter(_controllers(state).values()), None)
 
 
 def launch(start: Start) -> float:
-    """Start the controller, or tell a running one to read the configuration; returns when that was asked."""
+    """Start the controllers, or tell the one that leads to read the configuration; returns when that was asked."""
     substrate = LocalSubstrate(start.state)
-    unit = controller_unit(start.config_path, start.config, start.state)
-    running = controller_record(start.state)
+    units = {unit.name: unit for unit in controller_units(start.config_path, start.config, start.state)}
+    running = _controllers(start.state)
     asked_at = time.time()
-    if running is not None and running.digest == unit.digest:
-        substrate.signal(CONTROLLER, signal.SIGHUP)
-        return asked_at
-    if running is not None:
-        substrate.stop([CONTROLLER], unit.stop_s + _STOP_MARGIN_S)
-    substrate.start(unit)
+    stay = {name for name, record in running.items() if name in units and record.digest == units[name].digest}
+    go = sorted(running.keys() - stay)
+    substrate.stop(go, units[CONTROLLER].stop_s + _STOP_MARGIN_S)
+    for name in go:
+        substrate.delete(name)
+    leader = read_leader(start.state.leader)
+    # Nobody else is told: one that leads later reads the configuration then.
+    if leader is not None and leader.me.alive and leader.unit in stay:
+        substrate.signal(leader.unit, signal.SIGHUP)
+    for unit in units.values():
+        if unit.name not in stay:
+            substrate.start(unit)
     return asked_at
 
 
@@ -97,7 +103,7 @@ def await_ready(state: StateDir, asked_at: float, timeout_s: float, say: Say) ->
                     "\n".join([_("the running service refuses the configuration:"), *status.controller.findings])
                 )
             tell_changes(status, told, say)
-            if status.state == "ready":
+            if status.state in ("ready", "standby"):
                 return status
             if status.state == "failed":
                 raise RunError("\n".join([_("the service does not start:"), *status.reasons]))
@@ -138,7 +144,7 @@ def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> 
         say(_("ended what had no holder: {names}").format(names=", ".join(strays)))
     for name in substrate.observe():
         substrate.delete(name)
-    for trace in (state.status, *state.run.glob("*.ack")):
+    for trace in (state.status, *state.run.glob("*.ack"), *state.run.glob("*.standby")):
         trace.unlink(missing_ok=True)
     return tuple(sorted({*stopped, *strays}))
 
@@ -159,8 +165,15 @@ def _check_controller(state: StateDir) -> None:
     raise RunError(_("the controller does not run: {why}").format(why=why), where=str(state.log(CONTROLLER)))
 
 
+def _controllers(state: StateDir) -> dict[str, UnitRecord]:
+    found = LocalSubstrate(state).observe()
+    return {name: record for name, record in found.items() if is_controller(name) and record.holder.alive}
+
+
 def _stage(name: str) -> str:
-    if name in {CONTROLLER, "edge"}:
+    if is_controller(name):
+        return CONTROLLER
+    if name == "edge":
         return name
     if name in {"admin", "valkey", "embedder"}:
         return "last"

@@ -21,6 +21,7 @@ from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.security.key_store import load_pepper
 from forebay.store.state_dir import StateDir
 from forebay.store.valkey_server import CONFIGURATION, server_argv
+from forebay.substrate.base import CONTROLLER
 from forebay.substrate.local import minimal_environment
 
 # Below the ports that the kernel gives to outgoing connections, so that none of those takes an engine's port.
@@ -35,7 +36,7 @@ def engine_digest(spec: EngineSpec) -> str:
 
 def engine_unit(spec: EngineSpec, port: int, config: Config, state: StateDir) -> UnitSpec:
     """The process of an owned engine at `port`."""
-    unit = _unit(spec.name, tuple(_filled(part, spec.host, port) for part in spec.argv), config, state)
+    unit = _unit(spec.name, spec.argv_at(spec.host, port), config, state)
     return msgspec.structs.replace(
         unit,
         digest=engine_digest(spec),
@@ -44,10 +45,6 @@ def engine_unit(spec: EngineSpec, port: int, config: Config, state: StateDir) ->
         cpus=spec.cpus,
         stop_s=spec.shutdown_s,
     )
-
-
-def _filled(part: str, host: str, port: int) -> str:
-    return part.replace("{host}", host).replace("{port}", str(port))
 
 
 def worker_names(config: Config) -> tuple[str, ...]:
@@ -99,17 +96,26 @@ def embedder_unit(config: Config, state: StateDir) -> UnitSpec:
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=5.0)
 
 
-def controller_unit(config_path: Path, config: Config, state: StateDir) -> UnitSpec:
-    """The controller itself: the one unit that its holder starts again."""
+def controller_units(config_path: Path, config: Config, state: StateDir) -> tuple[UnitSpec, ...]:
+    """Every controller of this machine; one of them leads."""
+    others = (f"{CONTROLLER}-{number}" for number in range(2, config.controller.replicas + 1))
+    return tuple(_controller(name, config_path, config, state) for name in (CONTROLLER, *others))
+
+
+def _controller(name: str, config_path: Path, config: Config, state: StateDir) -> UnitSpec:
+    """A controller: the one kind of unit that its holder starts again."""
     argv = (
         *(sys.executable, "-m", "forebay.controller.main", "--config", str(config_path.resolve())),
-        *("--state", str(state.root), "--env", config.environment),
+        *("--state", str(state.root), "--env", config.environment, "--unit", name),
     )
-    unit = _unit("controller", argv, config, state)
+    unit = _unit(name, argv, config, state)
     names = secret_names(config)
+    lease = config.controller.lease
+    place = config.valkey.model_dump_json() if lease.via == "valkey" else ""
     # Another value of a secret needs another controller, whose environment is fixed when it starts; and so does another
     # build of forebay, whose configuration an old one could not read.
-    digest = digest_of((*argv, _fingerprint(names, state), version("forebay")), {})
+    told = (lease.model_dump_json(), place, _fingerprint(names, state), version("forebay"))
+    digest = digest_of((*argv, *told), {})
     return msgspec.structs.replace(unit, digest=digest, inherit=names, stop_s=15.0, restart=True)
 
 

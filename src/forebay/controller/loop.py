@@ -13,12 +13,14 @@ from forebay.controller.discovered import Discovery
 from forebay.controller.journal import Journal
 from forebay.controller.judging import Seen, judge
 from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
+from forebay.controller.lease.fence import Fence, FencedSubstrate
+from forebay.controller.lease.standby import standing_by
 from forebay.controller.limits import valkey_ref
 from forebay.controller.placing import Placed
 from forebay.controller.plan import Planned, plan_engines
 from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
-from forebay.controller.report import report, with_discovery, with_release
+from forebay.controller.report import report, with_discovery, with_lease, with_release
 from forebay.controller.snapshot import EngineNow, build
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
 from forebay.controller.wanted import Arguments, Wanted, said
@@ -30,6 +32,7 @@ from forebay.release.strategy import has_room
 from forebay.render.edge import write_edge
 from forebay.security import key_store
 from forebay.store.sqlite import connect, data_version
+from forebay.substrate.base import is_controller
 from forebay.substrate.local import LocalSubstrate, is_running
 
 _TICK_S = 0.1
@@ -43,8 +46,9 @@ _POLICY_REFUSED = "the workers did not take the new gateway policy: the old one 
 class Controller:
     """Owns the keepers; everything else it holds can be read again from disk by another controller."""
 
-    def __init__(self, arguments: Arguments) -> None:
+    def __init__(self, arguments: Arguments, fence: Fence) -> None:
         self._arguments = arguments
+        self._fence = fence
         self._state = arguments.state
         self.journal = Journal("forebay", "info")
         self._wanted = Wanted(arguments, self._forget_acknowledgement)
@@ -54,7 +58,7 @@ class Controller:
         self.journal = Journal(self._config.service, log.level)
         self._discovery = Discovery(self._state.discovered, arguments.config.resolve().parent, self.journal)
         self._discovery.retarget(self._config)
-        self._substrate = LocalSubstrate(self._state)
+        self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
         self._pepper = key_store.load_pepper(self._state.pepper)
@@ -101,7 +105,7 @@ class Controller:
     async def run(self) -> None:
         """Keep everything until asked to leave."""
         before = self._status_before()
-        ended = self._substrate.end_strays()
+        ended = self._substrate.end_strays(controllers=False)
         if ended:
             self.journal.say("warning", "processes without a holder were ended", units=list(ended))
         async with asyncio.TaskGroup() as group:
@@ -122,6 +126,7 @@ class Controller:
         self._database.close()
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
+        self._fence.check()
         if self._reload_asked:
             self._reload_asked = False
             await self._reload(group)
@@ -275,7 +280,7 @@ class Controller:
     def _forget_unwanted(self, units: Collection[str]) -> None:
         """Units of an earlier configuration that nobody keeps any more are stopped; ended ones are forgotten."""
         for name, record in self._substrate.observe().items():
-            if name in units or name == "controller":
+            if name in units or is_controller(name):
                 continue
             if record.holder.alive:
                 self.journal.say("info", f"{name} is no longer wanted and is stopped", unit=name)
@@ -313,6 +318,7 @@ class Controller:
         ]
         try:
             valkey = self._valkey()
+            self._fence.check()
             self._publisher.offer(build(self._config, engines, self._keys, self._pepper, self._created_at, valkey))
             late = self._publisher.pursue(self._worker_names())
         except OSError as error:  # a full disk: what the workers hold stays good
@@ -367,6 +373,8 @@ class Controller:
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
         status = with_release(with_discovery(status, self._discovery.status()), self._changing.running)
+        status = with_lease(status, self._fence, standing_by(self._state))
+        self._fence.check()
         try:
             write_status(self._state.status, status)
         except OSError as error:

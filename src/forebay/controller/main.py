@@ -1,6 +1,7 @@
-"""`python -m forebay.controller.main --config FILE --state DIR [--env NAME]`: the controller's process.
+"""`python -m forebay.controller.main --config FILE --state DIR [--env NAME] [--unit NAME]`: the controller's process.
 
-SIGHUP reads again what is to run. SIGTERM leaves everything running: the units are stopped by `forebay down`.
+Several may run: one leads, the others stand by. SIGHUP reads again what is to run. SIGTERM leaves everything running:
+the units are stopped by `forebay down`.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ from pathlib import Path
 
 import uvloop
 
+from forebay.controller.journal import Journal
+from forebay.controller.lease.candidate import Candidate
 from forebay.controller.loop import Controller
-from forebay.controller.wanted import Arguments
+from forebay.controller.wanted import Arguments, config_of
 from forebay.core.errors import ForebayError
 from forebay.observe.log import JsonLog
 from forebay.store.state_dir import StateDir
+from forebay.substrate.base import CONTROLLER
 
 
 def main(argv: list[str]) -> int:
     """Run until SIGTERM; status 1 and a log line where it cannot start."""
-    arguments = _arguments(argv)
+    arguments, unit = _arguments(argv)
     arguments.state.prepare()
     try:
-        return uvloop.run(_run(arguments))
+        return uvloop.run(_run(arguments, unit))
     except ForebayError as error:
         log = JsonLog("forebay")
         log.write("error", str(error), time.time(), detail=error.detail)
@@ -34,28 +38,42 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-async def _run(arguments: Arguments) -> int:
+async def _run(arguments: Arguments, unit: str) -> int:
     loop = asyncio.get_running_loop()
     # A reload that is asked for while we start is a reload: the handler must stand before anything takes time.
     early: list[int] = []
     loop.add_signal_handler(signal.SIGHUP, early.append, signal.SIGHUP)
-    controller = Controller(arguments)
-    loop.add_signal_handler(signal.SIGHUP, controller.ask_reload)
+    config = config_of(arguments)
+    candidate = Candidate(config, arguments.state, arguments.config.resolve().parent, unit)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, controller.ask_stop)
-    if early:
-        controller.ask_reload()
-    await controller.run()
+        loop.add_signal_handler(number, candidate.ask_stop)
+    try:
+        fence = await candidate.lead(Journal(config.service, config.observe.log.level))
+        if fence is None:
+            return 0
+        early.clear()  # whatever was asked before is read now
+        controller = Controller(arguments, fence)
+        loop.add_signal_handler(signal.SIGHUP, controller.ask_reload)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, controller.ask_stop)
+        if candidate.leaves:
+            controller.ask_stop()
+        if early:
+            controller.ask_reload()
+        await controller.run()
+    finally:
+        candidate.release()
     return 0
 
 
-def _arguments(argv: list[str]) -> Arguments:
+def _arguments(argv: list[str]) -> tuple[Arguments, str]:
     parser = argparse.ArgumentParser(prog="forebay.controller.main", allow_abbrev=False)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--env")
+    parser.add_argument("--unit", default=CONTROLLER)
     given = parser.parse_args(argv)
-    return Arguments(given.config, given.env, StateDir(given.state))
+    return Arguments(given.config, given.env, StateDir(given.state)), given.unit
 
 
 if __name__ == "__main__":

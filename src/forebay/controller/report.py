@@ -12,6 +12,8 @@ import msgspec
 from forebay.config.schema import Config
 from forebay.controller.desired import url_host
 from forebay.controller.keeper import Keeper
+from forebay.controller.lease.fence import Fence
+from forebay.controller.lease.standby import Standby
 from forebay.controller.publish import Publisher
 from forebay.controller.status import (
     ControllerStatus,
@@ -20,6 +22,7 @@ from forebay.controller.status import (
     EngineStatus,
     GatewayStatus,
     ReleaseStatus,
+    StandbyStatus,
     Status,
     UnitStatus,
     WorkerStatus,
@@ -92,6 +95,36 @@ def with_release(status: Status, running: Running | None) -> Status:
         last="" if last is None else " ".join(filter(None, (last.release, last.result, last.why))),
     )
     return msgspec.structs.replace(status, release=release)
+
+
+def with_lease(status: Status, fence: Fence, standbys: tuple[Standby, ...]) -> Status:
+    """The status with who leads, and who stands by on this machine."""
+    found = tuple(StandbyStatus(name=each.unit, pid=each.pid, since=each.since) for each in standbys)
+    controller = msgspec.structs.replace(status.controller, leader=fence.leader, lease=fence.number, standbys=found)
+    return msgspec.structs.replace(status, controller=controller)
+
+
+def standing(config: Config, before: Status | None, leader: str, lease: int, trouble: str) -> Status:
+    """The status of a machine whose controllers stand by for one of another machine; `before` is what it was."""
+    why = trouble or (f"{leader} leads" if leader else "no controller leads yet")
+    now = time.time()
+    controller = ControllerStatus(
+        pid=os.getpid(), read_at=now, updated_at=now, environment=config.environment, leader=leader, lease=lease
+    )
+    if before is not None:
+        return msgspec.structs.replace(before, state="standby", reasons=(why,), controller=controller)
+    url = _http(config.gateway.bind, config.gateway.port)
+    admin_url = _http(config.admin.bind, config.admin.port)
+    return Status(
+        state="standby",
+        reasons=(why,),
+        edge=_no_edge(config),
+        gateway=GatewayStatus(url=url, admin_url=admin_url, workers=()),
+        console_url=None,
+        engines=(),
+        controller=controller,
+        snapshot="",
+    )
 
 
 def edge_url(config: Config) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
 
-Overall = Literal["starting", "ready", "degraded", "failed", "stopped"]
+Overall = Literal["starting", "ready", "degraded", "failed", "stopped", "standby"]
 
 
 class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,14 +58,29 @@ class EdgeStatus(UnitStatus, frozen=True, kw_only=True):
     """`url` is where clients go; the gateway's own, and the state `none`, where there is no edge."""
 
 
+class StandbyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A controller of this machine that stands by."""
+
+    name: str
+    pid: int
+    since: float
+
+
 class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """`read_at`: when the configuration was last read; `findings`: why the newest one is not in force, if it is not."""
+    """`read_at`: when the configuration was last read; `findings`: why the newest one is not in force, if it is not.
+
+    `leader`: machine and unit of the one that leads, which is the one with `pid` unless all of this machine stand by;
+    `lease`: number of its lease, greater than that of any leader before.
+    """
 
     pid: int
     read_at: float
     updated_at: float
     environment: str
     findings: tuple[str, ...] = ()
+    leader: str = ""
+    lease: int = 0
+    standbys: tuple[StandbyStatus, ...] = ()
 
 
 class DiscoveryStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from forebay.core.errors import ConfigError, ForebayError
 from forebay.engines.fleet import expand
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import EngineSpec
+from forebay.release.running import read_running
 from forebay.release.version import read_config
 from forebay.store.state_dir import StateDir
 
@@ -28,6 +30,17 @@ class Arguments(msgspec.Struct, frozen=True):
     config: Path
     environment: str | None
     state: StateDir
+
+
+def config_of(arguments: Arguments) -> Config:
+    """The configuration that a controller which does not lead yet goes by: that of the release that runs."""
+    running = read_running(arguments.state.running)
+    if running is None:  # started by hand, without a release
+        return load(arguments.config, arguments.environment).config
+    if running.change is not None:
+        with contextlib.suppress(ForebayError):  # it is taken back by whoever leads
+            return read_config(running.change.to.config)
+    return read_config(running.release.config)
 
 
 class Wanted:

@@ -14,6 +14,7 @@ from forebay.messages import _
 from forebay.release.version import canonical
 from forebay.render.edge import site_of
 from forebay.render.edge_programs import program_of
+from forebay.substrate.base import is_controller
 
 _CERTIFICATE = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
 
@@ -28,7 +29,7 @@ def unit_drift(wanted: Mapping[str, str], seen: Mapping[str, UnitRecord], slots:
         elif all(record.digest != digest for record in mine):
             yield _("{name} was started with something else than the release says").format(name=slot)
     for name in running:
-        if slots.get(name, name) not in wanted and name != "controller":
+        if slots.get(name, name) not in wanted and not is_controller(name):
             yield _("{name} runs and is in no release").format(name=name)
 
 

@@ -4,6 +4,8 @@ run/<unit>.json          a running unit: its holder's and its program's pid and 
 run/<worker>.ack         the snapshot a worker has taken
 run/embedder.sock        where workers ask how near two texts are
 run/status.json          what the controller last saw, in the form of `forebay status -o json`
+run/<unit>.standby       a controller that stands by
+leader                   which controller leads: the kernel's lock on it says whether it still does
 logs/<unit>.log          its output, rotated
 snapshots/<digest>.json  what workers hold; `current` links to the newest
 counters/                a worker's metrics, memory-mapped
@@ -113,6 +115,15 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def status(self) -> Path:
         return self.run / "status.json"
+
+    @property
+    def leader(self) -> Path:
+        """Which controller of this machine leads; it holds the kernel's lock on this file."""
+        return self.root / "leader"
+
+    def standby(self, unit: str) -> Path:
+        """What a controller that stands by tells of itself."""
+        return self.run / f"{unit}.standby"
 
     def unit(self, name: str) -> Path:
         """Record of a running unit."""

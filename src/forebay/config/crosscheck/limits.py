@@ -20,12 +20,22 @@ def limits(config: Config, tree: Node) -> Iterator[Finding]:
     """One key under two tenants, money without a price, a lease too short to be renewed."""
     yield from _one_owner(config, tree)
     yield from _money_has_a_price(config, tree)
+    yield from _lease_has_a_place(config, tree)
     valkey = config.valkey
     if valkey.kind != "none" and valkey.lease < _SLOWEST_SHARE * max(valkey.reply, 0.1):
         why = _("the lease {lease:g} s is too short to be renewed in time").format(lease=valkey.lease)
         fix = _("Make it at least three times valkey.reply, and no less than 300ms")
         where = locate(tree, ("valkey", "lease"))
         yield Finding(rule="valkey_lease", severity="error", where=where, why=why, fix=fix)
+
+
+def _lease_has_a_place(config: Config, tree: Node) -> Iterator[Finding]:
+    if config.controller.lease.via != "valkey" or config.valkey.kind == "external":
+        return
+    why = _("controllers of several machines need a Valkey that none of them runs")
+    where = locate(tree, ("controller", "lease", "via"))
+    fix = _("Set valkey.kind to external, or controller.lease.via to file")
+    yield Finding(rule="lease_valkey", severity="error", where=where, why=why, fix=fix)
 
 
 def _one_owner(config: Config, tree: Node) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from forebay.config.schema.base import ModelName, Name, Port, Section
+from forebay.config.schema.controller import Controller
 from forebay.config.schema.edge import Edge
 from forebay.config.schema.engines import EngineDefaults, Model
 from forebay.config.schema.gateway import Gateway
@@ -54,6 +55,7 @@ class Config(Section):
     edge: Edge = Edge()
     observe: Observe = Observe()
     admin: Admin = Admin()
+    controller: Controller = Controller()
     releases: Releases = Releases()
     substrate: Substrate = Substrate()
     environments: dict[Environment, dict[str, object]] = {}

@@ -1,0 +1,108 @@
+"""The leader among several machines: an election in a Valkey, kept by a thread of its own.
+
+A thread, because the lease must be renewed also while the controller's loop is busy with something that takes long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable
+
+from forebay.controller.lease.election import Election, Record, Step
+from forebay.controller.lease.fence import clock_s
+from forebay.gateway.limits.policy import ValkeyRef
+from forebay.store.valkey import ValkeyConnection, ValkeyLost, ValkeyRefused, ask, connect
+
+# Also how one looks: an empty ARGV[2] changes nothing. Without an expiry: Valkey's clock may jump, and takes no part.
+SWAP = """\
+local found = redis.call('GET', KEYS[1]) or ''
+if ARGV[2] == '' or found ~= ARGV[1] then return found end
+redis.call('SET', KEYS[1], ARGV[2])
+return ARGV[2]
+"""
+_AGAIN_S = 0.2
+_LOOK_S = 0.25
+_TURNS = 10
+_RENEWALS = 5
+
+
+def lease_key(service: str, environment: str) -> str:
+    """Where the lease of one service lies."""
+    return f"{{forebay}}:leader:{service}:{environment}"
+
+
+class SharedLease:
+    """One contender. `hung` says whether the process is alive but does nothing: its lease then ends."""
+
+    def __init__(self, ref: ValkeyRef, key: str, holder: str, ttl_s: float, hung: Callable[[], bool]) -> None:
+        self.trouble = ""
+        self._ref = ref
+        self._key = key.encode()
+        self._hung = hung
+        self._ttl_s = ttl_s
+        self._election = Election(holder, secrets.token_hex(16), ttl_s)
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._contend()), name="lease", daemon=True)
+
+    def start(self) -> None:
+        """Begin to contend."""
+        self._thread.start()
+
+    def leads(self) -> bool:
+        """Whether it may act at this moment."""
+        return self._election.leads(clock_s())
+
+    def over(self) -> bool:
+        """Whether it has led and does no more."""
+        return self._election.over(clock_s())
+
+    @property
+    def number(self) -> int:
+        return self._election.number
+
+    @property
+    def found(self) -> Record | None:
+        """Who leads, as was seen last."""
+        return self._election.found
+
+    def release(self) -> None:
+        """Let the next one lead."""
+        self._leaving.set()
+        self._thread.join(self._ttl_s)
+
+    async def _contend(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                await self._over_one_connection()
+            except (ValkeyLost, ValkeyRefused, TimeoutError) as error:
+                # Only the first word of a refusal: the text may repeat what was sent.
+                self.trouble = getattr(error, "reason", "") or str(error).partition(" ")[0] or "timeout"
+            self._election.lost_touch()
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _over_one_connection(self) -> None:
+        ref, reply_s = self._ref, self._ttl_s / _RENEWALS
+        connection = await connect(
+            ref.host, ref.port, password=ref.password, tls=ref.tls, timeout_s=reply_s, on_lost=lambda _connection: None
+        )
+        try:
+            while not self._leaving.is_set():
+                if not self._hung():
+                    await self._send(connection, self._election.step(clock_s(), int(time.time() * 1000)), reply_s)
+                    self.trouble = ""
+                await asyncio.sleep(min(_LOOK_S, self._ttl_s / _TURNS))
+            last = self._election.release(clock_s())
+            if last is not None:
+                await self._send(connection, last, reply_s)
+        finally:
+            connection.abort("closed")
+
+    async def _send(self, connection: ValkeyConnection, step: Step, reply_s: float) -> None:
+        async with asyncio.timeout(reply_s):
+            text = await ask(connection, b"EVAL", SWAP.encode(), b"1", self._key, step.expected, step.wanted)
+        if not isinstance(text, bytes):
+            raise ValkeyLost("nonsense")
+        self._election.heard(step, text, clock_s())
