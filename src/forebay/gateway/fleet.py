@@ -21,6 +21,8 @@ from forebay.observe.page import CounterPage
 _FIRST_SUSPENSION_S = 0.25
 _LONGEST_SUSPENSION_S = 4.0
 _NEVER = float("inf")
+# This near its bound, what the other workers hold is looked at and not remembered.
+_NEAR_CALLS = 32
 # These say something of the answer, not of the engine; and a refused connection costs no call: suspension is enough.
 _NO_EVIDENCE = {"event_too_long", "refused"}
 
@@ -55,11 +57,13 @@ class EngineSlot(Candidate):
         return self.tokens + self._siblings.outstanding_tokens(self.ref.name)
 
     def has_place(self, now: float) -> bool:
-        return (
-            self.ref.routable
-            and self.suspended_until <= now
-            and self.outstanding + self._siblings.outstanding(self.ref.name) < self.ref.max_outstanding
-        )
+        ref = self.ref
+        if not ref.routable or self.suspended_until > now:
+            return False
+        free = ref.max_outstanding - self.outstanding
+        if free > self._siblings.outstanding_lately(ref.name, now) + _NEAR_CALLS:
+            return True
+        return free > self._siblings.outstanding(ref.name)
 
     def enter(self, want: Want = NOTHING) -> None:
         """A call takes a place; at an ejected engine whose time is over it is the probe, and the only one."""

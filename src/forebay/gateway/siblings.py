@@ -10,6 +10,7 @@ from forebay.observe.catalogue import CLASS_OUTSTANDING, ENGINE_OUTSTANDING, ENG
 from forebay.observe.page import indexes_in, values_in
 
 _Views = tuple[tuple["memoryview[float]", int], ...]
+_LATELY_S = 0.001
 _READ = (ENGINE_OUTSTANDING, ENGINE_TOKENS, CLASS_OUTSTANDING, RETRY_BUDGET)
 
 
@@ -41,6 +42,19 @@ class Siblings:
         self._by_class: dict[tuple[str, ...], _Views] = {}
         self._tokens: dict[str, _Views] = {}
         self._budget: dict[tuple[str, ...], _Views] = {}
+        self._sums: dict[str, int] = {}
+        self._sums_until = 0.0
+
+    def outstanding_lately(self, engine: str, now: float) -> int:
+        """What `outstanding` was, a millisecond ago at most.
+
+        To read what another core has just written costs a cache miss, on its side too: with four workers that looked
+        at each other on every call it was 7 of 81 µs.
+        """
+        if now >= self._sums_until:
+            self._sums = {name: self.outstanding(name) for name in self._by_engine}
+            self._sums_until = now + _LATELY_S
+        return self._sums.get(engine, 0)
 
     def outstanding(self, engine: str) -> int:
         """Calls that other workers have at `engine`."""
@@ -96,6 +110,7 @@ class Siblings:
 
     def _let_go(self) -> None:
         self._by_engine, self._by_class, self._tokens, self._budget = {}, {}, {}, {}
+        self._sums_until = 0.0
 
     def _is_other_and_alive(self, path: Path) -> bool:
         pid = path.name.split(".")[-2]

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from forebay.gateway.ejection import Ejection
+from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.siblings import Siblings
+from forebay.gateway.snapshot import EngineRef
 from forebay.observe.catalogue import ENGINE_OUTSTANDING
 from forebay.observe.page import CounterPage
 
@@ -45,6 +48,32 @@ def test_counts_are_live_between_two_looks(tmp_path: Path, other_pid: int) -> No
     siblings.refresh()
     page.values[page.index(ENGINE_OUTSTANDING, "e1")] += 1
     assert siblings.outstanding("e1") == 3
+
+
+def test_what_was_lately_is_forgotten_within_a_millisecond_and_with_every_look(tmp_path: Path, other_pid: int) -> None:
+    page = page_of(tmp_path, "w2", other_pid, e1=2)
+    siblings = Siblings(tmp_path, os.getpid())
+    siblings.refresh()
+    assert siblings.outstanding_lately("e1", 10.0) == 2
+    page.values[page.index(ENGINE_OUTSTANDING, "e1")] = 5
+    assert siblings.outstanding_lately("e1", 10.0009) == 2
+    assert siblings.outstanding_lately("e1", 10.0011) == 5
+    assert siblings.outstanding_lately("unknown", 10.0011) == 0
+    page.values[page.index(ENGINE_OUTSTANDING, "e1")] = 6
+    siblings.refresh()
+    assert siblings.outstanding_lately("e1", 10.0012) == 6
+
+
+def test_near_its_bound_an_engine_is_looked_at_and_not_remembered(tmp_path: Path, other_pid: int) -> None:
+    theirs = page_of(tmp_path, "w2", other_pid, e1=90)
+    siblings = Siblings(tmp_path, os.getpid())
+    siblings.refresh()
+    page = CounterPage(tmp_path / "own.page")
+    ref = EngineRef(name="e1", model="m", host="h", port=1, kind="external", max_outstanding=100, routable=True)
+    slot = EngineSlot(ref, page, siblings, Ejection(page), lambda: 0.0)
+    assert slot.has_place(0.0)
+    theirs.values[theirs.index(ENGINE_OUTSTANDING, "e1")] = 100
+    assert not slot.has_place(0.0)
 
 
 def test_a_new_series_is_seen_at_the_next_look(tmp_path: Path, other_pid: int) -> None:
