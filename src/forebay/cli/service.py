@@ -103,7 +103,8 @@ def await_ready(state: StateDir, asked_at: float, timeout_s: float, say: Say) ->
                     "\n".join([_("the running service refuses the configuration:"), *status.controller.findings])
                 )
             tell_changes(status, told, say)
-            if status.state in ("ready", "standby"):
+            # One that stands by is no answer before it knows for whom: it may be about to lead.
+            if status.state == "ready" or (status.state == "standby" and status.controller.leader):
                 return status
             if status.state == "failed":
                 raise RunError("\n".join([_("the service does not start:"), *status.reasons]))

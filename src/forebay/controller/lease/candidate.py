@@ -84,8 +84,7 @@ class Candidate:
         while not shared.leads():
             if shared.over() or not self._local.holds():
                 end_here()
-            found = shared.found
-            self._stand_by(journal, found.holder if found is not None and found.token else "", shared.trouble)
+            self._stand_by(journal, shared.leader, shared.trouble)
             if await self._waited():
                 return False
         return True
@@ -116,8 +115,7 @@ class Candidate:
         try:
             tell(self._state, Standby(self._unit, os.getpid(), self._since))
             if self._shared is not None and self._local.holds():
-                number = self._shared.found.number if self._shared.found is not None else 0
-                status = standing(self._config, self._before, elsewhere, number, said)
+                status = standing(self._config, self._before, elsewhere, self._shared.seen, said)
                 write_status(self._state.status, status)
         except OSError as error:
             journal.say("error", f"that it stands by cannot be written: {error}")

@@ -34,11 +34,15 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Election:
-    """One contender. After it has led and lost it never leads again: the process ends itself."""
+    """One contender. After it has led and lost it never leads again: the process ends itself.
+
+    `leader`: who leads, as far as this one has seen; empty where nobody has renewed while it looked.
+    """
 
     def __init__(self, holder: str, token: str, ttl_s: float, seen: int = 0) -> None:
         self.number = 0
         self.found: Record | None = None
+        self.leader = ""
         self.seen = seen
         self._holder = holder
         self._token = token
@@ -85,6 +89,8 @@ class Election:
         self.seen = max(self.seen, number)
         if first or text != before:
             self._unchanged_s = now_s
+            # Only who renews while we look leads for certain.
+            self.leader = self.found.holder if not first and self.found is not None and self.found.token else ""
             # What was let go before we looked may be older than it seems: a place may come back with old content.
             self._let_go = not first and self.found is not None and not self.found.token
         if step.wanted and text == step.wanted and not self.over(now_s):
@@ -97,6 +103,7 @@ class Election:
         """The connection has ended: what lies there may have changed, and changed back."""
         self._text = None
         self._let_go = False
+        self.leader = ""
 
     def _is_overruled(self) -> bool:
         found = self.found

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from forebay.controller.lease.election import Election, Record, Step
+from forebay.controller.lease.election import Election, Step
 from forebay.controller.lease.fence import clock_s
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.store.valkey import ValkeyConnection, ValkeyLost, ValkeyRefused, ask, connect
@@ -64,9 +64,14 @@ class SharedLease:
         return self._election.number
 
     @property
-    def found(self) -> Record | None:
-        """Who leads, as was seen last."""
-        return self._election.found
+    def leader(self) -> str:
+        """Who leads, as far as is known."""
+        return self._election.leader
+
+    @property
+    def seen(self) -> int:
+        """The highest number that was ever seen."""
+        return self._election.seen
 
     def release(self) -> None:
         """Let the next one lead."""
