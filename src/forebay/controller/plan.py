@@ -19,9 +19,10 @@ from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.render.edge import edge_unit, write_edge
 from forebay.store.state_dir import StateDir
 from forebay.store.valkey_server import write_configuration
+from forebay.substrate.docker import unit as docker
 from forebay.substrate.local import minimal_environment
 from forebay.substrate.place import place_path
-from forebay.substrate.ray.unit import agent_unit, remote_of, tell
+from forebay.substrate.ray import unit as ray
 
 Planned = tuple[Desired, Probe]
 
@@ -53,7 +54,7 @@ def plan_engines(specs: Iterable[EngineSpec], config: Config, state: StateDir) -
 
 def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
     owned = bool(spec.argv)
-    if owned and config.substrate.kind == "ray":
+    if owned and config.substrate.kind != "local":
         return _remote_engine(spec, config, state)
     unit = Desired(
         name=spec.name,
@@ -71,13 +72,12 @@ def _engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
 def _remote_engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned:
     """An engine somewhere in the cluster: what runs here is its agent, which tells where it listens."""
     own = units.engine_unit(spec, 0, config, state)
-    remote = remote_of(spec, own, config.substrate, config.service)
-    agent = agent_unit(remote, msgspec.structs.replace(own, env=minimal_environment()), state)
+    agent, tell = _agent(spec, msgspec.structs.replace(own, env=minimal_environment()), config, state)
     place = place_path(state, spec.name)
 
     async def prepare() -> None:
         place.unlink(missing_ok=True)
-        await asyncio.to_thread(tell, remote, state)
+        await asyncio.to_thread(tell)
 
     unit = Desired(
         name=spec.name,
@@ -92,6 +92,15 @@ def _remote_engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned
         place=place,
     )
     return unit, EngineProbe(spec, config.observe.metrics.scrape, calls_held(state.counters), place)
+
+
+def _agent(spec: EngineSpec, own: UnitSpec, config: Config, state: StateDir) -> tuple[UnitSpec, Callable[[], None]]:
+    """The agent of an engine, and what writes down what it is told."""
+    if config.substrate.kind == "ray":
+        on_ray = ray.remote_of(spec, own, config.substrate, config.service)
+        return ray.agent_unit(on_ray, own, state), partial(ray.tell, on_ray, state)
+    contained = docker.remote_of(spec, own, config.substrate.docker, config.service)
+    return docker.agent_unit(contained, own, state), partial(docker.tell, contained, state)
 
 
 def _make_engine(spec: EngineSpec, config: Config, state: StateDir, port: int) -> UnitSpec:

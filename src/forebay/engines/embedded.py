@@ -51,6 +51,7 @@ def embedded_specs(
             shutdown_s=_SHUTDOWN_S,
             warmup_prompt=engine.warmup_prompt,
             needs=Needs(cpus=float(engine.threads or 1), labels=engine.labels),
+            weights=str(weights) if engine.weights is not None else "",
         )
         for copy, name in enumerate(engine_names(model, engine))
     )

@@ -31,8 +31,13 @@ _QUIET, _CHATTY = 2, 3
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM; a model that cannot be loaded or a port that is taken ends with status 1 and a reason."""
     asked = _arguments(argv)
+    asked.weights = asked.weights or default_weights()
     # Blocked before llama.cpp starts its threads, so that they inherit the mask and only `sigwait` takes the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        asked.weights = asked.weights or default_weights()
+    except FileNotFoundError as error:
+        return _refuse(str(error))
     if not asked.weights.is_file():
         return _refuse(f"the weights {asked.weights} are not a file")
     try:
@@ -96,7 +101,7 @@ def _parameters(parameters: object, asked: argparse.Namespace) -> object:
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="forebay.engines.embedded_server", allow_abbrev=False)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="default: those that are installed with forebay")
     parser.add_argument("--model", required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)

@@ -36,7 +36,8 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     `argv` is empty for an external engine. `port` is 0 until one is chosen: `{port}` in argv stands for it, and
     `{host}` for the address of the machine that it is put on.
     `release` is vLLM's, `task` what it was told to do: `generate`, `embed`, `classify`, `pooling`, or nothing.
-    `env` is what the engine's process gets on top of a minimal environment.
+    `env` is what the engine's process gets on top of a minimal environment. `weights` is the path of its weights,
+    empty where they are a hub id or come with forebay.
     """
 
     name: str
@@ -60,6 +61,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
     routing: EngineRouting = EngineRouting()
     needs: Needs = Needs()
+    weights: str = ""
 
     def argv_at(self, host: str, port: int | str) -> tuple[str, ...]:
         """The command line with the address filled in."""

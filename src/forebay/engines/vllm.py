@@ -65,6 +65,7 @@ def vllm_specs(
             task=_task(start.args),
             token_prompts=_takes_token_prompts(engine.release, start.argv),
             needs=Needs(gpus=0 if hardware == "cpu" else gpus_needed(start.args), labels=engine.labels),
+            weights=engine.weights if engine.weights.startswith("/") else "",
         )
         specs.append(spec)
     return tuple(specs)

@@ -1,0 +1,101 @@
+"""An engine in a container as a unit of this machine: its agent. Pure, but for `tell`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from forebay.config.schema.docker import DockerHost, DockerHosts
+from forebay.engines.record import digest_of
+from forebay.engines.spec import EngineSpec, UnitSpec
+from forebay.store.state_dir import StateDir
+from forebay.substrate.docker.commands import CACHE, PORT
+from forebay.substrate.docker.remote import Host, Remote, write_remote
+from forebay.substrate.place import place_path
+
+_HUB = "/weights"
+_AGENT_MARGIN_S = 50.0
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  within the container's own network
+
+
+def remote_of(spec: EngineSpec, unit: UnitSpec, docker: DockerHosts, service: str) -> Remote:
+    """What the agent is told of an engine; `unit` is what would run it here."""
+    mounts = {spec.weights: spec.weights} if spec.weights else {}
+    own_env = {"HOME": CACHE, "USER": "forebay", "LOGNAME": "forebay"}
+    if not spec.weights and spec.kind == "vllm" and docker.weights is not None:
+        mounts[_HUB] = docker.weights
+        own_env["HF_HOME"] = _HUB
+    remote = Remote(
+        service=service,
+        hosts=tuple(map(_host, docker.hosts)),
+        image=_image(spec, docker),
+        needs=spec.needs,
+        engine=msgspec.structs.replace(unit, argv=_argv(spec), env=spec.env, cpus=(), port=0, inherit=()),
+        mounts=mounts,
+        own_env=own_env,
+        shared_memory_gib=docker.shared_memory_gib,
+        start_s=spec.start_s,
+    )
+    return msgspec.structs.replace(remote, engine=msgspec.structs.replace(remote.engine, digest=remote_digest(remote)))
+
+
+def remote_digest(remote: Remote) -> str:
+    """Names what the engine is asked to be: not where, so that another list of hosts moves nobody."""
+    told = (remote.image, remote.mounts, remote.own_env, remote.needs, remote.shared_memory_gib)
+    return digest_of((*remote.engine.argv, msgspec.json.encode(told).decode()), remote.engine.env)
+
+
+def agent_unit(remote: Remote, unit: UnitSpec, state: StateDir) -> UnitSpec:
+    """The agent of an engine; `unit` lends it its log and its environment."""
+    name = remote.engine.name
+    paths = (remote_path(state, name), place_path(state, name), home_path(state, name))
+    argv = (sys.executable, "-m", "forebay.substrate.docker.agent", *map(str, paths))
+    stop_s = remote.engine.stop_s + _AGENT_MARGIN_S
+    return msgspec.structs.replace(
+        unit, argv=argv, digest=remote.engine.digest, port=0, cpus=(), inherit=(), stop_s=stop_s
+    )
+
+
+def tell(remote: Remote, state: StateDir) -> None:
+    """Write what the agent reads as it starts."""
+    write_remote(remote_path(state, remote.engine.name), remote)
+
+
+def remote_path(state: StateDir, name: str) -> Path:
+    return state.run / f"{name}.remote"
+
+
+def home_path(state: StateDir, name: str) -> Path:
+    return state.run / f"{name}.home"
+
+
+def _image(spec: EngineSpec, docker: DockerHosts) -> str:
+    if spec.release is None:
+        return docker.images.get("forebay", f"forebay:{version('forebay')}")
+    return docker.images.get(spec.release, f"vllm/vllm-openai:v{spec.release}")
+
+
+def _host(host: DockerHost) -> Host:
+    tls = host.tls
+    return Host(
+        name=host.name,
+        docker=host.docker,
+        address=host.address,
+        gpus=host.gpus,
+        labels=host.labels,
+        tls=(tls.authority, tls.certificate, tls.key) if tls is not None else None,
+    )
+
+
+def _argv(spec: EngineSpec) -> tuple[str, ...]:
+    """The command line within the container, where Python and the weights that forebay brings lie elsewhere."""
+    argv = list(spec.argv_at(_EVERYWHERE, PORT))
+    if spec.kind == "embedded":
+        argv[0] = "python3"
+        if not spec.weights:
+            at = argv.index("--weights")
+            del argv[at : at + 2]
+    return tuple(argv)
