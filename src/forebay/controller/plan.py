@@ -17,9 +17,11 @@ from forebay.controller.probes import EngineProbe, Probe, ServiceProbe, SocketPr
 from forebay.controller.reuse import is_semantic
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.render.edge import edge_unit, write_edge
+from forebay.render.kubernetes_engine import namespace, own_pod
 from forebay.store.state_dir import StateDir
 from forebay.store.valkey_server import write_configuration
 from forebay.substrate.docker import unit as docker
+from forebay.substrate.kubernetes import order as kubernetes
 from forebay.substrate.local import minimal_environment
 from forebay.substrate.place import place_path
 from forebay.substrate.ray import unit as ray
@@ -99,6 +101,10 @@ def _agent(spec: EngineSpec, own: UnitSpec, config: Config, state: StateDir) -> 
     if config.substrate.kind == "ray":
         on_ray = ray.remote_of(spec, own, config.substrate, config.service)
         return ray.agent_unit(on_ray, own, state), partial(ray.tell, on_ray, state)
+    if config.substrate.kind == "kubernetes":
+        cluster = config.substrate.kubernetes
+        in_pod = kubernetes.order_of(own, own_pod(config, spec), cluster, config.service, namespace(config))
+        return kubernetes.agent_unit(in_pod, own, state), partial(kubernetes.tell, in_pod, state)
     contained = docker.remote_of(spec, own, config.substrate.docker, config.service)
     return docker.agent_unit(contained, own, state), partial(docker.tell, contained, state)
 

@@ -16,7 +16,7 @@ from forebay.engines.health import Evidence, Health, Patience
 from forebay.engines.scrape import EngineLoad, parse
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.reuse.semantic.address import connected
-from forebay.substrate.place import read_place
+from forebay.substrate.place import read_place, read_waits
 
 _HEALTH_S = 3.0
 _METRICS_S = 3.0
@@ -125,7 +125,8 @@ class EngineProbe:
     async def look(self, health: Health, port: int) -> Evidence:
         address = self._address(port)
         if address is None:
-            return Evidence(answers=False, warmed_at_s=self._warmed_s, load=self.load)
+            waits = read_waits(self._place) if self._place is not None else ""
+            return Evidence(answers=False, warmed_at_s=self._warmed_s, load=self.load, waits=waits)
         answer = await ask(address, "/health", timeout_s=_HEALTH_S)
         # An external server may have no such route: that it answers at all is what can be known.
         answers = answer.status == 200 if self._spec.argv else 0 < answer.status < 500

@@ -1,4 +1,4 @@
-"""A GET whose answer may never end: what a list and a watch of an API server need, and no more."""
+"""A request whose answer may never end: what a list and a watch of an API server need, and no more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -36,6 +36,7 @@ class Streamed:
 
     def __init__(self, reader: asyncio.StreamReader, status: int, head: bytes, idle_s: float) -> None:
         self.status = status
+        self.head = head
         self._reader = reader
         self._idle_s = idle_s
         self._decoder = ChunkedDecoder() if _CHUNKED.search(head) else None
@@ -82,9 +83,18 @@ class Streamed:
         return self._decoder.done if self._decoder is not None else self._left is not None and self._left <= 0
 
 
-@asynccontextmanager
-async def get(server: Server, target: str, headers: Mapping[str, str], idle_s: float) -> AsyncIterator[Streamed]:
+def get(
+    server: Server, target: str, headers: Mapping[str, str], idle_s: float
+) -> AbstractAsyncContextManager[Streamed]:
     """Open `target`; DiscoveryError for whatever goes wrong on the line."""
+    return request(server, f"GET {target}", headers, b"", idle_s)
+
+
+@asynccontextmanager
+async def request(
+    server: Server, asked: str, headers: Mapping[str, str], body: bytes, idle_s: float
+) -> AsyncIterator[Streamed]:
+    """Send `asked`, a method and a target; DiscoveryError for whatever goes wrong on the line."""
     parts = urlsplit(server.url)
     host, port = parts.hostname or "", parts.port or (443 if server.tls else 80)
     try:
@@ -95,9 +105,10 @@ async def get(server: Server, target: str, headers: Mapping[str, str], idle_s: f
     except OSError as error:  # refused, no such host, a certificate that is not trusted
         raise DiscoveryError(f"{server.url} cannot be reached: {error}") from error
     try:
-        lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", "Accept: application/json"]
+        lines = [f"{asked} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", "Accept: application/json"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        lines += [f"Content-Length: {len(body)}"] if body else []
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         head = await _within(idle_s, reader.readuntil(b"\r\n\r\n"))
         status = _STATUS.match(head)
         if status is None:

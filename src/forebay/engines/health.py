@@ -29,6 +29,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen in one round. `ended` says how the process ended, or None while it lives.
 
     `warmed_at_s` is when a warm-up generation last succeeded; `load` is None where the metrics page gave nothing.
+    `waits` says what keeps a cluster from putting it anywhere.
     """
 
     ended: str | None = None
@@ -36,6 +37,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     warmed_at_s: float | None = None
     load: EngineLoad | None = None
     leave: bool = False
+    waits: str = ""
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -84,7 +86,9 @@ def _starting(health: Health, evidence: Evidence, patience: Patience, now_s: flo
         return _enter(health, "ready", "it answers", now_s)
     if evidence.answers:
         return _enter(health, "warming", "waits for its first generation", now_s)
-    return _unless_late(health, "/health did not answer", patience, now_s)
+    if evidence.waits and evidence.waits != health.reason:
+        health = msgspec.structs.replace(health, reason=evidence.waits)
+    return _unless_late(health, evidence.waits or "/health did not answer", patience, now_s)
 
 
 def _warming(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:

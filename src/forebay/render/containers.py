@@ -74,7 +74,7 @@ def gateway_document(config: Config, engines: dict[tuple[str, int], list[dict[st
     `engines` are entries by model and place. What the environment's profile sets is written out too, because the
     profile is laid below this file again.
     """
-    left_out = {"environments", "engine_defaults", "hardware", "scenario"}
+    left_out = {"environments", "engine_defaults", "hardware", "scenario", "substrate"}
     document: dict[str, Any] = config.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     everything = config.model_dump(mode="json", exclude=left_out)
     _keep(document, everything, plain(profile("environments", config.environment).values))

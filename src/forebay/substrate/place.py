@@ -11,11 +11,15 @@ from forebay.store.state_dir import StateDir
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Address, port, and the engine's pid there, 0 where it has none that means anything."""
+    """Address, port, and the engine's pid there, 0 where it has none that means anything.
+
+    `port` is 0 while it is nowhere; `waits` then says what for.
+    """
 
     host: str
     port: int
     pid: int = 0
+    waits: str = ""
 
 
 def place_path(state: StateDir, name: str) -> Path:
@@ -28,6 +32,17 @@ def write_place(path: Path, place: Place) -> None:
 
 def read_place(path: Path) -> Place | None:
     """Where the engine of an agent listens; None while it does not."""
+    place = _read(path)
+    return place if place is not None and place.port else None
+
+
+def read_waits(path: Path) -> str:
+    """What the engine of an agent waits for before it can be anywhere; empty where nothing is known of it."""
+    place = _read(path)
+    return place.waits if place is not None and not place.port else ""
+
+
+def _read(path: Path) -> Place | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Place)
     except (OSError, msgspec.DecodeError):

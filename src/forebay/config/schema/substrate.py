@@ -6,34 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from forebay.config.schema.base import Name, Port, Section
+from forebay.config.schema.base import Name, Section
 from forebay.config.schema.docker import DockerHosts
-
-
-class KubernetesCluster(Section):
-    """Which cluster, and what engines' pods are made of."""
-
-    kubeconfig: Annotated[str, Field(pattern=r"^(/|~/).+$")] | None = None
-    """Path of the kubeconfig. Default: the service account of the pod that forebay runs in."""
-    context: Annotated[str, Field(min_length=1)] | None = None
-    """Context of the kubeconfig. Default: its current one."""
-    images: dict[str, Annotated[str, Field(pattern=r"^[^\s-][^\s]*$")]] = {}
-    """Images of a registry of one's own, by vLLM release; `forebay` is the one of embedded engines. Default:
-    `vllm/vllm-openai:vRELEASE`, and `forebay:VERSION`."""
-    pull_secret: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] | None = None
-    """Secret of the namespace that lets nodes pull the images."""
-    port: Port = 8000
-    """Port of each engine in its own pod."""
+from forebay.config.schema.kubernetes import KubernetesCluster
 
 
 class Substrate(Section):
     """Where the engines run: here, or wherever a cluster has room. Everything else of forebay runs here."""
 
     kind: Literal["local", "docker", "ray", "kubernetes"] = "local"
-    """`local`: processes of this machine. `docker`: containers on hosts that the command `docker` reaches. `ray`: detached
-    actors of a Ray cluster that this machine belongs to; needs forebay with its extra `ray` on every node, and a network
-    that nobody else is on: Ray checks no one's identity. `kubernetes`: pods of a cluster whose addresses this machine
-    reaches."""
+    """`local`: processes of this machine. `docker`: containers on hosts that the command `docker` reaches. `ray`:
+    detached actors of a Ray cluster that this machine belongs to; needs forebay with its extra `ray` on every node, and
+    a network that nobody else is on: Ray checks no one's identity. `kubernetes`: pods of a cluster whose addresses this
+    machine reaches."""
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")] | None = None
     """The head of the Ray cluster, `host:port`."""
     namespace: Name | None = None
