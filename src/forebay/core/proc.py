@@ -69,16 +69,16 @@ def marked(variable: str, accepts: Callable[[str], bool]) -> dict[int, str]:
 
 
 def untitled(folder: Path) -> set[int]:
-    """Living processes that work in `folder` and have overwritten their environment.
+    """Living processes that work in `folder`, or below it, and have overwritten their environment.
 
-    nginx does so to show a title in `ps`, and any mark goes with it.
+    nginx and Valkey do so to show a title in `ps`, and any mark goes with it.
     """
     found = set()
     for entry in _PROC.iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            here = (entry / "cwd").readlink() == folder
+            here = (entry / "cwd").readlink().is_relative_to(folder)
             if here and b"=" not in (entry / "environ").read_bytes() and start_ticks(int(entry.name)) is not None:
                 found.add(int(entry.name))
         except OSError:  # gone meanwhile, or another user's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -34,6 +35,24 @@ def test_a_service_counts_in_its_own_valkey(tmp_path: Path) -> None:
             found = [_post(service) for _ in range(12)]
             assert found.count(200) == 6
             assert set(found) == {200, 429}
+
+
+def test_what_a_service_runs_itself_stands_in_the_way_of_no_plan_and_no_doctor(tmp_path: Path) -> None:
+    """nginx and Valkey show a title in the place of their environment, and a mark in it is gone."""
+    with FakeEngine() as engine:
+        models = {"m": {"engines": [{"kind": "external", "url": f"http://127.0.0.1:{engine.port}", "name": "e"}]}}
+        limits = {"tenant": {"requests_per_minute": 6}}
+        with Service(tmp_path, models, valkey={"kind": "bundled", "port": free_port()}, limits=limits) as service:
+            found = orjson.loads(service.run("doctor", "-o", "json", check=False).stdout)["findings"]
+            assert not [finding for finding in found if finding["severity"] == "error"]
+            service.content["limits"]["tenant"]["requests_per_minute"] = 7
+            service.write()
+            service.run("apply", "-y")
+            assert service.status()["release"]["change"] == ""
+            with socket.create_server(("127.0.0.1", 0)) as other:
+                service.content["admin"]["port"] = other.getsockname()[1]
+                service.write()
+                assert service.run("plan", check=False).returncode == 1
 
 
 def _pid(service: Service) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Iterator
 
@@ -11,20 +10,21 @@ import psutil
 
 from forebay.config.crosscheck.ports import Listener, listeners
 from forebay.core.errors import Finding
-from forebay.engines.record import UNIT_MARK
 from forebay.messages import _
 from forebay.ops.doctor.run import Subject, checks, finding
+from forebay.substrate.local import LocalSubstrate
 
 
 @checks.add("ports")
 def ports(subject: Subject) -> Iterator[Finding]:
     """Each port is opened for a moment; what this service itself holds counts as free."""
+    ours = LocalSubstrate(subject.state).processes()
     for listener in listeners(subject.loaded.config):
         problem = _refusal(listener)
         where = subject.loaded.where(listener.path)
         if problem == errno.EADDRINUSE:
             holder = _holder(listener.port)
-            if holder is None or not _ours(holder, subject):
+            if holder is None or holder.pid not in ours:
                 why = _("port {port} is taken by {holder}").format(port=listener.port, holder=_shown(holder))
                 fix = _("Stop it, or choose another port")
                 yield finding("port_taken", "error", where, why, fix)
@@ -58,14 +58,6 @@ def _holder(port: int) -> psutil.Process | None:
     except psutil.Error:
         return None
     return None
-
-
-def _ours(process: psutil.Process, subject: Subject) -> bool:
-    try:
-        mark = process.environ().get(UNIT_MARK, "")
-    except psutil.Error:
-        return False
-    return mark.rpartition(":")[0] == os.fspath(subject.state.root) or mark.startswith(f"{subject.state.root}/")
 
 
 def _shown(process: psutil.Process | None) -> str:
