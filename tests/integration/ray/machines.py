@@ -50,6 +50,10 @@ class Machine:
     def run(self, argv: Sequence[str], env: Mapping[str, str], **how: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self.argv(*argv), env={**os.environ, **env}, stdin=subprocess.DEVNULL, **how)
 
+    def output(self, *argv: str) -> str:
+        """What a command in this machine prints."""
+        return subprocess.run(self.argv(*argv), capture_output=True, text=True, check=True, timeout=60).stdout
+
     def kill(self) -> None:
         """Pull the plug."""
         if self._init:

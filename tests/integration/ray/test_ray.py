@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +19,10 @@ from tests.integration.ray.machines import Machine, Machines
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="namespaces need root and iproute2"),
+]
 WITHIN_S = 120.0
 
 
@@ -109,6 +114,19 @@ def _all_answered(calls: Load) -> None:
 def _is_back(site: Site, victim: dict[str, Any]) -> bool:
     (now,) = (each for each in site.engines() if each["name"] == victim["name"])
     return now["state"] == "ready" and now["pid"] != victim["pid"] and now["url"] == victim["url"]
+
+
+def test_an_engine_whose_ray_worker_is_killed_is_started_again_and_no_call_fails(site: Site) -> None:
+    before, calls = site.engines()[0], Load(site)
+    machine = site.machine_of(before["url"])
+    machine.output("kill", "-9", *machine.output("pgrep", "-f", "^ray::.*OnNode").split())
+    wait_for("another engine has taken its place", lambda: _is_another(site, before), WITHIN_S)
+    _all_answered(calls)
+
+
+def _is_another(site: Site, before: dict[str, Any]) -> bool:
+    (now,) = (each for each in site.engines() if each["name"] == before["name"])
+    return now["state"] == "ready" and now["url"] not in ("", before["url"])
 
 
 def test_without_the_head_engines_serve_and_are_found_again(site: Site) -> None:
