@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -30,7 +29,7 @@ class Service:
         self._prefix = tuple(prefix)
         self.file = folder / "forebay.yaml"
         self.state = StateDir(folder / ".forebay")
-        gateway = {"port": free_port(), "worker_port": _free_run(2), **sections.pop("gateway", {})}
+        gateway = {"port": free_port(), "worker_port": free_port(2), **sections.pop("gateway", {})}
         edge = {"https_port": free_port(), "http_port": free_port(), **sections.pop("edge", {})}
         observe = {"metrics": {"port": free_port()}, **sections.pop("observe", {})}
         content = {
@@ -99,20 +98,3 @@ class Service:
     @property
     def metrics_url(self) -> str:
         return f"http://127.0.0.1:{self.content['observe']['metrics']['port']}/metrics"
-
-
-def _free_run(count: int) -> int:
-    """First of `count` consecutive free ports."""
-    while True:
-        first = free_port()
-        if first + count < 65536 and all(_is_free(first + number) for number in range(count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +21,11 @@ from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Policy, Sna
 from forebay.observe.page import Series, read_page
 from forebay.security.keys import digest, new_key
 from forebay.store.state_dir import StateDir
+
+# Below those of engines and of outgoing connections.
+_PORTS = range(10_000, 18_000)
+_GIVEN: set[int] = set()
+_DICE = random.SystemRandom()
 
 POLICY = Policy(
     service="forebay-test",
@@ -49,12 +55,27 @@ POLICY = Policy(
 )
 
 
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
+def free_port(run: int = 1) -> int:
+    """A port that nobody listens on and nobody here was given before; the first of `run` in a row.
+
+    Not one of the kernel's choice: it takes from the same ports for outgoing connections, and such a connection may
+    have it again before a server does.
+    """
+    for port in _DICE.sample(_PORTS, len(_PORTS)):
+        wanted = range(port, port + run)
+        if _GIVEN.isdisjoint(wanted) and all(map(_is_free, wanted)):
+            _GIVEN.update(wanted)
+            return port
+    raise AssertionError("no free port")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
 
 
 def wait_for(claim: str, true: object, deadline_s: float = 60.0) -> None:

@@ -19,6 +19,7 @@ from forebay.config.schema import Config
 from forebay.render.edge import edge_unit, write_edge
 from forebay.render.edge_programs import PROGRAMS
 from forebay.store.state_dir import StateDir
+from forebay.testing.worker import free_port
 
 DEADLINE_S = 20.0
 MASKS = {"SigCgt", "SigBlk"}
@@ -202,13 +203,6 @@ def drained(connection: socket.socket) -> bytes:
         while piece := connection.recv(65536):
             received += piece
     return received
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def connects(port: int) -> bool:

@@ -14,9 +14,10 @@ import pytest
 from cryptography import x509
 from tests.integration.edge import fake_gateway, real_edge
 from tests.integration.edge.fake_gateway import FakeGateway
-from tests.integration.edge.real_edge import DEADLINE_S, Edge, drained, free_port, until
+from tests.integration.edge.real_edge import DEADLINE_S, Edge, drained, until
 
 from forebay.core.errors import ConfigError, RunError
+from forebay.testing.worker import free_port
 
 FAKE = Path(fake_gateway.__file__)
 
