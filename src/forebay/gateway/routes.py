@@ -76,6 +76,9 @@ ROUTES: dict[bytes, Route] = {
     )
 }
 
+PROBES = frozenset({"/health", "/ready"})
+"""Asked by what watches the workers, not by clients."""
+
 METHODS = {
     name: name.decode() for name in (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE")
 }

@@ -8,8 +8,10 @@ from msgspec import UNSET
 
 from forebay.gateway.call import Call, Ledger
 from forebay.gateway.parts import Parts
-from forebay.gateway.routes import METHODS
-from forebay.observe.log import LEVELS, AccessLine, JsonLog, Tokens
+from forebay.gateway.routes import METHODS, PROBES
+from forebay.observe.log import AccessLine, JsonLog, Tokens
+
+_WELL = 200
 
 
 def settle(call: Call, parts: Parts) -> None:
@@ -21,8 +23,10 @@ def settle(call: Call, parts: Parts) -> None:
         parts.claims.settle(call)
     method = METHODS.get(call.head.method, "other")
     parts.meter.settle(call.ledger, method, now)
-    if parts.view.policy.log_access and parts.log.threshold <= LEVELS["info"]:
-        parts.log.add(access_line(call.ledger, method, now, parts.log))
+    # Whatever the level: `observe.log.access` says whether calls are written. A probe that found all well is no call.
+    ledger = call.ledger
+    if parts.view.policy.log_access and (ledger.model or ledger.status != _WELL or ledger.endpoint not in PROBES):
+        parts.log.add(access_line(ledger, method, now, parts.log))
 
 
 def access_line(ledger: Ledger, method: str, now: float, log: JsonLog, message: str = "request") -> AccessLine:

@@ -16,10 +16,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     runbook: str
 
 
+# Probes come once a second and succeed: among few calls they would hide that all of them fail.
+_CALLS = 'endpoint!~"/health|/ready"'
+
 RECORDS = {
-    "forebay:requests:rate5m": "sum(rate(vllm_requests_total[5m]))",
+    "forebay:requests:rate5m": f"sum(rate(vllm_requests_total{{{_CALLS}}}[5m]))",
     "forebay:errors:ratio_rate5m": (
-        'sum(rate(vllm_requests_total{status=~"5.."}[5m])) / sum(rate(vllm_requests_total[5m]))'
+        f'sum(rate(vllm_requests_total{{{_CALLS},status=~"5.."}}[5m])) / sum(rate(vllm_requests_total{{{_CALLS}}}[5m]))'
     ),
     "forebay:time_to_first_token_seconds:p95_5m": (
         "histogram_quantile(0.95, sum by (model, le) (rate(forebay_time_to_first_token_seconds_bucket[5m])))"

@@ -67,14 +67,23 @@ def test_a_call_without_an_id_gets_one_and_is_told(worker: GatewayWorker) -> Non
     assert [line["request_id"] for line in logged(worker, 3)] == ids
 
 
-def test_the_log_level_decides_what_is_logged(worker: GatewayWorker) -> None:
-    worker.policy(log_level="warning").reload()
-    worker.post(FIELDS)
-    worker.policy(log_level="info", log_access=False).reload()
+def test_every_call_is_logged_whatever_the_level_unless_access_is_off(worker: GatewayWorker) -> None:
+    """Production logs warnings; its calls are what rollouts are judged by and what a plan is replayed with."""
+    worker.policy(log_level="error").reload()
+    worker.post({**FIELDS, "model": "first"})
+    worker.policy(log_access=False).reload()
     worker.post(FIELDS)
     worker.policy(log_access=True).reload()
-    worker.post({**FIELDS, "model": "other"})
-    assert logged(worker, 1)[0]["code"] == "model_not_found"
+    worker.post(FIELDS)
+    assert [line["status"] for line in logged(worker, 2)] == [404, 200]
+
+
+def test_probes_that_find_all_well_are_no_calls(worker: GatewayWorker, engine: FakeEngine) -> None:
+    for path in ("/health", "/ready"):
+        assert exchange(worker, head("GET", path)).status == 200
+    worker.post(FIELDS)
+    assert exchange(worker, head("POST", "/ready")).status == 405
+    assert [line["endpoint"] for line in logged(worker, 2)] == [CHAT, "other"]
 
 
 async def answers_with_the_canary(exchange: Exchange) -> None:

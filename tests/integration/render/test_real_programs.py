@@ -75,6 +75,13 @@ FIRING: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         ["ForebayErrors"],
     ),
+    "errors among probes that succeed": (
+        {
+            'vllm_requests_total{endpoint="/health", status="200"}': "0+120x60",
+            'vllm_requests_total{endpoint="/v1/chat/completions", status="503"}': "0+2x60",
+        },
+        ["ForebayErrors"],
+    ),
     "an engine is away": (
         {
             'forebay_engine_state{engine="e", state="ready"}': "0x60",

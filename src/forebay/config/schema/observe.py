@@ -13,9 +13,9 @@ class Log(Section):
     """JSON lines of every part, under the state directory's `logs/`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe line that is written."""
+    """Least severe line that is written; the lines of calls have `access`."""
     access: bool = True
-    """Whether every call writes a line."""
+    """Whether every call writes a line, whatever the level; probes that find all well write none."""
     rotate: Bytes = 64 * 1024 * 1024
     """Size at which a log file is rotated."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 5

@@ -26,7 +26,11 @@ def _quantiles(metric: str, by: str = "model") -> tuple[tuple[str, str], ...]:
 
 
 PANELS = (
-    Panel("Calls", "reqps", (("sum by (status) (rate(vllm_requests_total[5m]))", "{{status}}"),)),
+    Panel(
+        "Calls",
+        "reqps",
+        (('sum by (status) (rate(vllm_requests_total{endpoint!~"/health|/ready"}[5m]))', "{{status}}"),),
+    ),
     Panel("Calls that fail", "percentunit", (("forebay:errors:ratio_rate5m", "5xx"),)),
     Panel("Time to the first token", "s", _quantiles("forebay_time_to_first_token_seconds")),
     Panel("Between two tokens", "s", _quantiles("forebay_inter_token_latency_seconds")),
