@@ -21,6 +21,7 @@ from forebay.config.layers import profile, profile_names
 from forebay.config.provenance import leaves, show_path
 from forebay.config.schema import Config
 from forebay.config.schema.base import Bytes, Seconds, Section
+from forebay.config.schema.rollout import Share
 from forebay.config.shape import alternatives, default_of, required
 from forebay.core.errors import UsageError
 from forebay.core.registry import Registry
@@ -214,13 +215,13 @@ def _about(section: type[Section]) -> list[str]:
 
 
 def _kind(field: FieldInfo) -> str:
-    for written, name in ((Seconds, "duration"), (Bytes, "size")):
+    for written, name in ((Seconds, "duration"), (Bytes, "size"), (Share, "share")):
         if any(
             type(part) is type(written.__metadata__[1]) and part == written.__metadata__[1] for part in field.metadata
         ):
             return name
     text = str(field.annotation)
-    for written, name in ((Seconds, "duration"), (Bytes, "size")):
+    for written, name in ((Seconds, "duration"), (Bytes, "size"), (Share, "share")):
         if str(written) in text:
             return name
     return " or ".join(dict.fromkeys(_named(kind) for kind in alternatives(field.annotation)))

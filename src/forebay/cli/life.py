@@ -14,6 +14,7 @@ from forebay.cli import releasing
 from forebay.cli.dev_key import curl_line, ensure_dev_key
 from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.preflight import preflight
+from forebay.cli.rollout import lines as rollout_lines
 from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
 from forebay.cli.wiring import checked_configuration, state_dir
 from forebay.controller.status import Status, UnitStatus, read_status
@@ -206,6 +207,8 @@ def _table(seen: Status) -> str:
         lines.append(_("release: {name}").format(name=seen.release.name))
         if seen.release.change:
             lines.append(_("in its place: {name}").format(name=seen.release.change))
+        if seen.release.rollout is not None:
+            lines += rollout_lines(seen.release.rollout)
     lines += ["", columns(head, rows)]
     lines += ["", *_leadership(seen)]
     return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])

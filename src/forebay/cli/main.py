@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("forebay.cli.plan:apply", N_("Put a plan in force; a failed one is taken back.")),
     "rollback": ("forebay.cli.plan:rollback", N_("Go back to the release before.")),
     "release": ("forebay.cli.release:release", N_("Store, list, compare, approve and promote releases.")),
+    "rollout": ("forebay.cli.rollout:rollout", N_("Follow a rollout, hold it, end it or take it back.")),
     "up": ("forebay.cli.life:up", N_("Start the service.")),
     "down": ("forebay.cli.life:down", N_("Stop the service and leave nothing running.")),
     "status": ("forebay.cli.life:status", N_("Show what runs and how it is.")),

@@ -13,6 +13,7 @@ from forebay.cli.findings import lines
 from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.service import sole
 from forebay.cli.wiring import state_dir
+from forebay.config.schema.rollout import RolloutStrategy
 from forebay.controller.status import Status
 from forebay.core.errors import ConfigError, RunError
 from forebay.engines.fleet import expand
@@ -20,11 +21,32 @@ from forebay.messages import _
 from forebay.release import plan as plans
 from forebay.release.history import Event, change_id
 from forebay.release.plan import Plan
+from forebay.release.rollout.begin import Begun
 from forebay.release.running import Strategy, refuse_second
-from forebay.release.version import Release, read_config
+from forebay.release.version import Release, config_path, read_config
 
 _CHANGES = 2
+_ROLLOUT = click.Choice(RolloutStrategy.__args__)  # type: ignore[attr-defined]
 _STRATEGY = click.Choice(Strategy.__args__)  # type: ignore[attr-defined]
+
+
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of `apply`."""
+
+    release: str | None
+    strategy: Strategy
+    rollout: RolloutStrategy | None
+    detach: bool
+    reason: str
+
+
+class _Going(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that the controller is bringing about."""
+
+    change: str
+    stored: Release
+    made: Plan
+    asked: releasing.Asked
 
 
 @click.command(help=_("Show what would change, what is restarted for it and how long it takes; change nothing."))
@@ -69,10 +91,17 @@ def plan(
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--release", metavar="NAME", help=_("A stored release, or `current`, instead of what the file says."))
 @click.option("--strategy", type=_STRATEGY, default="auto", show_default=True, help=_("How engines are replaced."))
+@click.option(
+    "--rollout",
+    type=_ROLLOUT,
+    help=_("Try it on part of the calls first, and let the judge decide. Default: rollout.strategy."),
+)
+@click.option("--detach", is_flag=True, help=_("Return once it has begun; a rollout may take hours."))
 @click.option("--reason", default="", help=_("Why, for the log."))
 @common("config", "env", "output", "yes", "timeout")
-def apply(flags: Flags, file: Path | None, release: str | None, strategy: Strategy, reason: str) -> None:
+def apply(flags: Flags, file: Path | None, **options: Any) -> None:
     """Refused where what runs is not what the plan was made for; taken back where it fails."""
+    wish = _Wish(**options)
     saved = plans.read(file) if file is not None else None
     state = state_dir(flags)
     releasing.running_now(state)
@@ -83,8 +112,8 @@ def apply(flags: Flags, file: Path | None, release: str | None, strategy: Strate
         refuse_second(at.running)
         if saved is not None:
             plans.refuse_moved(saved, planning.basis(at, planning.drifted(at)))
-        files = saved.files if saved is not None else planning.wanted(flags, at, release)
-        made = planning.make(flags, at, files, saved.strategy if saved is not None else strategy)
+        files = saved.files if saved is not None else planning.wanted(flags, at, wish.release)
+        made = planning.make(flags, at, files, saved.strategy if saved is not None else wish.strategy)
         if made.refused:
             raise ConfigError(_("the plan cannot be applied"), findings=made.refused)
         if not made.changes:
@@ -93,8 +122,17 @@ def apply(flags: Flags, file: Path | None, release: str | None, strategy: Strate
         if saved is None:
             flags.say(_text(made))
             flags.confirm(_("Apply it?"), _("a change wants a confirmation"))
-        stored = releasing.record(flags, files, reason)
-        _bring_about(flags, at, stored, made, releasing.Asked(kind="apply", within_s=0.0, reason=reason))
+        begun = _begun(at, made, wish.rollout)
+        stored = releasing.record(flags, files, wish.reason)
+        asked = releasing.Asked(kind="apply", within_s=0.0, reason=wish.reason, begun=begun)
+        going = _begin(flags, at, stored, made, asked)
+        if begun is None and not wish.detach:
+            _finish(flags, at, going)
+    # A rollout may take hours, which is no reason to refuse every other command until then: the change itself does.
+    if begun is not None and not wish.detach:
+        _finish(flags, at, going)
+    elif wish.detach:
+        flags.say(_("begun: `forebay status` tells how it goes"))
 
 
 @click.command(help=_("Go back to the release before, or to VERSION; no plan is needed."))
@@ -123,7 +161,8 @@ def rollback(flags: Flags, version: str | None, strategy: Strategy, reason: str)
         errors = tuple(finding for finding in made.refused if finding.rule != "release_approvals")
         if errors:
             raise ConfigError(_("{name} cannot be run").format(name=name), findings=errors)
-        _bring_about(flags, at, stored, made, releasing.Asked(kind="rollback", within_s=0.0, reason=reason))
+        asked = releasing.Asked(kind="rollback", within_s=0.0, reason=reason)
+        _finish(flags, at, _begin(flags, at, stored, made, asked))
 
 
 def told(made: Plan) -> dict[str, Any]:
@@ -133,7 +172,14 @@ def told(made: Plan) -> dict[str, Any]:
     return {**answer, "changes": made.changes, "refused": bool(made.refused), "summary": str(made.price)}
 
 
-def _bring_about(flags: Flags, at: planning.Here, stored: Release, made: Plan, asked: releasing.Asked) -> None:
+def _begun(at: planning.Here, made: Plan, asked: RolloutStrategy | None) -> Begun | None:
+    """The rollout that is asked for, by the command or by the new release itself."""
+    config = read_config(msgspec.json.decode(made.files[config_path(at.environment)]))
+    strategy = asked or config.rollout.strategy
+    return None if strategy == "none" else planning.rollout(at, config, strategy, at.base)
+
+
+def _begin(flags: Flags, at: planning.Here, stored: Release, made: Plan, asked: releasing.Asked) -> _Going:
     config = read_config(stored.values(at.environment))
     specs = expand(config, at.base)
     limit_s = flags.timeout_s or releasing.patience_s(specs)
@@ -141,8 +187,14 @@ def _bring_about(flags: Flags, at: planning.Here, stored: Release, made: Plan, a
     start = releasing.start_of(flags, config, at.state)
     assert at.running is not None  # noqa: S101  both commands have seen to it
     flags.say(_("{old} -> {new}: {price}").format(old=at.release, new=stored.name, price=made.price))
+    change = releasing.begin_change(start, at.running, stored, asked)
+    return _Going(change=change, stored=stored, made=made, asked=asked)
+
+
+def _finish(flags: Flags, at: planning.Here, going: _Going) -> None:
+    stored, made, asked = going.stored, going.made, going.asked
     try:
-        outcome = releasing.change(start, at.running, stored, asked, flags.say)
+        outcome = releasing.follow(at.state, going.change, flags.say)
     except KeyboardInterrupt:
         flags.say(_("the change goes on without this command: `forebay status` tells"))
         raise

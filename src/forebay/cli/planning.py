@@ -21,7 +21,7 @@ from forebay.controller.judging import touched
 from forebay.controller.plan import Planned
 from forebay.controller.plan import plan as units_of
 from forebay.controller.status import read_status
-from forebay.core.errors import Finding, StateError
+from forebay.core.errors import Finding, RunError, StateError
 from forebay.engines.fleet import expand
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
@@ -32,6 +32,9 @@ from forebay.release.history import author
 from forebay.release.observed import call_p99_s
 from forebay.release.plan import Basis, Plan
 from forebay.release.price import Means, Observed, Price, UnitChange, price
+from forebay.release.rollout.begin import Begun, begin
+from forebay.release.rollout.probes import read as read_probes
+from forebay.release.rollout.state import Strategy as Try
 from forebay.release.running import Running, Strategy, read_running
 from forebay.release.store import Store
 from forebay.release.version import Created, config_path, effective, manifest, read_config
@@ -123,6 +126,20 @@ def wanted(flags: Flags, at: Here, release: str | None) -> dict[str, bytes]:
     if found is None:
         raise StateError(_("{environment} has no current release").format(environment=at.environment))
     return found.files
+
+
+def rollout(at: Here, config: Config, strategy: Try, base: Path) -> Begun:
+    """The rollout that leads from what runs to `config`; RunError where it cannot be one."""
+    if not config.observe.log.access:
+        why = _("the judge reads the access log, and none is written")
+        raise RunError(why, where="observe.log.access", fix=_("Set observe.log.access to true"), code="rollout_no_log")
+    before, after = _units(read_config(at.values), at), _units(config, at)
+    asked = read_probes(base / config.rollout.probes) if config.rollout.probes else ()
+    engines = [
+        {name: each.engine for name, (each, _probe) in units.items() if each.engine is not None}
+        for units in (before, after)
+    ]
+    return begin(strategy, config.rollout, engines[0], engines[1], touched(before, after), asked)
 
 
 def basis(at: Here, drift: tuple[str, ...]) -> Basis:

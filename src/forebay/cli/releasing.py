@@ -20,6 +20,7 @@ from forebay.messages import _
 from forebay.release.approvals import missing_approvals
 from forebay.release.build import Built, build
 from forebay.release.history import Event, append, author, change_id, commit
+from forebay.release.rollout.begin import Begun
 from forebay.release.running import Change, Kind, Outcome, Running, Side, Strategy, begin, read_running, write_running
 from forebay.release.store import Store
 from forebay.release.version import Created, Release, manifest, read_config
@@ -34,12 +35,13 @@ _STATUS_S = 10.0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command wants: `kind` of change, how engines are replaced, until when, why."""
+    """What a command wants: `kind` of change, how engines are replaced, until when, why, and on which calls first."""
 
     kind: Kind
     within_s: float
     strategy: Strategy = "auto"
     reason: str = ""
+    begun: Begun | None = None
 
 
 def built(flags: Flags) -> Built:
@@ -104,7 +106,13 @@ def running_now(state: StateDir) -> Running:
 
 def change(start: Start, running: Running, release: Release, asked: Asked, say: Say) -> Outcome:
     """Put `release` in the place of what runs, and follow it to its end."""
+    return follow(start.state, begin_change(start, running, release, asked), say)
+
+
+def begin_change(start: Start, running: Running, release: Release, asked: Asked) -> str:
+    """Have the controller put `release` in the place of what runs; returns the change's id."""
     refuse_standby(start.state)
+    rollout = asked.begun.rollout if asked.begun is not None else None
     now = time.time()
     wanted = Change(
         id=change_id(),
@@ -116,10 +124,13 @@ def change(start: Start, running: Running, release: Release, asked: Asked, say: 
         to=side(release, running.environment),
         strategy=asked.strategy,
         reason=asked.reason,
+        slots=None if rollout is None else tuple(slot for each in rollout.slots.values() for slot in each),
+        beside=asked.begun is not None and asked.begun.beside,
+        rollout=rollout,
     )
     begin(start.state.running, running, wanted)
     launch(start)
-    return follow(start.state, wanted.id, say)
+    return wanted.id
 
 
 def refuse_standby(state: StateDir) -> None:
@@ -133,7 +144,7 @@ def refuse_standby(state: StateDir) -> None:
 def follow(state: StateDir, change: str, say: Say) -> Outcome:
     """Tell what happens until the controller has ended the change."""
     told: dict[str, str] = {}
-    turned = False
+    turned, step = False, ""
     while True:
         running = read_running(state.running)
         if running is None:
@@ -146,6 +157,7 @@ def follow(state: StateDir, change: str, say: Say) -> Outcome:
             turned = True
             say(_("failed: {why}").format(why=running.change.why))
             say(_("going back to {name}").format(name=running.release.name))
+        step = _tell_step(running.change, step, say)
         _tell(state, told, say)
         time.sleep(_POLL_S)
 
@@ -224,6 +236,23 @@ def _rendered(loaded: Loaded, names: Sequence[str]) -> dict[str, str]:
     known = load_targets()
     subject = Subject(config=loaded.config, folder=_EDGE_FOLDER)
     return {path: text for name in names if name in known for path, text in known[name].files(subject).items()}
+
+
+def _tell_step(change: Change, told: str, say: Say) -> str:
+    """Say which step of a rollout begins, and what it waits for."""
+    rollout = change.rollout
+    if rollout is None or change.phase == "back" or not rollout.step_at:
+        return told
+    if change.slots is None:
+        text = _("promoted: {name} takes all calls").format(name=change.to.name)
+    else:
+        text = _("step {step} of {steps}: {share:.4g}% of the calls").format(
+            step=rollout.step + 1, steps=len(rollout.steps), share=100 * rollout.now.share_ratio
+        )
+        text += f" ({rollout.held})" if rollout.held else ""
+    if text != told:
+        say(text)
+    return text
 
 
 def _tell(state: StateDir, told: dict[str, str], say: Say) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from forebay.controller.journal import Journal
 from forebay.core.errors import ForebayError
 from forebay.release.history import Event, append
+from forebay.release.rollout.state import Rollout
 from forebay.release.running import Change, Result, Running, ended, read_running, write_running
 from forebay.release.store import Store
 from forebay.store.state_dir import StateDir
@@ -72,6 +73,25 @@ class Changing:
         self.running = after
         write_running(self._path, after)
         journal.say("info", f"{change.to.name} is {result}", release=after.release.name, by=change.by)
+
+    def note(self, rollout: Rollout) -> None:
+        """Write how far the rollout has come."""
+        running, change = self.running, self.change
+        if running is None or change is None or change.rollout == rollout:
+            return
+        self.running = msgspec.structs.replace(running, change=msgspec.structs.replace(change, rollout=rollout))
+        write_running(self._path, self.running)
+
+    def widen(self, journal: Journal) -> None:
+        """The rollout has proven the release: all of it is wanted, in as much time as a change has."""
+        running, change = self.running, self.change
+        if running is None or change is None:
+            return
+        by_s = time.time() + max(_BACK_S, change.by_s - change.at)
+        whole = msgspec.structs.replace(change, slots=None, beside=False, stands=False, by_s=by_s)
+        self.running = msgspec.structs.replace(running, change=whole)
+        write_running(self._path, self.running)
+        journal.say("info", f"{change.to.name} is promoted", release=change.to.name)
 
     def hold(self, journal: Journal) -> None:
         """A part of a rollout stands: it waits for whoever judges it."""

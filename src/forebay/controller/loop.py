@@ -21,7 +21,8 @@ from forebay.controller.plan import Planned, plan_engines
 from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
 from forebay.controller.report import report, with_discovery, with_lease, with_release
-from forebay.controller.snapshot import EngineNow, build
+from forebay.controller.rolling import Rolling
+from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
 from forebay.controller.wanted import Arguments, Wanted, said
 from forebay.core.errors import ForebayError, StateError
@@ -53,6 +54,7 @@ class Controller:
         self.journal = Journal("forebay", "info")
         self._wanted = Wanted(arguments, self._forget_acknowledgement)
         self._changing = self._wanted.changing
+        self._rolling = Rolling(self._state, self._changing, lambda: self._wanted.canaries)
         self._config, units = self._wanted.read_or_turn_back(self.journal)
         log = self._config.observe.log
         self.journal = Journal(self._config.service, log.level)
@@ -135,6 +137,8 @@ class Controller:
         self._watch_database()
         self._publish()
         await self._judge(group)
+        if await self._rolling.turn(self._keepers, self.journal):
+            await self._reload(group)
         await self._watch_certificate()
         now_s = time.monotonic()
         if self._changed.is_set() or now_s - self._status_s > _STATUS_S:
@@ -319,7 +323,8 @@ class Controller:
         try:
             valkey = self._valkey()
             self._fence.check()
-            self._publisher.offer(build(self._config, engines, self._keys, self._pepper, self._created_at, valkey))
+            wanted = build(self._config, engines, self._keys, self._pepper, self._created_at, valkey)
+            self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
             late = self._publisher.pursue(self._worker_names())
         except OSError as error:  # a full disk: what the workers hold stays good
             self.journal.say("error", f"the snapshot cannot be written: {error}")
@@ -372,7 +377,7 @@ class Controller:
         refused = (_POLICY_REFUSED,) if self._publisher.refused is not None else ()
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
-        status = with_release(with_discovery(status, self._discovery.status()), self._changing.running)
+        status = with_release(with_discovery(status, self._discovery.status()), self._changing.running, self._rolling)
         status = with_lease(status, self._fence, standing_by(self._state))
         self._fence.check()
         try:

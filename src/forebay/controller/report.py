@@ -15,6 +15,8 @@ from forebay.controller.keeper import Keeper
 from forebay.controller.lease.fence import Fence
 from forebay.controller.lease.standby import Standby
 from forebay.controller.publish import Publisher
+from forebay.controller.rolling import Rolling
+from forebay.controller.rollout_status import rollout_status
 from forebay.controller.status import (
     ControllerStatus,
     DiscoveryStatus,
@@ -83,7 +85,7 @@ def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Stat
     return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
 
 
-def with_release(status: Status, running: Running | None) -> Status:
+def with_release(status: Status, running: Running | None, rolling: Rolling) -> Status:
     """The status with the release that runs, and the one that takes its place."""
     if running is None:
         return status
@@ -93,6 +95,8 @@ def with_release(status: Status, running: Running | None) -> Status:
         digest=running.release.digest,
         change="" if change is None else f"{change.to.name} ({change.phase}), by {change.by}",
         last="" if last is None else " ".join(filter(None, (last.release, last.result, last.why))),
+        reverted=last is not None and last.result != "applied",
+        rollout=None if change is None else rollout_status(change, rolling),
     )
     return msgspec.structs.replace(status, release=release)
 

@@ -15,6 +15,7 @@ from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, ve
 from forebay.controller.routing import breaker_policy, routing_policy
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.limits.policy import ValkeyRef
+from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Policy, Snapshot
 from forebay.security.key_store import KeyRow
 
@@ -64,6 +65,17 @@ def build(
         queue=queue_policy(config),
         idempotency=idempotency_policy(config, valkey),
     )
+
+
+def with_rollouts(snapshot: Snapshot, rollouts: Mapping[str, RolloutPolicy]) -> Snapshot:
+    """The snapshot with a rollout under way: its calls are logged whatever the level, since the log is the evidence."""
+    if not rollouts:
+        return snapshot
+    models = tuple(msgspec.structs.replace(model, rollout=rollouts.get(model.name)) for model in snapshot.models)
+    now = snapshot.policy
+    level = now.log_level if now.log_level in ("debug", "info") else "info"
+    seen = msgspec.structs.replace(now, log_level=level, log_access=True)
+    return msgspec.structs.replace(snapshot, models=models, policy=seen)
 
 
 def policy(config: Config) -> Policy:

@@ -98,13 +98,60 @@ class DiscoveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: float | None
 
 
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A model in a rollout: the engines of both sides, and the calls that speak for each."""
+
+    model: str
+    canary: tuple[str, ...]
+    baseline: tuple[str, ...]
+    canary_calls: int
+    baseline_calls: int
+
+
+class EffectStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How B differs from A in one measure: by how much, how large that is, and how likely by chance."""
+
+    model: str
+    measure: str
+    change: float
+    size: float
+    p: float
+    text: str
+
+
+class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A release on part of the calls. `step` counts from 1; `step_ends_at` (epoch) is null before its first step.
+
+    `stage`: starting (its engines), watching, paused, held (for a person; `held` says why), promoting, back.
+    `outcome` so far is empty before the first ruling; `figures`: a line for every measure of every model.
+    """
+
+    strategy: str
+    stage: str
+    step: int
+    steps: int
+    share_ratio: float
+    step_ends_at: float | None
+    held: str
+    no_baseline: str
+    lanes: tuple[LaneStatus, ...] = ()
+    outcome: str = ""
+    figures: tuple[str, ...] = ()
+    effects: tuple[EffectStatus, ...] = ()
+
+
 class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The release that runs. `change`: one that takes its place now; `last`: how the change before ended."""
+    """The release that runs. `change`: one that takes its place now; `last`: how the change before ended.
+
+    `reverted`: whether that change was taken back.
+    """
 
     name: str
     digest: str
     change: str = ""
     last: str = ""
+    reverted: bool = False
+    rollout: RolloutStatus | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,8 @@ from forebay.core.errors import ConfigError, ForebayError
 from forebay.engines.fleet import expand
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import EngineSpec
-from forebay.release.running import read_running
+from forebay.release.rollout.state import baseline_of
+from forebay.release.running import Change, read_running
 from forebay.release.version import read_config
 from forebay.store.state_dir import StateDir
 
@@ -49,6 +50,8 @@ class Wanted:
     def __init__(self, arguments: Arguments, forget: Callable[[str], None]) -> None:
         self.changing = Changing(arguments.state, arguments.config)
         self.touched: frozenset[str] = frozenset()
+        self.canaries: dict[str, str] = {}
+        """The units of a rollout's engines, by slot."""
         self._fleet: tuple[EngineSpec, ...] = ()
         self._arguments = arguments
         self._forget = forget
@@ -73,7 +76,8 @@ class Wanted:
             return old, units
         if change.slots is None:
             return config, new
-        return old, {**units, **{name: _weighed(new[name], change.weight) for name in change.slots if name in new}}
+        chosen = {name: _weighed(new[name], change.weight) for name in change.slots if name in new}
+        return old, {**units, **chosen, **self._baselines(change, units, old)}
 
     def read_or_turn_back(self, journal: Journal) -> tuple[Config, dict[str, Planned]]:
         """A release that cannot even be planned must not keep the one before from running."""
@@ -92,16 +96,27 @@ class Wanted:
         def planned(spec: EngineSpec) -> Planned:
             return plan_engines([spec], config, self._arguments.state)[spec.name]
 
+        self.canaries = {}
         if change is None:
             return place(units, running, Fleet(self._fleet), planned)
         beside = frozenset(change.slots or ()) if self.stays_beside else frozenset[str]()
-        return place(units, running, Fleet(self._fleet, change.strategy, beside), planned)
+        placed = place(units, running, Fleet(self._fleet, change.strategy, beside), planned)
+        if self.changing.forward and change.slots is not None:
+            self.canaries = {slot: name for name, slot in placed.slots.items() if slot in change.slots}
+        return placed
 
     @property
     def stays_beside(self) -> bool:
         """Whether what is replaced stays for now."""
         change = self.changing.change
         return self.changing.forward and change is not None and change.beside
+
+    def _baselines(self, change: Change, units: dict[str, Planned], config: Config) -> dict[str, Planned]:
+        """Engines of the release that runs, as fresh as those of the one that is tried."""
+        slots = change.rollout.baselines if change.rollout is not None else ()
+        specs = [each.engine for each, _probe in (units[slot] for slot in slots if slot in units) if each.engine]
+        fresh = [msgspec.structs.replace(spec, name=baseline_of(spec.name)) for spec in specs]
+        return plan_engines(fresh, config, self._arguments.state)
 
     def _planned(self, config: Config) -> tuple[Config, dict[str, Planned]]:
         base = self._arguments.config.resolve().parent

@@ -14,6 +14,7 @@ import msgspec
 from forebay.core.errors import RunError, StateError
 from forebay.messages import _
 from forebay.release.durable import write_file
+from forebay.release.rollout.state import Rollout
 
 Strategy = Literal["auto", "surge", "in-place"]
 Phase = Literal["forward", "back"]
@@ -38,7 +39,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     `slots`: the engines that change; None is all of them and everything else too. With slots the rest stays as it is,
     and the change holds there until its slots are widened, ended or taken back: steps of a rollout.
-    `beside`: they run beside the ones they replace; `weight` multiplies their routing weight; `stands`: they are ready.
+    `rollout`: how far those steps have come. `beside`: they run beside the ones they replace; `weight` multiplies their
+    routing weight; `stands`: they are ready.
     `phase` is `back` once it has failed for `why`; `by_s` (epoch) is when it counts as failed.
     """
 
@@ -57,6 +59,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = "forward"
     why: str = ""
     reason: str = ""
+    rollout: Rollout | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
 from forebay.config.crosscheck.queue import queue
 from forebay.config.crosscheck.reuse import reuse
+from forebay.config.crosscheck.rollout import rollout
 from forebay.config.crosscheck.routing import routing
 from forebay.config.crosscheck.substrate import substrate
 from forebay.config.crosscheck.timeouts import timeouts
@@ -20,5 +21,5 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse, cascade, substrate)
+    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse, cascade, substrate, rollout)
     return [finding for rule in rules for finding in rule(config, tree)]

@@ -14,6 +14,7 @@ from forebay.config.schema.gateway import Gateway
 from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
 from forebay.config.schema.releases import Releases
+from forebay.config.schema.rollout import Rollout
 from forebay.config.schema.substrate import Substrate
 from forebay.config.schema.tenants import Tenant
 
@@ -57,6 +58,7 @@ class Config(Section):
     admin: Admin = Admin()
     controller: Controller = Controller()
     releases: Releases = Releases()
+    rollout: Rollout = Rollout()
     substrate: Substrate = Substrate()
     environments: dict[Environment, dict[str, object]] = {}
     """Overlays of your own: any keys of this file, laid over it in one environment."""

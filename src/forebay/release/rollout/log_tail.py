@@ -1,0 +1,89 @@
+"""The lines that a rollout's calls leave in the workers' logs, from the begin of a step on, across rotations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_PIECE_BYTES = 4 * 1024 * 1024
+_MARK = b'"lane":"'
+_NEEDED = {"timestamp", "message", "lane", "engine", "model", "status", "tokens", "latency_ms"}
+
+
+class Tail:
+    """One log. `read` gives what is new; nothing is given twice, and nothing that was rotated away before is lost."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = 0
+        self._offset = 0
+        self._rest = b""
+
+    def read(self) -> bytes:
+        """Whole lines, at most a piece of them."""
+        for path, inode in self._from_here():
+            if inode != self._inode:
+                self._inode, self._offset, self._rest = inode, 0, b""
+            try:
+                with path.open("rb") as file:
+                    if os.fstat(file.fileno()).st_ino != inode:  # rotated just now
+                        return b""
+                    file.seek(self._offset)
+                    piece = file.read(_PIECE_BYTES)
+            except FileNotFoundError:
+                return b""
+            if piece:
+                self._offset += len(piece)
+                whole, mark, rest = (self._rest + piece).rpartition(b"\n")
+                self._rest = rest
+                return whole + mark
+        return b""
+
+    def _from_here(self) -> list[tuple[Path, int]]:
+        """The files that are not read yet, oldest first: the one that was read last among them."""
+        numbered = sorted(
+            (int(each.suffix[1:]), each)
+            for each in self._path.parent.glob(f"{self._path.name}.*")
+            if each.suffix[1:].isdigit()
+        )
+        found = []
+        for path in (*(each for _number, each in reversed(numbered)), self._path):
+            try:
+                found.append((path, path.stat().st_ino))
+            except FileNotFoundError:
+                continue
+        known = [index for index, (_path, inode) in enumerate(found) if inode == self._inode]
+        return found[known[0] :] if known else found
+
+
+class Calls:
+    """The calls of all workers since `since`, a time as the log writes it."""
+
+    def __init__(self, logs: Path, since: str) -> None:
+        self._logs = logs
+        self._since = since
+        self._tails: dict[Path, Tail] = {}
+
+    def read(self) -> list[dict[str, Any]]:
+        """What is new, in the order of time as far as it was written by now."""
+        for path in self._logs.glob("worker-*.log"):
+            self._tails.setdefault(path, Tail(path))
+        found = [line for tail in self._tails.values() for line in _all(tail) if line["timestamp"] >= self._since]
+        return sorted(found, key=lambda line: str(line["timestamp"]))
+
+
+def _all(tail: Tail) -> Iterator[dict[str, Any]]:
+    while piece := tail.read():
+        for line in piece.splitlines():
+            if _MARK not in line:
+                continue
+            try:
+                found = msgspec.json.decode(line)
+            except msgspec.DecodeError:  # cut by a worker's death
+                continue
+            if isinstance(found, dict) and found.keys() >= _NEEDED:
+                yield found
