@@ -19,6 +19,7 @@ import msgspec
 from forebay.core.proc import Identity, identify, send
 
 _BEATS = 5
+_RECORD_BYTES = 512
 
 
 class LocalLeader(msgspec.Struct, frozen=True):
@@ -93,8 +94,8 @@ class LocalLease:
         self.number = before.number + 1 if before is not None else 1
         me = identify(os.getpid()) or Identity(os.getpid(), 0, "")
         record = msgspec.json.encode(LocalLeader(self._unit, me, self.number, time.time()))
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, record, 0)
+        # In one write over the old one: who reads meanwhile, or after a crash, finds a number.
+        os.pwrite(self._descriptor, record.ljust(_RECORD_BYTES), 0)
 
     def _beat(self) -> None:
         while not self._over.wait(self._ttl_s / _BEATS):
