@@ -13,6 +13,13 @@ OFF = "FOREBAY_TEST_PROGRAMS"
 # keepalived comes with the libraries that a small Debian lacks; the others stand alone.
 PACKAGES = (
     "prometheus", "prometheus-alertmanager",
+    "docker.io", "containerd", "runc", "tini", "iptables", "libip4tc2", "libip6tc2", "libxtables12",
+    "libnetfilter-conntrack3", "libnfnetlink0", "libdevmapper1.02.1",
+    "docker-compose", "python3-attr", "python3-cached-property", "python3-certifi", "python3-chardet",
+    "python3-charset-normalizer", "python3-distro", "python3-docker", "python3-dockerpty", "python3-docopt",
+    "python3-dotenv", "python3-idna", "python3-jsonschema", "python3-pkg-resources", "python3-pyrsistent",
+    "python3-requests", "python3-setuptools", "python3-six", "python3-texttable", "python3-urllib3",
+    "python3-websocket", "python3-yaml",
     "keepalived", "libmnl0", "libnftnl11", "libnl-3-200", "libnl-genl-3-200", "libsensors5", "libsnmp40",
 )  # fmt: skip
 _PATIENCE_S = 180.0
@@ -25,7 +32,7 @@ def wanted() -> bool:
 
 def prepare(say: Callable[[str], None]) -> None:
     """Unpack what the machine has not; where that is impossible, say so: the tests that need them are skipped."""
-    if not wanted() or all(found(name) for name in ("promtool", "amtool", "keepalived")):
+    if not wanted() or all(found(name) for name in ("promtool", "amtool", "keepalived", "dockerd", "docker-compose")):
         return
     folder = _folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +40,7 @@ def prepare(say: Callable[[str], None]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return
-        say("unpacking promtool, amtool and keepalived for the tests (30 MB, once)")
+        say("unpacking promtool, amtool, keepalived and Docker for the tests (95 MB, once)")
         draft = folder.with_suffix(".building")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
@@ -46,6 +53,9 @@ def prepare(say: Callable[[str], None]) -> None:
             say(f"they cannot be had, and their tests are left out: {error}")
             return
         draft.rename(folder)
+        for older in folder.parent.glob("debian-programs-*[0-9]"):
+            if older != folder:
+                shutil.rmtree(older, ignore_errors=True)
 
 
 def found(name: str) -> str | None:
@@ -61,6 +71,11 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", ""), "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
 
 
+def root() -> Path:
+    """Where they were unpacked: a tree like that of a machine."""
+    return _folder()
+
+
 def _run(argv: list[str], folder: Path) -> None:
     subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=_PATIENCE_S)
 
@@ -71,4 +86,4 @@ def _folder() -> Path:
     codename = next(
         (line.partition("=")[2] for line in release.splitlines() if line.startswith("VERSION_CODENAME")), ""
     )
-    return cache / f"debian-programs-{codename or 'unknown'}-2"
+    return cache / f"debian-programs-{codename or 'unknown'}-3"

@@ -59,9 +59,9 @@ def create_command(remote: Remote, host: Host, gpus: tuple[int, ...]) -> tuple[s
     words += ["--security-opt", "no-new-privileges:true"]
     # Kernels are compiled at the first start and loaded from there.
     words += ["--tmpfs", "/tmp:mode=1777,exec", "--tmpfs", f"{CACHE}:mode=1777,exec"]  # noqa: S108  the container's own
-    words += ["--shm-size", f"{remote.shared_memory_gib}g", "--ulimit", "memlock=-1", "--ulimit", "nofile=65536:65536"]
-    if gpus:
-        words += ["--gpus", f'"device={",".join(map(str, gpus))}"']
+    words += ["--shm-size", f"{remote.shared_memory_gib}g"]
+    if gpus:  # NCCL locks the memory that network cards read
+        words += ["--gpus", f'"device={",".join(map(str, gpus))}"', "--ulimit", "memlock=-1"]
     for inside, outside in remote.mounts.items():
         words += ["--mount", f"type=bind,source={outside},target={inside},readonly"]
     words += ["--publish", f"{_bracketed(host.address)}::{PORT}", *_health(remote.start_s)]

@@ -134,4 +134,4 @@ class Daemon:
         why = complained.decode("utf-8", "replace").strip() or f"status {asking.returncode}"
         if any(words in why.lower() for words in _AWAY):
             raise DaemonAway(f"the daemon of {self.host.name} is away", where=self.host.docker, detail=why)
-        raise Refused(why.splitlines()[-1], where=self.host.name)
+        raise Refused(why.splitlines()[0], where=self.host.name)

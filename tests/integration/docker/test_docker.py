@@ -1,0 +1,205 @@
+"""Engines in containers on two real Docker hosts: put there, replaced, lost and found, with clients that go on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from tests.integration.docker import daemon
+from tests.integration.docker.certificates import write_certificates
+from tests.integration.docker.daemon import Daemon, NoDaemon
+from tests.integration.ray import load
+from tests.integration.ray.machines import Machine, Machines
+
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(bool(daemon.why_not()), reason=daemon.why_not()),
+]
+WITHIN_S = 120.0
+
+
+class Site:
+    """Two hosts, one behind a socket and one behind TLS, and a service beside the first with an engine on each."""
+
+    def __init__(self, machines: list[Machine], folder: Path) -> None:
+        self.machines, self.folder, self.daemons = machines, folder, list[Daemon]()
+        tls = folder / "tls"
+        write_certificates(tls, machines[1].address)
+        files = ("--tlsverify", f"--tlscacert={tls}/ca.pem", f"--tlscert={tls}/server.pem")
+        behind = (*files, f"--tlskey={tls}/server-key.pem", f"--host=tcp://{machines[1].address}:2376")
+        try:
+            for machine, flags in zip(machines, ((), behind), strict=True):
+                self.daemons.append(Daemon(machine, *flags))
+                self.daemons[-1].load_image()
+        except BaseException:
+            self.stop()
+            raise
+        hosts = [
+            {"name": "one", "docker": self.daemons[0].socket, "address": machines[0].address},
+            {
+                "name": "two",
+                "docker": f"tcp://{machines[1].address}:2376",
+                "address": machines[1].address,
+                "tls": {"authority": f"{tls}/ca.pem", "certificate": f"{tls}/client.pem", "key": f"{tls}/client-key.pem"},
+            },
+        ]
+        substrate = {"kind": "docker", "docker": {"hosts": hosts, "shared_memory_gib": 1}}
+        models = {"m": {"engines": [{"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2}]}}
+        self.service = Service(
+            folder, models, prefix=machines[0].argv(), substrate=substrate, edge={"kind": "none"}, admin={"port": 8100}
+        )
+
+    def stop(self) -> None:
+        for each in self.daemons:
+            each.stop()
+
+    def engines(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.service.status()["engines"]
+        return found
+
+    def ready(self) -> dict[str, str]:
+        """Name and URL of the engines that take calls."""
+        return {each["name"]: each["url"] for each in self.engines() if each["state"] == "ready"}
+
+    def number_of(self, url: str) -> int:
+        """Which host it is on."""
+        (found,) = (number for number, each in enumerate(self.machines) if f"//{each.address}:" in url)
+        return found
+
+    def containers(self, number: int = 0) -> list[str]:
+        return self.daemons[number].docker("ps", "--quiet", "--no-trunc").stdout.split()
+
+    def log_of(self, unit: str) -> str:
+        return (self.folder / ".forebay" / "logs" / f"{unit}.log").read_text()
+
+    def change(self, **keys: int) -> None:
+        """Release other engines."""
+        self.service.content["models"]["m"]["engines"][0].update(keys)
+        self.service.write()
+        self.service.run("up", "--detach")
+
+
+class Load:
+    """Clients beside the service until `ends`."""
+
+    def __init__(self, site: Site) -> None:
+        self._stop = site.folder / "stop"
+        self._stop.unlink(missing_ok=True)
+        self._stop.with_suffix(".answered").unlink(missing_ok=True)
+        port, key = str(site.service.content["gateway"]["port"]), site.service.key
+        argv = (sys.executable, load.__file__, port, key, str(self._stop))
+        self._running = site.machines[0].run(argv, {}, stdout=subprocess.PIPE)
+        wait_for("calls are answered", lambda: self._stop.with_suffix(".answered").exists(), WITHIN_S)
+
+    def all_answered(self) -> None:
+        self._stop.touch()
+        said, _ = self._running.communicate(timeout=180)
+        found = orjson.loads(said)
+        assert found["failures"] == []
+        assert found["answered"] > 0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch, Machines("fbdocker", 2) as machines:
+        patch.setenv("PATH", daemon.path())
+        try:
+            found = Site(machines, tmp_path_factory.mktemp("docker"))
+        except NoDaemon as error:
+            pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
+        try:
+            with found.service:
+                yield found
+        finally:
+            found.stop()
+
+
+def test_engines_are_spread_over_the_hosts_and_answer(site: Site) -> None:
+    assert {site.number_of(url) for url in site.ready().values()} == {0, 1}
+    Load(site).all_answered()
+
+
+def test_a_container_is_locked_down_and_published_on_its_private_address_alone(site: Site) -> None:
+    (container,) = site.containers()
+    (found,) = orjson.loads(site.daemons[0].docker("inspect", container).stdout)
+    host = found["HostConfig"]
+    assert found["Config"]["User"] == "10001:10001"
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["ShmSize"] == 1024**3
+    ports = found["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert [port["HostIp"] for port in ports] == [site.machines[0].address]
+    wait_for("Docker finds it healthy too", lambda: _health(site, container) == "healthy", WITHIN_S)
+
+
+def _health(site: Site, container: str) -> str:
+    return site.daemons[0].docker("inspect", "--format", "{{.State.Health.Status}}", container).stdout.strip()
+
+
+def test_the_log_of_an_engine_is_read_here(site: Site) -> None:
+    for name in site.ready():
+        assert "listens on http://0.0.0.0:8000" in site.service.run("engine", "logs", name).stdout
+
+
+def test_an_agent_that_is_killed_leaves_its_engine_as_it_is(site: Site) -> None:
+    before, victim = site.containers(), site.engines()[0]
+    assert site.machines[0].run(["kill", "-9", str(victim["pid"])], {}).wait(30) == 0
+    wait_for("it is ready again", lambda: _is_back(site, victim), WITHIN_S)
+    assert site.containers() == before
+
+
+def _is_back(site: Site, victim: dict[str, Any]) -> bool:
+    (now,) = (each for each in site.engines() if each["name"] == victim["name"])
+    return now["state"] == "ready" and now["pid"] != victim["pid"] and now["url"] == victim["url"]
+
+
+def test_without_its_daemon_an_engine_serves_and_is_followed_again(site: Site) -> None:
+    before, calls = site.ready(), Load(site)
+    (name,) = (each for each, url in before.items() if site.number_of(url) == 0)
+    site.daemons[0].kill()
+    wait_for("the agent has noticed", lambda: "the daemon of one is away" in site.log_of(name), WITHIN_S)
+    assert site.ready() == before
+    site.daemons[0].start()
+    calls.all_answered()
+    assert site.ready() == before
+
+
+def test_a_container_that_dies_is_told_of_and_made_anew(site: Site) -> None:
+    (before,) = site.containers()
+    (name,) = (each for each, url in site.ready().items() if site.number_of(url) == 0)
+    site.daemons[0].docker("kill", before)
+    wait_for("two engines are ready", lambda: len(site.ready()) == 2 and before not in site.containers(), WITHIN_S)
+    assert "the engine has ended: status 137 (SIGKILL)" in site.log_of(name)
+
+
+def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
+    before, calls = site.ready(), Load(site)
+    site.change(context_tokens=768)
+    calls.all_answered()
+    assert set(site.ready().values()) & set(before.values()) == set()
+    assert len(site.containers(0) + site.containers(1)) == 2
+
+
+def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
+    calls = Load(site)
+    site.machines[1].kill()
+    wait_for(
+        "both engines are on the host that is left",
+        lambda: [site.number_of(url) for url in site.ready().values()] == [0, 0],
+        WITHIN_S,
+    )
+    calls.all_answered()
+
+
+def test_down_leaves_nothing_on_any_host(site: Site) -> None:
+    site.service.run("down")
+    assert site.daemons[0].docker("ps", "--all", "--quiet").stdout == ""
