@@ -188,8 +188,9 @@ class Agent:
 
 
 def one_line(error: ForebayError) -> str:
-    """The error and its fix, as a line of a log."""
-    return str(error).replace("\n", ";")
+    """The error, its fix and its detail, as a line of a log."""
+    detail = f" ({error.detail})" if error.detail else ""
+    return f"{error}{detail}".replace("\n", ";")
 
 
 def _print(line: str) -> None:

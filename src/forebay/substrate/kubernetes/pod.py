@@ -25,9 +25,13 @@ class _State(msgspec.Struct, frozen=True, rename="camel"):
     exit_code: int = 0
 
 
+class _Running(msgspec.Struct, frozen=True):
+    """That it is there is all that matters."""
+
+
 class _States(msgspec.Struct, frozen=True):
     waiting: _State | None = None
-    running: msgspec.Raw | None = None
+    running: _Running | None = None
     terminated: _State | None = None
 
 
