@@ -320,7 +320,9 @@ class Keeper:
         self._become(advance(before, evidence, self.probe.patience, now_s))
         if self.health.state == "draining":
             empty = evidence.load is not None and evidence.load.held == 0 and before.state == "draining"
-            self._idle_looks = self._idle_looks + 1 if empty and not self._around.still_routed(self.name) else 0
+            # What the engine is done with may still be on its way, or not be there yet: the workers know.
+            left = empty and not self._around.still_routed(self.name) and self._around.calls_at(self.name) == 0
+            self._idle_looks = self._idle_looks + 1 if left else 0
         if self.health.state == "ready":
             if not self._was_ready and not self._adopted:
                 self.ready_after_s = now_s - self._started_s
