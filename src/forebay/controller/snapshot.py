@@ -68,14 +68,11 @@ def build(
 
 
 def with_rollouts(snapshot: Snapshot, rollouts: Mapping[str, RolloutPolicy]) -> Snapshot:
-    """The snapshot with a rollout under way: its calls are logged whatever the level, since the log is the evidence."""
+    """The snapshot with the rollouts that are under way, by model."""
     if not rollouts:
         return snapshot
     models = tuple(msgspec.structs.replace(model, rollout=rollouts.get(model.name)) for model in snapshot.models)
-    now = snapshot.policy
-    level = now.log_level if now.log_level in ("debug", "info") else "info"
-    seen = msgspec.structs.replace(now, log_level=level, log_access=True)
-    return msgspec.structs.replace(snapshot, models=models, policy=seen)
+    return msgspec.structs.replace(snapshot, models=models)
 
 
 def policy(config: Config) -> Policy:
