@@ -31,7 +31,6 @@ _QUIET, _CHATTY = 2, 3
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM; a model that cannot be loaded or a port that is taken ends with status 1 and a reason."""
     asked = _arguments(argv)
-    asked.weights = asked.weights or default_weights()
     # Blocked before llama.cpp starts its threads, so that they inherit the mask and only `sigwait` takes the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:

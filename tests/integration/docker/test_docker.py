@@ -48,7 +48,11 @@ class Site:
                 "name": "two",
                 "docker": f"tcp://{machines[1].address}:2376",
                 "address": machines[1].address,
-                "tls": {"authority": f"{tls}/ca.pem", "certificate": f"{tls}/client.pem", "key": f"{tls}/client-key.pem"},
+                "tls": {
+                    "authority": f"{tls}/ca.pem",
+                    "certificate": f"{tls}/client.pem",
+                    "key": f"{tls}/client-key.pem",
+                },
             },
         ]
         substrate = {"kind": "docker", "docker": {"hosts": hosts, "shared_memory_gib": 1}}
@@ -198,6 +202,11 @@ def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(sit
         WITHIN_S,
     )
     calls.all_answered()
+
+
+def test_what_a_lost_host_ran_is_forgotten(site: Site) -> None:
+    """Its agents have left it, and say so."""
+    assert any("two is lost" in site.log_of(name) for name in site.ready())
 
 
 def test_down_leaves_nothing_on_any_host(site: Site) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,9 @@ _ENDED = 70
 _LONGEST_WAIT_S = 10.0
 _LAST_LINES_S = 5.0
 _SWEEP_S = 15.0
+_LOOK_S = 10.0
+_CONNECT_S = 3.0
+_LOST_S = 15.0
 
 
 class Agent:
@@ -35,6 +39,7 @@ class Agent:
         self._yard = Yard(remote, home.with_name("docker.lock"))
         self._home = read_home(home)
         self._settled = False
+        self._silent_since_s: float | None = None
 
     async def run(self) -> int:
         """Until the engine has ended or is stopped."""
@@ -84,6 +89,8 @@ class Agent:
                 await daemon.stop(home.container, self._remote.engine.stop_s)
                 return await self._yard.adopted()
             except DaemonAway as away:
+                if await self._lost(home):
+                    raise
                 await _wait(away, next(waits_s))
 
     async def _follow(self, home: Home) -> str:
@@ -92,27 +99,42 @@ class Agent:
         log = Log(home, self._keep_home)
         while True:
             async with log.followed(daemon):
-                await self._until_it_ends(daemon, home.container)
+                await self._until_it_ends(daemon, home)
                 await log.rest(_LAST_LINES_S)
             try:
                 ended = await daemon.ended(home.container)
             except DaemonAway as away:
+                if await self._lost(home):
+                    return f"{home.host.name} is lost: neither its daemon nor the engine answers"
                 await _wait(away, next(waits_s))
                 continue
             if ended is not None:
                 return str(ended)
-            waits_s = exponential(0.5, _LONGEST_WAIT_S)
+            waits_s, self._silent_since_s = exponential(0.5, _LONGEST_WAIT_S), None
             await asyncio.sleep(next(waits_s))
 
-    async def _until_it_ends(self, daemon: Daemon, container: str) -> None:
+    async def _until_it_ends(self, daemon: Daemon, home: Home) -> None:
         """Or until the daemon goes away."""
-        waiting = await daemon.follow("wait", container)
+        following = await daemon.follow("wait", home.container)
+        waiting = asyncio.create_task(following.wait())
         try:
-            await waiting.communicate()
+            while not (await asyncio.wait({waiting}, timeout=_LOOK_S))[0]:
+                # A host that vanishes closes no connection.
+                if not await _connects(home) and await daemon.is_away():
+                    return
         finally:
-            if waiting.returncode is None:
-                waiting.kill()
-                await waiting.wait()
+            if following.returncode is None:
+                following.kill()
+            await waiting
+
+    async def _lost(self, home: Home) -> bool:
+        """Whether the engine too has not answered for a while, which a daemon's death alone would not bring about."""
+        now = time.monotonic()
+        if await _connects(home):
+            self._silent_since_s = None
+            return False
+        self._silent_since_s = self._silent_since_s or now
+        return now - self._silent_since_s > _LOST_S
 
     async def _sweep(self) -> None:
         """What we left on a host that did not answer is ended as soon as it does."""
@@ -131,6 +153,17 @@ class Agent:
     def _keep_home(self, home: Home) -> None:
         self._home = home
         write_home(self._home_path, home)
+
+
+async def _connects(home: Home) -> bool:
+    """Whether somebody listens where the engine is published."""
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            _reader, writer = await asyncio.open_connection(home.place.host, home.place.port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 async def _wait(away: DaemonAway, wait_s: float) -> None:

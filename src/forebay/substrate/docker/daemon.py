@@ -94,6 +94,13 @@ class Daemon:
             return None
         return Ended(state["ExitCode"], state["OOMKilled"], state["Error"])
 
+    async def is_away(self) -> bool:
+        try:
+            await self._ask("version", "--format", "{{.Server.Version}}")
+        except DaemonAway:
+            return True
+        return False
+
     async def stop(self, container: str, within_s: float) -> None:
         """SIGTERM, SIGKILL after `within_s`, and forget it; nothing to do where it is not there."""
         with contextlib.suppress(Refused):
