@@ -237,6 +237,15 @@ LIES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def test_a_valkey_that_was_just_started_is_no_loss(engine: FakeEngine, tmp_path: Path) -> None:
+    with ValkeyServer(tmp_path / "valkey") as valkey:
+        bounds = Bounds(requests_per_minute=10)
+        with two_workers(tmp_path, engine, bounds, reference(valkey, lease_s=1.0)) as workers:
+            wait_for("both share", lambda: all(shared(worker) for worker in workers), 60)
+            assert not any(worker.counted("forebay_limits_lost_total") for worker in workers)
+            assert not [line for worker in workers for line in worker.log_lines() if line["level"] == "error"]
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_a_valkey_that_lies_or_is_slow_counts_as_lost(lie: str, engine: FakeEngine, tmp_path: Path) -> None:
     liar = Liar(LIES[lie])

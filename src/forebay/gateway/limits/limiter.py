@@ -185,12 +185,15 @@ class Limiter:
         return Link(ref, self._worker, self.book.limits.values, (time.monotonic, time.time), self._heard)
 
     def _heard(self, event: str, reason: str) -> None:
-        self.book.alone = event == "lost"
+        self.book.alone = event != "back"
         ref = self.book.policy.valkey
         if event == "lost" and ref is not None:
             self._meter.count(catalogue.LIMITS_LOST, reason)
             message = "the shared limits are lost; calls go on by valkey.on_loss"
             self._write("error", message, reason=reason, on_loss=ref.on_loss)
+        elif event == "new" and ref is not None:
+            message = "Valkey is new: until it has heard from every worker, calls go on by valkey.on_loss"
+            self._write("info", message, on_loss=ref.on_loss, lease_s=ref.lease_s)
         else:
             self._write("info", "limits are shared")
 

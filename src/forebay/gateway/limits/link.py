@@ -31,7 +31,10 @@ Hear = Callable[[str, str], None]
 
 
 class Link:
-    """`leased`: caps come from the authority. `hear` is told ("lost", why) and ("back", "")."""
+    """`leased`: caps come from the authority.
+
+    `hear` is told ("lost", why), ("back", "") and, of an authority that has only just begun, ("new", "").
+    """
 
     def __init__(
         self,
@@ -77,8 +80,8 @@ class Link:
         except (ValkeyLost, ValkeyRefused, TimeoutError, Nonsense):
             self._drop("nonsense")
             return
-        if warming:
-            self._alone(self._clock(), "forgot")
+        if warming:  # most likely it was started with us: nothing is lost, and it gives nothing away for a lease
+            self._alone(self._clock(), "", "new")
         else:
             self._lease(self._clock())
 
@@ -247,7 +250,7 @@ class Link:
         self._waiting = []
         self._wake()
 
-    def _alone(self, now: float, reason: str) -> None:
+    def _alone(self, now: float, reason: str, event: str = "lost") -> None:
         self._joined_at = None
         if not self.leased and self.lost_at:
             for limit in self._limits():
@@ -256,7 +259,7 @@ class Link:
         self.leased, self.lost_at = False, now
         for limit in self._limits():
             limit.cut_off()
-        self._hear("lost", reason)
+        self._hear(event, reason)
 
     async def _reconnect(self) -> None:
         try:
