@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -96,6 +97,11 @@ class Site:
             record = orjson.loads(self.service.state.unit(unit).read_bytes())
             self.output("kill", "-9", str(record["holder"]["pid"]))
 
+    def crash_edge(self) -> None:
+        """The edge alone; its controller starts another one."""
+        record = orjson.loads(self.service.state.unit("edge").read_bytes())
+        self.output("kill", "-9", "--", f"-{record['program']['pid']}")
+
     def pull_the_plug(self) -> None:
         """What runs is gone, and so is the machine from the network."""
         _ip("-n", self.machine.name, "link", "set", "eth0", "down")
@@ -171,7 +177,7 @@ class Pair:
     def wait(self) -> None:
         """Once the machines are gone, and all that ran in them."""
         kept = [site.keepalived for site in self.sites if site.keepalived is not None]
-        for process in (*self._others, *kept, *(client.process for client in self.clients)):
+        for process in (*self._others, *kept, *(each.process for each in self.clients)):
             process.wait(60)
 
     def _run(self, argv: tuple[str, ...]) -> None:
@@ -181,7 +187,7 @@ class Pair:
 @contextmanager
 def pair(folder: Path) -> Iterator[Pair]:
     """Three machines: the first one has what the two share, and the clients."""
-    with ExitStack() as after, Machines("fbha", 3) as machines:
+    with ExitStack() as after, Machines(f"fbha{os.getpid()}-", 3) as machines:
         made = Pair(machines, folder)
         after.callback(made.wait)
         made.begin()

@@ -1,0 +1,1 @@
+"""How long calls fail, and for how long nobody leads, when a part of two dies."""
