@@ -79,8 +79,9 @@ class Controller:
         self._status_s = float("-inf")
         # Soon, for an edge that was adopted: the configuration may have changed while no controller was there.
         self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
-        # A controller that died between writing the edge's files and saying so leaves nginx with the old ones.
-        self._edge_unread = True
+        # A controller that died between writing the edge's files and saying so leaves nginx with the old ones. To say
+        # so without need costs calls: an edge that reads its files closes connections that clients are about to use.
+        self._edge_unread = self._state.edge / "unread"
         self._around = Surroundings(
             substrate=self._substrate,
             journal=self.journal,
@@ -352,11 +353,13 @@ class Controller:
 
     async def _renew_edge(self, config: Config) -> None:
         base = self._arguments.config.resolve().parent
+        was_unread = self._edge_unread.exists()
+        self._edge_unread.touch()
         changed = await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base)
-        if changed or self._edge_unread:
-            self._edge_unread = False
+        if changed or was_unread:
             self._substrate.signal("edge", 1)
             self.journal.say("info", "the edge reads its new configuration", unit="edge")
+        self._edge_unread.unlink(missing_ok=True)
 
     def _take_port(self, name: str, wanted: int) -> int:
         keeper = self._keepers[name]
