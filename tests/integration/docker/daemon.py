@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 from tests import programs
 from tests.integration.docker.image import changes, write_image
@@ -81,10 +83,14 @@ class Daemon:
 
     def load_image(self) -> None:
         """Make forebay's image here."""
-        argv = [programs.found("docker") or "", "--host", self.socket, "import", *changes(), "-", IMAGE]
+        self.load(IMAGE, changes(), write_image)
+
+    def load(self, image: str, changed: list[str], write: Callable[[IO[bytes]], None]) -> None:
+        """Make an image of the tar that `write` writes."""
+        argv = [programs.found("docker") or "", "--host", self.socket, "import", *changed, "-", image]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as loading:
             assert loading.stdin is not None
-            write_image(loading.stdin)
+            write(loading.stdin)
             loading.stdin.close()
             assert loading.wait(_START_S) == 0
 

@@ -18,6 +18,7 @@ import tarfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[3]
 _TOP = "opt/forebay"
@@ -27,7 +28,7 @@ _PIECE_BYTES = 1024 * 1024
 _VERSION = "1"
 
 
-def write_image(to: io.BufferedIOBase) -> None:
+def write_image(to: IO[bytes]) -> None:
     """Write the root file system as a tar."""
     with _base().open("rb") as base:
         shutil.copyfileobj(base, to, _PIECE_BYTES)
@@ -141,3 +142,15 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str, mode: int = 0o644) -> 
     member = tarfile.TarInfo(name)
     member.mode, member.size = mode, len(text.encode())
     tar.addfile(member, io.BytesIO(text.encode()))
+
+
+def write_program(to: IO[bytes], program: Path, owns: str) -> None:
+    """Write the root file system of an image that holds one program, and a folder that nobody else may write."""
+    with tarfile.open(fileobj=to, mode="w|") as tar:
+        tar.add(program.resolve(), f"bin/{program.name}", filter=_owned_by_root)
+        for path in _libraries([program]):
+            tar.add(Path(path).resolve(), path.lstrip("/"), filter=_owned_by_root)
+        _add_text(tar, "etc/passwd", "nobody:x:65534:65534::/:/bin/false\n")
+        made = tarfile.TarInfo(owns)
+        made.type, made.mode, made.uid, made.gid = tarfile.DIRTYPE, 0o755, 65534, 65534
+        tar.addfile(made)
