@@ -211,6 +211,8 @@ def _table(seen: Status) -> str:
             lines += rollout_lines(seen.release.rollout)
     lines += ["", columns(head, rows)]
     lines += ["", *_leadership(seen)]
+    in_rows = {f"{unit.name} {unit.state}: {unit.reason}" for unit in seen.units}
+    lines += [f"! {reason}" for reason in seen.reasons if reason not in in_rows]
     return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])
 
 
@@ -218,7 +220,7 @@ def _leadership(seen: Status) -> list[str]:
     controller = seen.controller
     told = [_("leader: {leader} (lease {number})").format(leader=controller.leader or "-", number=controller.lease)]
     told += [_("stands by: {name} (pid {pid})").format(name=each.name, pid=each.pid) for each in controller.standbys]
-    return told + ([f"! {reason}" for reason in seen.reasons] if seen.state == "standby" else [])
+    return told
 
 
 def _row(unit: UnitStatus) -> list[object]:

@@ -114,11 +114,15 @@ def await_ready(state: StateDir, asked_at: float, timeout_s: float, say: Say) ->
 
 
 def tell_changes(status: Status, told: dict[str, str], say: Say) -> None:
-    """One line for each unit whose state is another than `told`, which is brought up to date."""
+    """One line for each unit, or source of engines, that is otherwise than `told`, which is brought up to date."""
     for unit in status.units:
         if told.get(unit.name) != unit.state:
             told[unit.name] = unit.state
             say(f"  {unit.name}: {unit.state}" + (f" ({unit.reason})" if unit.state != "ready" else ""))
+    for source in status.discovery:
+        if told.get(source.name, "") != source.trouble:
+            told[source.name] = source.trouble
+            say(f"  {source.name}: " + (source.trouble or _("found {count} engines").format(count=source.engines)))
 
 
 def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> tuple[str, ...]:

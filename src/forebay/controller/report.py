@@ -81,7 +81,11 @@ def report(
 
 def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Status:
     """The status with the sources of engines; what is wrong with one is told, and takes nothing from the state."""
-    trouble = tuple(f"{source.name} may be out of date: {source.trouble}" for source in sources if source.trouble)
+    trouble = tuple(
+        f"{source.name} {'may be out of date' if source.engines else 'finds no engine'}: {source.trouble}"
+        for source in sources
+        if source.trouble
+    )
     return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
 
 

@@ -126,6 +126,7 @@ def test_a_file_that_is_broken_missing_or_empty_costs_no_engine_and_is_told(sett
     wait_for("it is told", lambda: "no YAML" in setting.source()["trouble"])
     assert setting.ask()[0] == 200
     assert any("pool may be out of date" in reason for reason in setting.service.status()["reasons"])
+    assert "! pool may be out of date: " in setting.service.run("status").stdout
     page = urllib.request.urlopen(setting.service.metrics_url, timeout=60).read().decode()  # noqa: S310  our own
     assert 'forebay_discovery_stale{source="pool"} 1.0' in page
     assert 'forebay_discovery_engines{source="pool"} 2.0' in page
