@@ -29,7 +29,7 @@ from forebay.substrate.local import LocalSubstrate, is_running, why_ended
 from forebay.substrate.place import Place, read_place
 from forebay.testing.worker import free_port, wait_for
 
-WITHIN_S = 60.0
+WITHIN_S = 15.0
 _UNIT = "engine"
 _ASK = "import sys, urllib.request as request; sys.exit(request.urlopen(sys.argv[1], timeout=5).status != 200)"
 
@@ -101,7 +101,8 @@ class Site:
         found = set()
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
-            if self.model in words and "forebay.engines.embedded_server" in words:
+            # Not what starts it: a container's init has its command line too, behind its own.
+            if self.model in words and words[1:3] == ["-m", "forebay.engines.embedded_server"]:
                 found.add(process.pid)
         return frozenset(found)
 

@@ -149,23 +149,6 @@ def _health(site: Site, container: str) -> str:
     return site.daemons[0].docker("inspect", "--format", "{{.State.Health.Status}}", container).stdout.strip()
 
 
-def test_the_log_of_an_engine_is_read_here(site: Site) -> None:
-    for name in site.ready():
-        assert "listens on http://0.0.0.0:8000" in site.service.run("engine", "logs", name).stdout
-
-
-def test_an_agent_that_is_killed_leaves_its_engine_as_it_is(site: Site) -> None:
-    before, victim = site.containers(), site.engines()[0]
-    assert site.machines[0].run(["kill", "-9", str(victim["pid"])], {}).wait(30) == 0
-    wait_for("it is ready again", lambda: _is_back(site, victim), WITHIN_S)
-    assert site.containers() == before
-
-
-def _is_back(site: Site, victim: dict[str, Any]) -> bool:
-    (now,) = (each for each in site.engines() if each["name"] == victim["name"])
-    return now["state"] == "ready" and now["pid"] != victim["pid"] and now["url"] == victim["url"]
-
-
 def test_without_its_daemon_an_engine_serves_and_is_followed_again(site: Site) -> None:
     before, calls = site.ready(), Load(site)
     (name,) = (each for each, url in before.items() if site.number_of(url) == 0)
@@ -175,14 +158,6 @@ def test_without_its_daemon_an_engine_serves_and_is_followed_again(site: Site) -
     site.daemons[0].start()
     calls.all_answered()
     assert site.ready() == before
-
-
-def test_a_container_that_dies_is_told_of_and_made_anew(site: Site) -> None:
-    (before,) = site.containers()
-    (name,) = (each for each, url in site.ready().items() if site.number_of(url) == 0)
-    site.daemons[0].docker("kill", before)
-    wait_for("two engines are ready", lambda: len(site.ready()) == 2 and before not in site.containers(), WITHIN_S)
-    assert "the engine has ended: status 137 (SIGKILL)" in site.log_of(name)
 
 
 def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
@@ -202,10 +177,6 @@ def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(sit
         WITHIN_S,
     )
     calls.all_answered()
-
-
-def test_what_a_lost_host_ran_is_forgotten(site: Site) -> None:
-    """Its agents have left it, and say so."""
     assert any("two is lost" in site.log_of(name) for name in site.ready())
 
 

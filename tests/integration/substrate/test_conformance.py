@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.docker import daemon
+from tests.integration.docker.daemon import Daemon, NoDaemon
 from tests.integration.kubernetes.cluster import Cluster
+from tests.integration.ray.machines import Machines
 
 from forebay.testing.substrate import ANYWHERE, ELSEWHERE, Site
 from forebay.testing.worker import free_port
@@ -31,6 +34,29 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert cluster.pods() == {}
 
 
+@pytest.fixture(scope="module")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A host that answers, and one that does not."""
+    with pytest.MonkeyPatch.context() as patch, Machines("fbclaims", 1) as (machine,):
+        patch.setenv("PATH", daemon.path())
+        try:
+            running = Daemon(machine)
+        except NoDaemon as error:
+            pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
+        try:
+            running.load_image()
+            one = {"name": "one", "docker": running.socket, "address": machine.address}
+            two = {"name": "two", "docker": "unix:///nowhere.sock", "address": "10.0.0.2", "labels": {"disk": "fast"}}
+            section = {"kind": "docker", "docker": {"hosts": [one, two], "shared_memory_gib": 1}}
+            folder: Path = tmp_path_factory.mktemp("docker")
+            site = Site(folder, section, prefix=machine.argv(), no_room={"labels": {"disk": "fast"}})
+            yield site
+            site.clear()
+            assert running.docker("ps", "--all", "--quiet").stdout == ""
+        finally:
+            running.stop()
+
+
 @pytest.mark.parametrize("claim", ANYWHERE, ids=lambda claim: claim.__name__)
 def test_local(local: Site, claim: Callable[[Site], None]) -> None:
     claim(local)
@@ -39,3 +65,9 @@ def test_local(local: Site, claim: Callable[[Site], None]) -> None:
 @pytest.mark.parametrize("claim", ANYWHERE + ELSEWHERE, ids=lambda claim: claim.__name__)
 def test_kubernetes(kubernetes: Site, claim: Callable[[Site], None]) -> None:
     claim(kubernetes)
+
+
+@pytest.mark.skipif(bool(daemon.why_not()), reason=daemon.why_not())
+@pytest.mark.parametrize("claim", ANYWHERE + ELSEWHERE, ids=lambda claim: claim.__name__)
+def test_docker(docker: Site, claim: Callable[[Site], None]) -> None:
+    claim(docker)
