@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from forebay.admin.status import Status
+from forebay.admin.status import ReleaseStatus, Status
 from forebay.observe import catalogue
 from forebay.observe.catalogue import METRICS, Metric
 from forebay.observe.gpu import gpu_utilization
@@ -61,6 +61,7 @@ class MetricsPage(Collector):
             yield Series(catalogue.THROUGHPUT, (kind,), (rate,))
         for gpu, percent in gpu_utilization().items():
             yield Series(catalogue.GPU_UTILISATION, (gpu,), (percent,))
+        yield from _release(self._status().release)
         for engine in self._status().engines:
             for state in _STATES:
                 yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
@@ -77,6 +78,16 @@ class MetricsPage(Collector):
             return {"input": 0.0, "output": 0.0}
         (then, before), (now, after) = self._samples[0], self._samples[-1]
         return {kind: max(0.0, after[kind] - before[kind]) / (now - then) for kind in after}
+
+
+def _release(release: ReleaseStatus | None) -> Iterator[Series]:
+    if release is None:
+        return
+    yield Series(catalogue.RELEASE_REVERTED, (), (float(release.reverted),))
+    if release.rollout is not None:
+        strategy, held = release.rollout.strategy, release.rollout.stage in ("held", "paused")
+        yield Series(catalogue.ROLLOUT_SHARE, (strategy,), (release.rollout.share_ratio,))
+        yield Series(catalogue.ROLLOUT_HELD, (strategy,), (float(held),))
 
 
 def _tokens(totals: list[Series]) -> dict[str, float]:

@@ -25,11 +25,27 @@ class DiscoveryStatus(msgspec.Struct, frozen=True):
     failures: int
 
 
+class RolloutStatus(msgspec.Struct, frozen=True):
+    """A release on part of the calls."""
+
+    strategy: str
+    share_ratio: float
+    stage: str
+
+
+class ReleaseStatus(msgspec.Struct, frozen=True):
+    """The release that runs, and one on trial."""
+
+    reverted: bool = False
+    rollout: RolloutStatus | None = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """`run/status.json`, which has the form of `forebay status -o json`."""
 
     engines: tuple[EngineStatus, ...] = ()
     discovery: tuple[DiscoveryStatus, ...] = ()
+    release: ReleaseStatus | None = None
 
 
 def read_status(path: Path) -> Status:

@@ -254,6 +254,19 @@ DISCOVERY_STALE = Metric(
 DISCOVERY_FAILURES = Metric(
     "forebay_discovery_failures_total", "counter", "Answers of a source that were missing, empty or wrong.", ("source",)
 )
+RELEASE_REVERTED = Metric(
+    "forebay_release_reverted", "gauge", "1 while the last change of the release is one that was taken back."
+)
+ROLLOUT_SHARE = Metric(
+    "forebay_rollout_share_ratio",
+    "gauge",
+    "Share of the calls that a release on trial gets (of those that are copied to it, for shadow); absent where there "
+    "is none.",
+    ("strategy",),
+)
+ROLLOUT_HELD = Metric(
+    "forebay_rollout_held", "gauge", "1 while a rollout waits for a person; absent where there is none.", ("strategy",)
+)
 BUILD = Metric("forebay_build_info", "gauge", "Always 1; the release of forebay.", ("version",))
 
 METRICS: tuple[Metric, ...] = (
@@ -309,5 +322,8 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERED,
     DISCOVERY_STALE,
     DISCOVERY_FAILURES,
+    RELEASE_REVERTED,
+    ROLLOUT_SHARE,
+    ROLLOUT_HELD,
     BUILD,
 )

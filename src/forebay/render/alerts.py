@@ -153,6 +153,25 @@ ALERTS = (
         runbook="`forebay status` shows the reason. Run `forebay check`, correct the file, and bring it up again.",
     ),
     Alert(
+        name="ForebayReleaseReverted",
+        expr="forebay_release_reverted == 1",
+        hold="0m",
+        severity="warning",
+        summary="A release was taken back: the one before serves",
+        runbook="`forebay status -o json` says why under release.last, and so does configs/log.jsonl: an engine that "
+        "did not start, or what the judge of a rollout found. Nothing is broken now. The next release that is applied "
+        "ends this alert: silence it until then.",
+    ),
+    Alert(
+        name="ForebayRolloutHeld",
+        expr="forebay_rollout_held == 1",
+        hold="30m",
+        severity="warning",
+        summary="A {{ $labels.strategy }} rollout waits for a person",
+        runbook="`forebay rollout status` shows both sides, and why it is held. `forebay rollout promote`, `resume` or "
+        "`abort` ends it; after `rollout.patience` one that has shown too little is taken back.",
+    ),
+    Alert(
         name="ForebayLogLinesLost",
         expr="increase(forebay_log_lines_dropped_total[10m]) > 0",
         hold="0m",

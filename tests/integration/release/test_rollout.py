@@ -1,0 +1,263 @@
+"""Rollouts under load: what is as good is promoted, what is slower or fails is taken back, and no client is harmed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+from tests.integration.service.load import Load
+
+from forebay.release.running import Change, read_running
+from forebay.substrate.local import LocalSubstrate
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+pytestmark = pytest.mark.timeout(300)
+FINE = {("whole", "answered"), ("streamed", "complete")}
+FAULTY = Path(__file__).parent / "faulty_build"
+# No noise of a loaded machine is as large; what is tolerated here is ten times the usual.
+WIDE = {
+    "ttft_ratio": 20,
+    "itl_ratio": 20,
+    "slow_odds": 500,
+    "slow_rise": 0.98,
+    "error_rise": 0.6,
+    "length_ratio": 20,
+    "finish_odds": 500,
+    "finish_rise": 0.98,
+    "confidence": 0.6,
+}
+STEPS = [{"share": "40%", "lasts": "2s", "least_calls": 4}, {"share": "50%", "lasts": "2s", "least_calls": 4}]
+
+
+def models(count: int = 2, **more: object) -> dict[str, Any]:
+    return {"smollm2": {"engines": [{"kind": "embedded", "count": count, "threads": 1, **more}]}}
+
+
+def faulty(**faults: str) -> dict[str, Any]:
+    return models(env={"PYTHONPATH": str(FAULTY), **faults})
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("rollout"), models()) as running:
+        yield running
+
+
+@pytest.fixture
+def service(started: Service) -> Service:
+    started.content["models"] = models()
+    started.content.pop("rollout", None)
+    started.write()
+    started.run("up", "--detach")
+    return started
+
+
+def write(service: Service, engines: dict[str, Any], **plan: Any) -> None:
+    service.content["models"] = engines
+    service.content["rollout"] = {"steps": STEPS, "tolerance": WIDE, **plan}
+    service.write()
+
+
+def change(service: Service) -> Change | None:
+    found = read_running(service.state.running)
+    return found.change if found is not None else None
+
+
+def name(service: Service) -> str:
+    found = read_running(service.state.running)
+    assert found is not None
+    return found.release.name
+
+
+def last(service: Service) -> tuple[str, str]:
+    found = read_running(service.state.running)
+    assert found is not None
+    assert found.last is not None
+    return found.last.result, found.last.why
+
+
+def step_of(service: Service) -> int:
+    """0 before the first step, and again when there is no rollout."""
+    found = change(service)
+    if found is None or found.rollout is None or not found.rollout.step_at or found.slots is None:
+        return 0
+    return found.rollout.step + 1
+
+
+def rollout(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(service.run("rollout", "status", "-o", "json").stdout)
+    return found
+
+
+def under(service: Service, *, whole: int = 2, streamed: int = 2, max_tokens: int = 3) -> Load:
+    return Load(service.url, service.key, service.tls(), whole=whole, streamed=streamed, max_tokens=max_tokens)
+
+
+def test_an_equal_canary_is_promoted_although_the_controller_dies_and_no_call_fails(service: Service) -> None:
+    old = name(service)
+    with under(service) as load:
+        (service.folder / "probes.yaml").write_text("- {prompt: Count to three., matches: '[a-z0-9]'}\n")
+        write(service, models(env={"BUILD": "equal"}), probes="probes.yaml")
+        service.run("apply", "--yes", "--rollout", "canary", "--detach")
+        refused = service.run("apply", "--yes", check=False)
+        assert refused.returncode == 1
+        assert "is applying" in refused.stderr
+        wait_for("the first step", lambda: step_of(service) == 1, 90)
+        controller = LocalSubstrate(service.state).observe()["controller"].program
+        assert controller is not None
+        os.kill(controller.pid, signal.SIGKILL)
+        wait_for("all of it is in force", lambda: change(service) is None, 120)
+    assert set(load.outcomes) == FINE, load.outcomes
+    assert last(service) == ("applied", "")
+    assert name(service) != old
+    wait_for("two engines are left, all is ready", lambda: is_whole(service), 60)
+
+
+def test_a_slower_canary_is_taken_back(service: Service) -> None:
+    old = name(service)
+    with under(service, whole=1, streamed=3) as load:
+        tight = {**WIDE, "ttft_ratio": 1.0, "alpha": 0.2}
+        steps = [{"share": "50%", "lasts": "3s", "least_calls": 8}]
+        write(service, faulty(FAULT_DELAY_S="0.7"), strategy="canary", steps=steps, tolerance=tight)
+        applied = service.run("apply", "--yes", check=False)
+        assert applied.returncode == 1
+        assert "TTFT" in applied.stderr
+        assert f"{old} serves again" in applied.stderr
+    assert set(load.outcomes) == FINE, load.outcomes
+    assert name(service) == old
+    result, why = last(service)
+    assert result == "reverted"
+    assert "TTFT" in why
+    wait_for("it is told", lambda: is_told(service), 60)
+
+
+def test_a_canary_with_five_per_cent_errors_is_stopped_by_the_guard_and_clients_see_none(service: Service) -> None:
+    old = name(service)
+    with under(service, whole=4, streamed=0, max_tokens=1) as load:
+        steps = [{"share": "50%", "lasts": "1h", "least_calls": 1000000}]
+        write(service, faulty(FAULT_EVERY="20"), strategy="canary", steps=steps, tolerance={**WIDE, "alpha": 0.5})
+        applied = service.run("apply", "--yes", check=False)
+        assert applied.returncode == 1
+        assert "error rate" in applied.stderr
+    assert name(service) == old
+    assert "at any time" in last(service)[1]
+    failed = sum(number for outcome, number in load.outcomes.items() if outcome not in FINE)
+    assert failed <= 3, load.outcomes  # each was asked of another engine; the budget of retries is what it is
+
+
+def test_blue_and_green_are_switched_at_once_and_no_call_fails(service: Service) -> None:
+    old = name(service)
+    with under(service) as load:
+        write(service, models(env={"BUILD": "green"}), steps=[], keep="1h")
+        service.run("apply", "--yes", "--rollout", "blue-green", "--detach")
+        wait_for("the switch", lambda: step_of(service) == 1, 90)
+        wait_for("calls at green", lambda: lanes(service)["canary_calls"] >= 10, 90)
+        assert len(lanes(service)["canary"]) == 2
+        assert name(service) == old
+        service.run("rollout", "promote", "--reason", "looks well")
+        wait_for("all of it is in force", lambda: change(service) is None, 120)
+    assert set(load.outcomes) == FINE, load.outcomes
+    assert last(service) == ("applied", "")
+    wait_for("two engines are left, all is ready", lambda: is_whole(service), 60)
+
+
+def test_copies_are_compared_and_a_person_may_hold_it_and_take_it_back(service: Service) -> None:
+    old = name(service)
+    with under(service) as load:
+        write(service, models(env={"BUILD": "shadow"}), steps=[{"share": "100%", "lasts": "1h"}])
+        service.run("apply", "--yes", "--rollout", "shadow", "--detach")
+        wait_for("copies at both", lambda: min(counts(service)) >= 5, 120)
+        service.run("rollout", "pause")
+        assert rollout(service)["rollout"]["stage"] == "paused"
+        service.run("rollout", "resume")
+        service.run("rollout", "abort", "--reason", "seen enough")
+        wait_for("it is taken back", lambda: change(service) is None, 120)
+    assert set(load.outcomes) == FINE, load.outcomes
+    result, why = last(service)
+    assert result == "reverted"
+    assert "aborted by" in why
+    assert "seen enough" in why
+    assert name(service) == old
+    again = service.run("rollout", "abort", check=False)
+    assert again.returncode == 1
+    assert "no rollout is under way" in again.stderr
+
+
+def test_a_and_b_are_compared_until_a_person_decides(service: Service) -> None:
+    old = name(service)
+    with under(service) as load:
+        write(service, models(env={"BUILD": "b"}), steps=[{"share": "50%", "lasts": "2s", "least_calls": 4}])
+        service.run("apply", "--yes", "--rollout", "ab", "--detach")
+        wait_for("it waits for a person", lambda: stage(service) == "held", 120)
+        wait_for("effects", lambda: has_effects(service), 60)
+        assert name(service) == old
+        table = service.run("rollout", "status").stdout
+        assert "p = " in table
+        service.run("rollout", "abort")
+        wait_for("it is taken back", lambda: change(service) is None, 120)
+    assert set(load.outcomes) == FINE, load.outcomes
+
+
+def test_a_step_that_shows_too_little_fails_where_the_file_says_so(service: Service) -> None:
+    old = name(service)
+    steps = [{"share": "10%", "lasts": "1s", "least_calls": 1000}]
+    write(service, models(env={"BUILD": "unseen"}), steps=steps, on_insufficient="fail", baseline="none")
+    applied = service.run("apply", "--yes", "--rollout", "canary", check=False)
+    assert applied.returncode == 1
+    assert "insufficient data" in applied.stderr
+    assert name(service) == old
+
+
+def test_what_cannot_be_compared_is_refused_and_nothing_begins(service: Service) -> None:
+    write(service, {"smollm2": {**models()["smollm2"], "aliases": ["other"]}})
+    refused = service.run("apply", "--yes", "--rollout", "canary", check=False)
+    assert refused.returncode == 1
+    assert "nothing of an engine changes" in refused.stderr
+    write(service, models(env={"BUILD": "x"}), probes="none.yaml")
+    refused = service.run("apply", "--yes", "--rollout", "canary", check=False)
+    assert refused.returncode == 1
+    assert "none.yaml" in refused.stderr
+    assert change(service) is None
+
+
+def lanes(service: Service) -> dict[str, Any]:
+    """The lanes of the one model; nothing before they are known."""
+    seen = rollout(service)["rollout"]
+    nobody: dict[str, Any] = {"canary": [], "canary_calls": 0, "baseline_calls": 0}
+    return seen["lanes"][0] if seen is not None and seen["lanes"] else nobody
+
+
+def counts(service: Service) -> tuple[int, int]:
+    seen = lanes(service)
+    return seen["canary_calls"], seen["baseline_calls"]
+
+
+def stage(service: Service) -> str:
+    seen = rollout(service)["rollout"]
+    return "" if seen is None else str(seen["stage"])
+
+
+def has_effects(service: Service) -> bool:
+    seen = rollout(service)["rollout"]
+    return bool(seen["effects"]) if seen is not None else False
+
+
+def is_whole(service: Service) -> bool:
+    """Whether one engine of each slot is left, and everything is ready."""
+    seen = service.status()
+    slots = sorted(each["slot"] for each in seen["engines"])
+    return seen["state"] == "ready" and slots == ["smollm2-embedded-1", "smollm2-embedded-2"]
+
+
+def is_told(service: Service) -> bool:
+    """Whether the status and the metrics say that the release was taken back."""
+    page = httpx2.get(service.metrics_url).text
+    seen = service.status()["release"]
+    return bool(seen["reverted"]) and seen["rollout"] is None and "forebay_release_reverted 1.0" in page
