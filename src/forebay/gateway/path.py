@@ -24,6 +24,7 @@ from forebay.gateway.rollout.shadow import mirror
 from forebay.gateway.routes import MethodNotAllowed, Route, dialect_of, find_route
 from forebay.gateway.screen import Asked, screen
 from forebay.gateway.settle import settle
+from forebay.gateway.several import of_all
 from forebay.gateway.view import View, models
 from forebay.gateway.wants import learn
 from forebay.observe import catalogue
@@ -101,6 +102,11 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
             await _stream(call, answered.answer, parts)
     finally:
         _leave(call, answered, parts)
+        if answered.engine.ref.kind == "embedded":
+            ledger = call.ledger
+            ledger.input_tokens, ledger.output_tokens = of_all(
+                (ledger.input_tokens, ledger.output_tokens), asked.fields
+            )
         if second is not None:
             second.ended(call, parts)
     if asked.model.continuation and call.ledger.code == "stream_cut" and isinstance(answered.answer, StreamPump):

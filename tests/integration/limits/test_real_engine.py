@@ -49,3 +49,13 @@ def test_tokens_settle_to_the_engines_own_count(service: Service, stream: bool) 
     after, _content = _call(service)
     assert used > 20
     assert before - after == used  # both were read with the same reservation in force
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_each_of_several_answers_is_charged(service: Service, stream: bool) -> None:
+    """llama.cpp tells the usage of the first alone."""
+    before, _content = _call(service, ignore_eos=True)
+    prompt = orjson.loads(_content)["usage"]["prompt_tokens"]
+    _call(service, ignore_eos=True, n=2, stream=stream)
+    after, _content = _call(service, ignore_eos=True)
+    assert before - after == (prompt + 12) + (prompt + 2 * 12)

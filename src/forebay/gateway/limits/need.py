@@ -6,6 +6,7 @@ from typing import Any
 
 from forebay.gateway.limits.book import Need
 from forebay.gateway.limits.policy import LimitsPolicy
+from forebay.gateway.several import prompts_in
 
 # Routes whose answers hold no generated tokens.
 _NO_OUTPUT = frozenset(
@@ -31,7 +32,7 @@ def need_of(
 
     No prompt is longer than the model's context: an image of a megabyte is not taken for a book.
     """
-    prompts = _prompts(fields["prompt"]) if "prompt" in fields else 1
+    prompts = prompts_in(fields.get("prompt"))
     context = context_tokens or 10**9
     prompt = min(int(body_bytes / policy.prompt_bytes_per_token) + _TEMPLATE_TOKENS, context * prompts)
     if endpoint in _NO_OUTPUT:
@@ -42,8 +43,3 @@ def need_of(
             longest = fields[name]
             break
     return Need(prompt, longest * (fields.get("n") or 1) * prompts)
-
-
-def _prompts(prompt: Any) -> int:
-    """/v1/completions takes several prompts at once: a list of texts, or of lists of tokens."""
-    return len(prompt) if type(prompt) is list and prompt and type(prompt[0]) is not int else 1
