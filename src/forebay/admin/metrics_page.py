@@ -66,6 +66,8 @@ class MetricsPage(Collector):
             for state in _STATES:
                 yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
             yield Series(catalogue.ENGINE_RESTARTS, (engine.name,), (float(engine.restarts),))
+            if engine.ready_after_s is not None:
+                yield Series(catalogue.ENGINE_READY_AFTER, (engine.name,), (engine.ready_after_s,))
             yield Series(catalogue.ORPHANED, (engine.name,), (engine.orphaned_s,))
 
         for source in self._status().discovery:

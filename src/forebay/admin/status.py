@@ -13,6 +13,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     name: str
     state: str
     restarts: int = 0
+    ready_after_s: float | None = None
     orphaned_s: float = 0.0
 
 

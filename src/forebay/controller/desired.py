@@ -15,6 +15,7 @@ import msgspec
 
 from forebay.config.schema import Config
 from forebay.core.errors import RunError
+from forebay.engines.checked import checked_here
 from forebay.engines.fleet import secret_names
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
@@ -31,12 +32,13 @@ _DRAIN_MARGIN_S = 5.0
 
 def engine_digest(spec: EngineSpec) -> str:
     """Names what the engine's process is asked to be; a port of its own choosing is not part of it."""
-    return digest_of((*spec.argv, str(spec.port)), spec.env, spec.cpus)
+    return digest_of((*spec.argv, str(spec.port), *filter(None, [spec.weights_sha256])), spec.env, spec.cpus)
 
 
 def engine_unit(spec: EngineSpec, port: int, config: Config, state: StateDir) -> UnitSpec:
     """The process of an owned engine at `port`."""
-    unit = _unit(spec.name, spec.argv_at(spec.host, port), config, state)
+    argv = checked_here(spec, spec.argv_at(spec.host, port), str(state.run))
+    unit = _unit(spec.name, argv, config, state)
     return msgspec.structs.replace(
         unit,
         digest=engine_digest(spec),

@@ -52,6 +52,7 @@ def embedded_specs(
             warmup_prompt=engine.warmup_prompt,
             needs=Needs(cpus=float(engine.threads or 1), labels=engine.labels),
             weights=str(weights) if engine.weights is not None else "",
+            weights_sha256=engine.weights_sha256 or "",
         )
         for copy, name in enumerate(engine_names(model, engine))
     )

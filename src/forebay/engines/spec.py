@@ -37,7 +37,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     `{host}` for the address of the machine that it is put on.
     `release` is vLLM's, `task` what it was told to do: `generate`, `embed`, `classify`, `pooling`, or nothing.
     `env` is what the engine's process gets on top of a minimal environment. `weights` is the path of its weights,
-    empty where they are a hub id or come with forebay.
+    empty where they are a hub id or come with forebay; see the key `weights_sha256`.
     """
 
     name: str
@@ -62,6 +62,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     routing: EngineRouting = EngineRouting()
     needs: Needs = Needs()
     weights: str = ""
+    weights_sha256: str = ""
 
     def argv_at(self, host: str, port: int | str) -> tuple[str, ...]:
         """The command line with the address filled in."""

@@ -66,6 +66,7 @@ def vllm_specs(
             token_prompts=_takes_token_prompts(engine.release, start.argv),
             needs=Needs(gpus=0 if hardware == "cpu" else gpus_needed(start.args), labels=engine.labels),
             weights=engine.weights if engine.weights.startswith("/") else "",
+            weights_sha256=engine.weights_sha256 or "",
         )
         specs.append(spec)
     return tuple(specs)

@@ -35,6 +35,7 @@ READING: dict[str, str] = {
     "timeout_zero": "A time of zero where some is needed.",
     "unreadable": "A file that is missing, too large or no text.",
     "valkey_lease": "A lease too short to be renewed.",
+    "weights_sha256": "A checksum of weights that cannot be checked.",
     "yaml_anchor": "Anchors and aliases, which are not allowed.",
     "yaml_depth": "Values nested too deep.",
     "yaml_documents": "More than one document in the file.",

@@ -247,6 +247,12 @@ ORPHANED = Metric(
     ("engine",),
 )
 ENGINE_RESTARTS = Metric("forebay_engine_restarts_total", "counter", "Times an engine was started again.", ("engine",))
+ENGINE_READY_AFTER = Metric(
+    "forebay_engine_ready_after_seconds",
+    "gauge",
+    "How long an engine's last start took until it was ready: weights checked and loaded, first generation made.",
+    ("engine",),
+)
 DISCOVERED = Metric("forebay_discovery_engines", "gauge", "Engines that a source has found.", ("source",))
 DISCOVERY_STALE = Metric(
     "forebay_discovery_stale", "gauge", "1 while a source fails and the engines known last are kept.", ("source",)
@@ -318,6 +324,7 @@ METRICS: tuple[Metric, ...] = (
     RELOADS,
     ENGINE_STATE,
     ENGINE_RESTARTS,
+    ENGINE_READY_AFTER,
     ORPHANED,
     DISCOVERED,
     DISCOVERY_STALE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.integration.docker.daemon import Daemon, NoDaemon
 from tests.integration.ray import load
 from tests.integration.ray.machines import Machine, Machines
 
+from forebay.engines.embedded_server import default_weights
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
@@ -56,7 +58,10 @@ class Site:
             },
         ]
         substrate = {"kind": "docker", "docker": {"hosts": hosts, "shared_memory_gib": 1}}
-        models = {"m": {"engines": [{"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2}]}}
+        weights = default_weights()
+        checked = {"weights": str(weights), "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+        engine = {"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2, **checked}
+        models = {"m": {"engines": [engine]}}
         self.service = Service(
             folder, models, prefix=machines[0].argv(), substrate=substrate, edge={"kind": "none"}, admin={"port": 8100}
         )
@@ -129,6 +134,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_engines_are_spread_over_the_hosts_and_answer(site: Site) -> None:
     assert {site.number_of(url) for url in site.ready().values()} == {0, 1}
     Load(site).all_answered()
+
+
+def test_each_has_checked_the_weights_that_its_host_shares_with_it(site: Site) -> None:
+    for name in site.ready():
+        assert "weights: 1 files of 0.1 GiB are what they should be" in site.log_of(name)
+    assert all(each["ready_after_s"] > 0 for each in site.engines())
 
 
 def test_a_container_is_locked_down_and_published_on_its_private_address_alone(site: Site) -> None:

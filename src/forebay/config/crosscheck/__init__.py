@@ -14,6 +14,7 @@ from forebay.config.crosscheck.rollout import rollout
 from forebay.config.crosscheck.routing import routing
 from forebay.config.crosscheck.substrate import substrate
 from forebay.config.crosscheck.timeouts import timeouts
+from forebay.config.crosscheck.weights import weights
 from forebay.config.provenance import Node
 from forebay.config.schema import Config
 from forebay.core.errors import Finding
@@ -21,5 +22,19 @@ from forebay.core.errors import Finding
 
 def crosscheck(config: Config, tree: Node) -> list[Finding]:
     """Findings across keys; nothing here depends on the environment or on the machine."""
-    rules = (ports, names, addresses, timeouts, discovery, routing, limits, queue, reuse, cascade, substrate, rollout)
+    rules = (
+        ports,
+        names,
+        addresses,
+        timeouts,
+        discovery,
+        routing,
+        limits,
+        queue,
+        reuse,
+        cascade,
+        substrate,
+        rollout,
+        weights,
+    )
     return [finding for rule in rules for finding in rule(config, tree)]

@@ -56,6 +56,10 @@ class OwnedEngine(EngineBase):
     """How long work may go on after the engine left routing."""
     labels: dict[Annotated[str, Field(min_length=1)], str] = {}
     """Labels that its node must have, where a cluster chooses the node."""
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the file that `weights` is the path of, or of the file SHA256SUMS in that folder, which must name all
+    others as `sha256sum` does. An engine starts only once they agree; files that have kept their size and time since
+    are not read again, but for those of a container. Not with Kubernetes."""
     warmup_prompt: str = "Hello"
     """Prompt of the generation that must succeed before the first request."""
 

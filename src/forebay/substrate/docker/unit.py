@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.config.schema.docker import DockerHost, DockerHosts
+from forebay.engines.checked import checked_anywhere
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.store.state_dir import StateDir
@@ -98,4 +99,4 @@ def _argv(spec: EngineSpec) -> tuple[str, ...]:
         if not spec.weights:
             at = argv.index("--weights")
             del argv[at : at + 2]
-    return tuple(argv)
+    return checked_anywhere(spec, tuple(argv))

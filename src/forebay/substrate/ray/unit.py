@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.config.schema.substrate import Substrate
+from forebay.engines.checked import checked_here
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.store.state_dir import StateDir
@@ -27,7 +28,9 @@ def remote_of(spec: EngineSpec, unit: UnitSpec, substrate: Substrate, service: s
         namespace=f"forebay-{namespace}",
         folder=f"{substrate.folder}/{namespace}/{spec.name}",
         placement=placement,
-        engine=msgspec.structs.replace(unit, argv=spec.argv, env=spec.env, cpus=(), port=0, inherit=()),
+        engine=msgspec.structs.replace(
+            unit, argv=checked_here(spec, spec.argv, substrate.folder), env=spec.env, cpus=(), port=0, inherit=()
+        ),
     )
     return msgspec.structs.replace(remote, engine=msgspec.structs.replace(remote.engine, digest=remote_digest(remote)))
 
