@@ -43,7 +43,10 @@ class Changing:
 
     @property
     def late(self) -> bool:
-        return self.change is not None and time.time() > self.change.by_s
+        """Whether its time is over; a part that stands is on trial, which takes as long as it takes."""
+        change = self.change
+        on_trial = change is not None and self.forward and change.stands
+        return change is not None and not on_trial and time.time() > change.by_s
 
     def turn_back(self, why: str, journal: Journal) -> None:
         """The change has failed: the release before is wanted again."""

@@ -115,9 +115,12 @@ def refuse_second(running: Running) -> None:
     change = running.change
     if change is None:
         return
+    on_trial = change.rollout is not None and change.slots is not None
     raise RunError(
         _("{by} (pid {pid}) is applying {name} now").format(by=change.by, pid=change.pid, name=change.to.name),
-        fix=_("Wait for it to end: `forebay status` tells"),
+        fix=_("Wait for it to end, or run `forebay rollout abort`")
+        if on_trial
+        else _("Wait for it to end: `forebay status` tells"),
         code="apply_under_way",
     )
 
