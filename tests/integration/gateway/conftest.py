@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.integration.gateway.scripts import Gate
 
 from forebay.testing.fake_engine import FakeEngine
 from forebay.testing.worker import GatewayWorker
@@ -30,3 +31,15 @@ def untouched(engine: FakeEngine, worker: GatewayWorker) -> Iterator[None]:
     assert engine.requests == before
     status, _ = worker.post({"model": "m", "messages": [{"role": "user", "content": "hi"}]})
     assert status == 200
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def gated_engine(gate: Gate) -> Iterator[FakeEngine]:
+    """An engine of the test's own that answers when `gate` lets it."""
+    with FakeEngine(gate) as running:
+        yield running

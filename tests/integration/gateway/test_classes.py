@@ -68,14 +68,8 @@ def in_turn(engine: FakeEngine) -> list[str]:
 
 
 @pytest.fixture
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-def engine(gate: Gate) -> Iterator[FakeEngine]:
-    with FakeEngine(gate) as running:
-        yield running
+def engine(gated_engine: FakeEngine) -> FakeEngine:
+    return gated_engine
 
 
 @pytest.fixture

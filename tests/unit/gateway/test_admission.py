@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.in_memory import Gateway
+from tests.unit.gateway.entering import Caller, turn, within_a_loop
 
-from forebay.gateway.call import Call, Ledger
 from forebay.gateway.fleet import EngineSlot
-from forebay.gateway.refusal import ClientGone, Refusal
+from forebay.gateway.refusal import ClientGone
 from forebay.gateway.routing.policy import BreakerPolicy
-from forebay.wire.request import RequestHead
 
-HEAD = RequestHead(b"GET", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
+FIRST = frozenset({"e1"})
 
 
 @pytest.fixture
@@ -24,56 +21,14 @@ def gateway(tmp_path: Path) -> Gateway:
     return Gateway(tmp_path, engines=2, places=1, queue_calls=3)
 
 
-class Caller:
-    """One call that enters; `got` is its engine, or why there is none."""
-
-    def __init__(self, gateway: Gateway, avoid: set[str] | None = None, wait_s: float = 10.0) -> None:
-        self.got: EngineSlot | str | None = None
-        self.call = Call(gateway.client().protocol, HEAD, b"", Ledger(0.0))
-        self._gateway = gateway
-        self.call.run(self._enter(avoid or set(), gateway.clock.now + wait_s))
-
-    async def _enter(self, avoid: set[str], until: float) -> None:
-        try:
-            self.got = await self._gateway.parts.admission.enter(self.call, "m", avoid, until)
-        except Refusal as refusal:
-            self.got = refusal.code
-        except ClientGone as gone:
-            self.got = gone.reason
-
-    @property
-    def engine(self) -> str:
-        return self.got.ref.name if isinstance(self.got, EngineSlot) else str(self.got)
-
-
-async def turn() -> None:
-    """Longer than admission waits before it looks again."""
-    for _ in range(3):
-        await asyncio.sleep(0.005)
-
-
-def within_a_loop(test: Callable[[Gateway], Awaitable[None]]) -> Callable[[Gateway], None]:
-    def run(gateway: Gateway) -> None:
-        asyncio.run(_finite(test(gateway)))
-
-    run.__name__ = test.__name__
-    run.__doc__ = test.__doc__
-    return run
-
-
-async def _finite(test: Awaitable[None]) -> None:
-    await asyncio.wait_for(test, 10)
-
-
 @within_a_loop
 async def test_equals_take_turns(gateway: Gateway) -> None:
-    leave = gateway.parts.admission.leave
     names = []
     for _ in range(4):
         gateway.clock.now += 1
         caller = Caller(gateway)
         names.append(caller.engine)
-        leave(caller.got)
+        caller.leave()
     assert names == ["e1", "e2", "e1", "e2"]
 
 
@@ -82,14 +37,14 @@ async def test_a_place_that_comes_free_goes_to_who_waited_longest(gateway: Gatew
     running = [Caller(gateway), Caller(gateway)]
     waiting = [Caller(gateway), Caller(gateway)]
     assert gateway.parts.admission.waiting == 2
-    gateway.parts.admission.leave(running[1].got)
+    running[1].leave()
     assert waiting[0].got is None  # in the next turn of the loop, not within whoever left
     await turn()
     assert (waiting[0].engine, waiting[1].got) == ("e2", None)
     late = Caller(gateway)
     assert late.got is None
     for held in (running[0], waiting[0]):
-        gateway.parts.admission.leave(held.got)
+        held.leave()
     await turn()
     assert {waiting[1].engine, late.engine} == {"e1", "e2"}
     assert gateway.parts.admission.waiting == 0
@@ -98,7 +53,7 @@ async def test_a_place_that_comes_free_goes_to_who_waited_longest(gateway: Gatew
 @within_a_loop
 async def test_the_queue_is_bounded(gateway: Gateway) -> None:
     callers = [Caller(gateway) for _ in range(6)]
-    assert [each.engine for each in callers] == ["e1", "e2", "None", "None", "None", "queue_full"]
+    assert [each.engine for each in callers] == ["e1", "e2", "", "", "", "queue_full"]
 
 
 @within_a_loop
@@ -106,7 +61,7 @@ async def test_a_wait_ends_at_its_time(gateway: Gateway) -> None:
     callers = [Caller(gateway), Caller(gateway), Caller(gateway, wait_s=5), Caller(gateway, wait_s=50)]
     gateway.clock.now += 6
     await turn()
-    assert [each.engine for each in callers[2:]] == ["queue_timeout", "None"]
+    assert [each.engine for each in callers[2:]] == ["queue_timeout", ""]
     assert gateway.parts.admission.waiting == 1
 
 
@@ -116,7 +71,7 @@ async def test_who_leaves_the_queue_leaves_nothing(gateway: Gateway) -> None:
     gone, waiting = Caller(gateway), Caller(gateway)
     gone.call.interrupt(ClientGone("client_left"))
     assert (gone.engine, gateway.parts.admission.waiting) == ("client_left", 1)
-    gateway.parts.admission.leave(running[0].got)
+    running[0].leave()
     await turn()
     assert waiting.engine == "e1"
     assert [slot.outstanding for slot in gateway.slots] == [1, 1]
@@ -124,8 +79,8 @@ async def test_who_leaves_the_queue_leaves_nothing(gateway: Gateway) -> None:
 
 @within_a_loop
 async def test_an_engine_that_failed_this_call_is_asked_again_only_when_there_is_no_other(gateway: Gateway) -> None:
-    assert Caller(gateway, avoid={"e1"}).engine == "e2"
-    waiting = Caller(gateway, avoid={"e1"})
+    assert Caller(gateway, avoid=FIRST).engine == "e2"
+    waiting = Caller(gateway, avoid=FIRST)
     await turn()
     assert waiting.got is None  # e2 is full but alive: it is worth the wait
     gateway.slots[1].ref = msgspec.structs.replace(gateway.slots[1].ref, routable=False)
@@ -154,8 +109,8 @@ async def test_every_place_comes_back_whatever_happens(gateway: Gateway) -> None
         await turn()
         for caller in callers:
             if isinstance(caller.got, EngineSlot):
-                gateway.parts.admission.leave(caller.got)
-                caller.got = "done"
+                caller.leave()
+                caller.got = None
         callers.append(Caller(gateway, wait_s=number % 3))
         if number % 4 == 0:
             callers[-1].call.interrupt(ClientGone("client_left"))
@@ -165,7 +120,7 @@ async def test_every_place_comes_back_whatever_happens(gateway: Gateway) -> None
     await turn()
     for caller in callers:
         if isinstance(caller.got, EngineSlot):
-            gateway.parts.admission.leave(caller.got)
+            caller.leave()
     assert [slot.outstanding for slot in gateway.slots] == [0, 0]
     assert gateway.parts.admission.waiting == 0
     assert gateway.counted("forebay_engine_outstanding", "e1") == 0

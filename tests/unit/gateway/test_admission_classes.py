@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.in_memory import Gateway
+from tests.unit.gateway.entering import Caller, turn, within_a_loop
 
-from forebay.gateway.call import Call, Ledger
 from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.queue.policy import QueueClass, QueuePolicy
 from forebay.gateway.refusal import ClientGone, Refusal
-from forebay.wire.request import RequestHead
 
-HEAD = RequestHead(b"GET", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
+FIRST = frozenset({"e1"})
 RULES = QueuePolicy(
     classes=(QueueClass(name="high", weight=8, reserved_ratio=0.5), QueueClass(name="low", calls=3)), default="low"
 )
@@ -25,49 +22,6 @@ RULES = QueuePolicy(
 @pytest.fixture
 def gateway(tmp_path: Path) -> Gateway:
     return Gateway(tmp_path, engines=2, places=1, queue_calls=30)
-
-
-class Caller:
-    """One call that enters; `got` is its engine, or why there is none."""
-
-    def __init__(self, gateway: Gateway, priority: str = "", avoid: set[str] | None = None, wait_s: float = 99) -> None:
-        self.got: EngineSlot | Refusal | ClientGone | None = None
-        self.call = Call(gateway.client().protocol, HEAD, b"", Ledger(0.0, priority=priority))
-        self._gateway = gateway
-        self.call.run(self._enter(avoid or set(), gateway.clock.now + wait_s))
-
-    async def _enter(self, avoid: set[str], until: float) -> None:
-        try:
-            self.got = await self._gateway.parts.admission.enter(self.call, "m", avoid, until)
-        except (Refusal, ClientGone) as gone:
-            self.got = gone
-
-    @property
-    def engine(self) -> str:
-        return self.got.ref.name if isinstance(self.got, EngineSlot) else str(getattr(self.got, "code", self.got))
-
-    def leave(self) -> None:
-        assert isinstance(self.got, EngineSlot)
-        self._gateway.parts.admission.leave(self.got, self.call)
-
-
-async def turn() -> None:
-    """Longer than admission waits before it looks again."""
-    for _ in range(3):
-        await asyncio.sleep(0.005)
-
-
-def within_a_loop(test: Callable[[Gateway], Awaitable[None]]) -> Callable[[Gateway], None]:
-    def run(gateway: Gateway) -> None:
-        asyncio.run(_finite(test(gateway)))
-
-    run.__name__ = test.__name__
-    run.__doc__ = test.__doc__
-    return run
-
-
-async def _finite(test: Awaitable[None]) -> None:
-    await asyncio.wait_for(test, 10)
 
 
 @within_a_loop
@@ -106,7 +60,7 @@ async def test_places_are_counted_right_through_a_reload(gateway: Gateway) -> No
 async def test_who_cannot_take_a_free_engine_steps_aside_and_is_first_at_the_next(gateway: Gateway) -> None:
     running = [Caller(gateway), Caller(gateway)]
     by_name = {each.engine: each for each in running}
-    picky, other, later = Caller(gateway, avoid={"e1"}), Caller(gateway), Caller(gateway)
+    picky, other, later = Caller(gateway, avoid=FIRST), Caller(gateway), Caller(gateway)
     by_name["e1"].leave()
     await turn()
     assert (picky.got, other.engine) == (None, "e1")
@@ -119,7 +73,7 @@ async def test_who_cannot_take_a_free_engine_steps_aside_and_is_first_at_the_nex
 async def test_who_stepped_aside_may_leave_or_run_out_of_time(gateway: Gateway) -> None:
     running = [Caller(gateway), Caller(gateway)]
     by_name = {each.engine: each for each in running}
-    gone, late = Caller(gateway, avoid={"e1"}), Caller(gateway, avoid={"e1"}, wait_s=5)
+    gone, late = Caller(gateway, avoid=FIRST), Caller(gateway, avoid=FIRST, wait_s=5)
     by_name["e1"].leave()
     await turn()
     gone.call.interrupt(ClientGone("client_left"))
@@ -134,7 +88,7 @@ async def test_who_stepped_aside_may_leave_or_run_out_of_time(gateway: Gateway) 
 async def test_a_class_has_a_bound_of_its_own(gateway: Gateway) -> None:
     gateway.parts.admission.use(RULES, 30)
     low = [Caller(gateway, "low") for _ in range(5)]
-    assert [each.engine for each in low[1:]] == ["None"] * 3 + ["queue_full"]
+    assert [each.engine for each in low[1:]] == [""] * 3 + ["queue_full"]
     Caller(gateway, "high")
     high = Caller(gateway, "high")
     assert high.got is None
