@@ -29,7 +29,7 @@ from forebay.substrate.local import LocalSubstrate, is_running, why_ended
 from forebay.substrate.place import Place, read_place
 from forebay.testing.worker import free_port, wait_for
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 _UNIT = "engine"
 _ASK = "import sys, urllib.request as request; sys.exit(request.urlopen(sys.argv[1], timeout=5).status != 200)"
 

@@ -24,7 +24,8 @@ _SECOND = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class ApiServer:
-    """Runs in an event loop. `refusals` are statuses that the next requests of a verb get; `denied` verbs are 403.
+    """Runs in an event loop. `refusals` are statuses that the next requests of a verb get; `denied` verbs are 403,
+    `asked` are those of everyone who was let in.
 
     `changed` is called with each change of a pod, `read_log` for lines of a pod from an index on.
     """
@@ -33,6 +34,7 @@ class ApiServer:
         self.token = token
         self.namespaces = {"default"}
         self.denied: set[str] = set()
+        self.over_quota = False
         self.refusals: dict[str, list[int]] = {}
         self.asked: list[str] = []
         self.pods: dict[str, Object] = {}
@@ -51,6 +53,7 @@ class ApiServer:
     async def start(self, tls: ssl.SSLContext) -> None:
         """Serve, on the same port as before."""
         self.closing = False
+        await self._handler.__aenter__()
         self._runner = web.ServerRunner(web.Server(self._handler), handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=tls, reuse_address=True)
@@ -65,6 +68,7 @@ class ApiServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            await self._handler.__aexit__(None, None, None)
 
     async def update(self, pod: Object, kind: str = "MODIFIED") -> None:
         """Tell of a change that was made to a pod."""
@@ -120,19 +124,19 @@ class ApiServer:
         if verb == "delete":
             return await self._delete(self._pod(request), request.data or {})
         if verb == "watch":
-            return self._watch(request.params)
+            return self._watch(request)
         if verb == "log":
             return self._log(self._pod(request), request.params)
-        items = [pod for pod in self.pods.values() if _selected(pod, request.params)]
+        items = [pod for pod in self.pods.values() if _selected(pod, request)]
         return {"kind": "PodList", "metadata": {"resourceVersion": str(self._version)}, "items": items}
 
     def _admit(self, request: kmock.Request) -> str:
         verb = "log" if request.subresource == "log" else str(request.method.value).lower()
         verb = "watch" if request.params.get("watch") == "true" else verb
         verb = "list" if verb == "get" and request.name is None else verb
-        self.asked.append(verb)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise kmock.KubernetesError(401, "Unauthorized", "Unauthorized")
+        self.asked.append(verb)
         if refusals := self.refusals.get(verb):
             raise kmock.KubernetesError(refusals.pop(0), "Emulated", "not now")
         if verb in self.denied:
@@ -150,6 +154,9 @@ class ApiServer:
         return self.pods[request.name]
 
     async def _apply(self, request: kmock.Request) -> Object:
+        if self.over_quota:
+            said = f'pods "{request.name}" is forbidden: exceeded quota: few, requested: pods=1, used: pods=1'
+            raise kmock.KubernetesError(403, "Forbidden", said)
         wanted = orjson.loads(request.body)
         if request.headers["Content-Type"] != "application/apply-patch+yaml" or not request.params["fieldManager"]:
             raise kmock.KubernetesError(415, "UnsupportedMediaType", "this is no server-side apply")
@@ -173,14 +180,18 @@ class ApiServer:
         wanted = options.get("preconditions", {}).get("uid", pod["metadata"]["uid"])
         if wanted != pod["metadata"]["uid"]:
             raise kmock.KubernetesError(409, "Conflict", "the UID in the precondition is another one")
-        grace_s = options.get("gracePeriodSeconds", 30)
+        return await self.delete(pod["metadata"]["name"], options.get("gracePeriodSeconds", 30))
+
+    async def delete(self, name: str, grace_s: int) -> Object:
+        """Ask a pod to end; without grace it is gone at once."""
+        pod = self.pods[name]
         pod["metadata"].setdefault("deletionTimestamp", datetime.now(UTC).strftime(_SECOND))
         pod["metadata"]["deletionGracePeriodSeconds"] = grace_s
         await self.update(pod, "MODIFIED" if grace_s else "DELETED")
         return pod
 
-    async def _watch(self, params: Any) -> AsyncIterator[Any]:
-        known = int(params["resourceVersion"])
+    async def _watch(self, request: kmock.Request) -> AsyncIterator[Any]:
+        known = int(request.params["resourceVersion"])
         yield b""
         if known < self._oldest:
             yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
@@ -190,7 +201,7 @@ class ApiServer:
                 if version <= known:
                     continue
                 known = version
-                if kind in ("ERROR", "BOOKMARK") or _selected(about, params):
+                if kind in ("ERROR", "BOOKMARK") or _selected(about, request):
                     yield {"type": kind, "object": about}
                 if kind == "ERROR":
                     return
@@ -211,8 +222,10 @@ class ApiServer:
             await self.news()
 
 
-def _selected(pod: Object, params: Any) -> bool:
-    about = pod["metadata"]
+def _selected(pod: Object, request: kmock.Request) -> bool:
+    about, params = pod["metadata"], request.params
+    if about["namespace"] != request.namespace:
+        return False
     for wanted in filter(None, params.get("labelSelector", "").split(",")):
         key, _equals, value = wanted.partition("=")
         if about["labels"].get(key) != value:

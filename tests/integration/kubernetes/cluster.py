@@ -31,12 +31,30 @@ TOKEN = "an-emulated-token"
 _NO_ROOM = "0/1 nodes are available: 1 {why}. preemption: 0/1 nodes are available."
 
 
-class Cluster:
-    """One node with `cpus` to give, and `labels`. Methods may be called from any thread."""
+# Answers /health and ends at SIGTERM, as soon as it is started: `python -c STAND_IN HOST PORT …`.
+STAND_IN = """
+import http.server, sys
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Health)
+print(sys.argv[-1], "listens on", server.server_address, flush=True)
+server.serve_forever()
+"""
 
-    def __init__(self, folder: Path, *, cpus: float = 4.0) -> None:
-        self.folder, self.cpus = folder, cpus
+
+class Cluster:
+    """One node with `cpus` to give, and `labels`. Methods may be called from any thread.
+
+    With `stand_in` a pod runs something that is no engine: enough to see what a cluster does to pods.
+    """
+
+    def __init__(self, folder: Path, *, cpus: float = 4.0, stand_in: bool = False) -> None:
+        self.folder, self.cpus, self._stand_in = folder, cpus, stand_in
         self.labels = {"kubernetes.io/hostname": "node-1"}
+        self.users: list[Object] = [{"name": "forebay", "user": {"token": TOKEN}}]
         self.missing_images: set[str] = set()
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self._logs: dict[str, tuple[list[bytes], bool]] = {}
@@ -83,7 +101,11 @@ class Cluster:
         """The node runs out of memory and puts the pod out."""
         self.call(self._evict(self.server.pods[name]))
 
-    def kubeconfig(self, **changes: object) -> Path:
+    def delete(self, name: str) -> None:
+        """Somebody else deletes the pod."""
+        self.call(self.server.delete(name, 30))
+
+    def kubeconfig(self, name: str = "kubeconfig", **changes: object) -> Path:
         """A kubeconfig that reaches the cluster."""
         authority = base64.b64encode(self.files.ca.read_bytes()).decode()
         cluster = {"server": f"https://127.0.0.1:{self.server.port}", "certificate-authority-data": authority}
@@ -93,9 +115,9 @@ class Cluster:
             "current-context": "emulated",
             "contexts": [{"name": "emulated", "context": {"cluster": "emulated", "user": "forebay"}}],
             "clusters": [{"name": "emulated", "cluster": cluster}],
-            "users": [{"name": "forebay", "user": {"token": TOKEN}}],
+            "users": self.users,
         }
-        path = self.folder / "kubeconfig"
+        path = self.folder / name
         with path.open("w") as file:
             YAML(typ="safe").dump(content | changes, file)
         return path
@@ -161,6 +183,9 @@ class Cluster:
         words = [*container["command"], *container["args"]]
         inside = {"python3": sys.executable, EVERYWHERE: address}
         argv = [inside.get(word, word) for word in words]
+        if self._stand_in:
+            told = [argv[argv.index(word) + 1] for word in ("--host", "--port", "--model")]
+            argv = [sys.executable, "-S", "-c", STAND_IN, *told]
         own = {each["name"]: each["value"] for each in container["env"]} | {"HOME": str(self.folder)}
         leash = ["setpriv", "--pdeathsig", "SIGKILL"] if shutil.which("setpriv") else []
         process = await asyncio.create_subprocess_exec(

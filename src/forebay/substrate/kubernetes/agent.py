@@ -30,7 +30,7 @@ _NOTICE_S = 10.0
 """What a pod's own notice takes (`preStop`) before its engine is asked to end."""
 _STOP_MARGIN_S = 15.0
 _LOG_END_S = 5.0
-_STEADY_S = 30.0
+_STEADY_S = 5.0
 _ENDED = 70
 
 
