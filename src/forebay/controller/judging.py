@@ -35,7 +35,8 @@ class Verdict(msgspec.Struct, frozen=True):
 def judge(units: Iterable[Seen], touched: Collection[str], refused: str, *, late: bool, taken: bool) -> Verdict:
     """Judge by the units that the change touches: what was broken before and is not part of it says nothing.
 
-    `refused`: why the workers or the edge do not take it. `taken`: every worker holds the newest snapshot.
+    `refused`: why the workers or the edge do not take it. `taken`: every worker holds the newest snapshot, and
+    the edge runs its newest file.
     """
     if refused:
         return Verdict("failed", refused)
@@ -47,7 +48,10 @@ def judge(units: Iterable[Seen], touched: Collection[str], refused: str, *, late
     if not waiting and taken:
         return Verdict("done")
     if late:
-        said = "; ".join(f"{unit.name} is {unit.state}: {unit.reason}" for unit in waiting) or "the workers are behind"
+        said = (
+            "; ".join(f"{unit.name} is {unit.state}: {unit.reason}" for unit in waiting)
+            or "the workers or the edge are behind"
+        )
         return Verdict("failed", f"not ready in time: {said}")
     return Verdict("wait")
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from forebay.config.schema import Config
 from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
+from forebay.controller.edge_follower import EdgeFollower
 from forebay.controller.journal import Journal
 from forebay.controller.judging import Seen, judge
 from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
@@ -20,7 +21,7 @@ from forebay.controller.placing import Placed
 from forebay.controller.plan import Planned, plan_engines
 from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
-from forebay.controller.report import report, with_discovery, with_lease, with_release
+from forebay.controller.report import report, with_discovery, with_edge, with_lease, with_release
 from forebay.controller.rolling import Rolling
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
@@ -79,9 +80,8 @@ class Controller:
         self._status_s = float("-inf")
         # Soon, for an edge that was adopted: the configuration may have changed while no controller was there.
         self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
-        # A controller that died between writing the edge's files and saying so leaves nginx with the old ones. To say
-        # so without need costs calls: an edge that reads its files closes connections that clients are about to use.
-        self._edge_unread = self._state.edge / "unread"
+        self._edge = EdgeFollower(self._state.edge, self.journal, lambda: self._substrate.signal("edge", 1))
+        self._edge.follow(self._config, changed=False)
         self._around = Surroundings(
             substrate=self._substrate,
             journal=self.journal,
@@ -114,6 +114,7 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
+            edge = group.create_task(self._edge.run())
             while not self._stopping:
                 await self._turn(group)
                 self._changed.clear()
@@ -123,6 +124,7 @@ class Controller:
                 except TimeoutError:
                     continue
             self._discovery.stop()
+            edge.cancel()
             for task in self._tasks.values():
                 task.cancel()
         self._write_status()
@@ -167,6 +169,7 @@ class Controller:
                 self._reload_asked = True
             return
         self._config, self._findings, self._publisher.refused = config, (), None
+        self._edge.follow(config, changed=False)
         self.journal.set_level(config.observe.log.level)
         self._discovery.start(group)
         self._listed = frozenset(units)
@@ -229,7 +232,7 @@ class Controller:
             wanted if self._changing.forward else self._wanted.touched,
             _POLICY_REFUSED if self._publisher.refused is not None else "",
             late=self._changing.late,
-            taken=not self._publisher.behind(self._worker_names()),
+            taken=not self._publisher.behind(self._worker_names()) and not self._edge.pending,
         )
         if verdict.kind == "wait":
             return
@@ -353,13 +356,8 @@ class Controller:
 
     async def _renew_edge(self, config: Config) -> None:
         base = self._arguments.config.resolve().parent
-        was_unread = self._edge_unread.exists()
-        self._edge_unread.touch()
         changed = await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base)
-        if changed or was_unread:
-            self._substrate.signal("edge", 1)
-            self.journal.say("info", "the edge reads its new configuration", unit="edge")
-        self._edge_unread.unlink(missing_ok=True)
+        self._edge.follow(config, changed=changed)
 
     def _take_port(self, name: str, wanted: int) -> int:
         keeper = self._keepers[name]
@@ -381,6 +379,7 @@ class Controller:
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
         status = with_release(with_discovery(status, self._discovery.status()), self._changing.running, self._rolling)
+        status = with_edge(status, self._edge)
         status = with_lease(status, self._fence, standing_by(self._state))
         self._fence.check()
         try:

@@ -16,7 +16,7 @@ from forebay.controller.keeper import Desired, Kind
 from forebay.controller.probes import EngineProbe, Probe, ServiceProbe, SocketProbe
 from forebay.controller.reuse import is_semantic
 from forebay.engines.spec import EngineSpec, UnitSpec
-from forebay.render.edge import edge_unit, write_edge
+from forebay.render.edge import clear_for_start, edge_unit, write_edge
 from forebay.render.kubernetes_engine import namespace, own_pod
 from forebay.store.state_dir import StateDir
 from forebay.store.valkey_server import write_configuration
@@ -140,6 +140,7 @@ def _admin(config: Config, state: StateDir) -> Planned:
 
 def _edge(config: Config, state: StateDir, base: Path) -> Planned:
     async def prepare() -> None:
+        clear_for_start(state)
         await asyncio.to_thread(write_edge, config, state, units.worker_ports(config), base)
 
     unit = _fixed("edge", edge_unit(config, state), state, prepare)

@@ -11,6 +11,7 @@ import msgspec
 
 from forebay.config.schema import Config
 from forebay.controller.desired import url_host
+from forebay.controller.edge_follower import EdgeFollower
 from forebay.controller.keeper import Keeper
 from forebay.controller.lease.fence import Fence
 from forebay.controller.lease.standby import Standby
@@ -103,6 +104,13 @@ def with_release(status: Status, running: Running | None, rolling: Rolling) -> S
         rollout=None if change is None else rollout_status(change, rolling),
     )
     return msgspec.structs.replace(status, release=release)
+
+
+def with_edge(status: Status, follower: EdgeFollower) -> Status:
+    """The status with which file the edge runs, and whether that is the newest."""
+    runs, newest = follower.runs, follower.newest
+    edge = msgspec.structs.replace(status.edge, generation=runs, newest=None if not runs else runs == newest)
+    return msgspec.structs.replace(status, edge=edge)
 
 
 def with_lease(status: Status, fence: Fence, standbys: tuple[Standby, ...]) -> Status:

@@ -55,7 +55,13 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EdgeStatus(UnitStatus, frozen=True, kw_only=True):
-    """`url` is where clients go; the gateway's own, and the state `none`, where there is no edge."""
+    """`url` is where clients go; the gateway's own, and the state `none`, where there is no edge.
+
+    `generation` names the file that it runs, `newest` says whether that is the one on disk: null where it does not say.
+    """
+
+    generation: str = ""
+    newest: bool | None = None
 
 
 class StandbyStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from forebay.engines.record import digest_of
 from forebay.engines.spec import UnitSpec
 from forebay.messages import _
 from forebay.render.edge_programs import check, program_of
+from forebay.render.generation import SOCKET, address
 from forebay.render.site import Site
 from forebay.security.development_ca import CertificateFiles, ensure_development
 from forebay.security.tls import check_certificate
@@ -48,7 +49,7 @@ def edge_unit(config: Config, state: StateDir) -> UnitSpec:
 
 
 def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], base: Path | None = None) -> bool:
-    """Bring the edge's files up to date; returns whether they changed and a running edge must get SIGHUP.
+    """Bring the edge's files up to date; returns whether they changed and a running edge must take them.
 
     `base` is what a certificate's relative path starts from. Raises ConfigError for an unusable certificate or value
     and RunError where its program refuses the result; either way the files in place stay what they were.
@@ -69,6 +70,11 @@ def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], bas
     return True
 
 
+def clear_for_start(state: StateDir) -> None:
+    """Take away what an edge that was killed left: nginx does not bind a socket whose file is there."""
+    (state.edge / SOCKET).unlink(missing_ok=True)
+
+
 def site_of(config: Config, folder: Path, certificate: Path, worker_ports: Sequence[int]) -> Site:
     """Where the edge's files lie on this machine, and what it allows."""
     return Site(
@@ -77,6 +83,7 @@ def site_of(config: Config, folder: Path, certificate: Path, worker_ports: Seque
         worker_ports=tuple(worker_ports),
         connections=_connections(config),
         user=_worker_user(),
+        generation=address(folder),
     )
 
 

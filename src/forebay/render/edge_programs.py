@@ -111,7 +111,15 @@ def check(program: EdgeProgram, conf: Path, folder: Path, bind: str = "") -> Non
     """Let the program itself read `conf`; RunError with its own words where it refuses."""
     argv = [*program.argv(folder, conf.name), *program.check]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=_CHECK_S, check=False, env={"TZ": "UTC"})
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=_CHECK_S,
+            check=False,
+            env={"TZ": "UTC"},
+            cwd=folder.absolute().parent,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = _("{program} cannot be run").format(program=program.name)
         raise RunError(reason, where=argv[0], detail=str(error), code="edge_missing") from error

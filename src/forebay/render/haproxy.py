@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forebay.config.schema import Config
+from forebay.render import generation
 from forebay.render.error_pages import PAGES, page_of
 from forebay.render.haproxy_log import backend_rules, log_lines
 from forebay.render.haproxy_rules import http_rules, https_rules
@@ -29,7 +30,9 @@ def render(config: Config, site: Site) -> dict[str, str]:
     ]
     if config.edge.http_port is not None:
         parts.insert(4, section("frontend http", _http(config, config.edge.http_port)))
-    return {CONF: "\n\n".join("\n".join(part) for part in parts) + "\n"}
+    if site.generation:
+        parts.append(section("frontend generation", _generation(site.generation)))
+    return {CONF: generation.sealed("\n\n".join("\n".join(part) for part in parts) + "\n")}
 
 
 def _global(config: Config, site: Site) -> list[str]:
@@ -93,6 +96,14 @@ def _https(config: Config, site: Site) -> list[str]:
 
 def _http(config: Config, port: int) -> list[str]:
     return [bind(config.edge.bind, port, "edge.bind"), "option httpclose", *http_rules(config)]
+
+
+def _generation(address: str) -> list[str]:
+    return [
+        f"bind {quoted(f'unix@{address}', 'edge')} mode 600",
+        "option httpclose",
+        f"http-request return status 200 content-type text/plain string {generation.PLACE}",
+    ]
 
 
 def _backend(config: Config, site: Site) -> list[str]:

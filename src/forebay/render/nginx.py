@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forebay.config.schema import Config
-from forebay.render import nginx_errors
+from forebay.render import generation, nginx_errors
 from forebay.render.nginx_log import access_log
 from forebay.render.nginx_text import block, endpoint, host, milliseconds, path, quoted, reachable
 from forebay.render.site import Site
@@ -25,7 +25,7 @@ def render(config: Config, site: Site) -> dict[str, str]:
         "",
         *block("http", _http(config, site)),
     ]
-    return {CONF: "\n".join(lines) + "\n"}
+    return {CONF: generation.sealed("\n".join(lines) + "\n")}
 
 
 def _main(config: Config, site: Site) -> list[str]:
@@ -64,6 +64,8 @@ def _http(config: Config, site: Site) -> list[str]:
     ]
     if config.edge.http_port is not None:
         lines += ["", *block("server", _http_server(config, config.edge.http_port))]
+    if site.generation:
+        lines += ["", *block("server", _generation_server(site.generation))]
     return lines
 
 
@@ -178,6 +180,15 @@ def _http_server(config: Config, port: int) -> list[str]:
         *nginx_errors.error_pages(),
         *block("location /", [f"return 308 https://$forebay_host{https}$request_uri;"]),
         *nginx_errors.locations([_REQUEST_ID]),
+    ]
+
+
+def _generation_server(address: str) -> list[str]:
+    return [
+        f"listen {quoted(f'unix:{address}', 'edge')};",
+        "access_log off;",
+        "keepalive_timeout 0;",
+        f'return 200 "{generation.PLACE}";',
     ]
 
 

@@ -11,7 +11,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration does not say: where things lie on this machine, and what it allows.
 
     `certificate` is one PEM file with the key and the chain. `connections` are sockets that the edge may hold. `user`
-    and group are what its workers become where it is started as root.
+    and group are what its workers become where it is started as root. `generation` is the unix socket on which it tells
+    which file it runs, for one that is looked after.
     """
 
     folder: Path
@@ -19,3 +20,4 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     worker_ports: tuple[int, ...]
     connections: int = 4096
     user: tuple[str, str] | None = None
+    generation: str = ""

@@ -49,7 +49,9 @@ class Edge:
         self.write()
         self._log = (root / "edge.log").open("ab")
         unit = edge_unit(self.config, self.state)
-        self.program = subprocess.Popen(unit.argv, env=unit.env, stderr=self._log, stdin=subprocess.DEVNULL)
+        self.program = subprocess.Popen(
+            unit.argv, env=unit.env, cwd=self.state.root, stderr=self._log, stdin=subprocess.DEVNULL
+        )
         until(lambda: connects(self.https_port), "the edge listens")
         until(self.hears, "the edge hears signals")
 
