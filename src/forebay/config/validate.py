@@ -237,6 +237,7 @@ _EXPLAINED: dict[str, Callable[[Node, Path, ErrorDetails], Explained]] = {
     "int_type": _type(lambda: _("a whole number")),
     "int_from_float": _type(lambda: _("a whole number")),
     "float_type": _type(lambda: _("a number")),
+    "float_parsing": _type(lambda: _("a number")),
     "finite_number": _type(lambda: _("a finite number")),
     "string_type": _type(lambda: _("text")),
     "bool_type": _type(lambda: _("true or false")),

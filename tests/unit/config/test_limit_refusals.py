@@ -18,6 +18,7 @@ CASES = {
         "forebay.yaml:7",
     ),
     "a limit that is no number": ("limits: {key: {concurrency: many}}\n", "config_type", "forebay.yaml:5"),
+    "a limit of money that is a word": ("limits: {key: {usd_per_day: lots}}\n", "config_type", "forebay.yaml:5"),
     "a limit that is not a number": ("limits: {key: {usd_per_day: .nan}}\n", "config_range", "forebay.yaml:5"),
     "a limit of nothing": ("limits: {key: {requests_per_minute: 0}}\n", "config_range", "forebay.yaml:5"),
     "money without a price": ("limits: {key: {usd_per_day: 1}}\n", "no_price", "forebay.yaml:5"),
