@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from forebay.config.schema import Config
+from forebay.engines.checked import checked_anywhere
 from forebay.engines.spec import EngineSpec
 from forebay.render.containers import (
     CACHE,
@@ -106,13 +107,12 @@ def engine_rights() -> list[Object]:
 
 def _argv(spec: EngineSpec, found: EngineContainer, port: int) -> tuple[str, ...]:
     argv = list(spec.argv_at(EVERYWHERE, port))
-    if spec.kind != "embedded":
-        return tuple(argv)
-    argv[0] = "python3"  # the image's, not this machine's
-    if not found.weights:
-        at = argv.index("--weights")
-        del argv[at : at + 2]
-    return tuple(argv)
+    if spec.kind == "embedded":
+        argv[0] = "python3"  # the image's, not this machine's
+        if not found.weights:
+            at = argv.index("--weights")
+            del argv[at : at + 2]
+    return checked_anywhere(spec, tuple(argv))
 
 
 def _embedded(spec: EngineSpec) -> EngineContainer:

@@ -114,8 +114,8 @@ class ApiServer:
         if request.url.path.endswith("/selfsubjectaccessreviews"):
             wanted = request.data["spec"]["resourceAttributes"]["verb"]
             return {"kind": "SelfSubjectAccessReview", "status": {"allowed": wanted not in self.denied}}
-        if request.url.path == f"/api/v1/namespaces/{request.name}":
-            return {"kind": "Namespace", "metadata": {"name": request.name}}
+        if request.url.path == f"/api/v1/namespaces/{request.namespace}":
+            return {"kind": "Namespace", "metadata": {"name": request.namespace}}
         return None
 
     async def _do(self, verb: str, request: kmock.Request) -> Any:
@@ -133,7 +133,8 @@ class ApiServer:
     def _admit(self, request: kmock.Request) -> str:
         verb = "log" if request.subresource == "log" else str(request.method.value).lower()
         verb = "watch" if request.params.get("watch") == "true" else verb
-        verb = "list" if verb == "get" and request.name is None else verb
+        is_namespace = request.url.path == f"/api/v1/namespaces/{request.namespace}"
+        verb = "list" if verb == "get" and request.name is None and not is_namespace else verb
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise kmock.KubernetesError(401, "Unauthorized", "Unauthorized")
         self.asked.append(verb)
@@ -143,7 +144,7 @@ class ApiServer:
             who, about = "system:serviceaccount:default:forebay", 'resource "pods" in API group "" in the namespace'
             said = f'pods is forbidden: User "{who}" cannot {verb} {about} "{request.namespace}"'
             raise kmock.KubernetesError(403, "Forbidden", said)
-        namespace = request.namespace or (request.name if request.url.path.startswith("/api/v1/namespaces/") else None)
+        namespace = request.namespace
         if namespace is not None and namespace not in self.namespaces and verb not in ("list", "watch"):
             raise kmock.KubernetesError(404, "NotFound", f'namespaces "{namespace}" not found')
         return verb
