@@ -187,6 +187,9 @@ def _begin(flags: Flags, at: planning.Here, stored: Release, made: Plan, asked: 
     start = releasing.start_of(flags, config, at.state)
     assert at.running is not None  # noqa: S101  both commands have seen to it
     flags.say(_("{old} -> {new}: {price}").format(old=at.release, new=stored.name, price=made.price))
+    if asked.begun is not None and asked.begun.rollout.no_baseline:
+        why = asked.begun.rollout.no_baseline
+        flags.say(_("no fresh engine of the old release beside it: {why}").format(why=why))
     change = releasing.begin_change(start, at.running, stored, asked)
     return _Going(change=change, stored=stored, made=made, asked=asked)
 

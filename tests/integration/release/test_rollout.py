@@ -13,10 +13,11 @@ import orjson
 import pytest
 from tests.integration.service.load import Load
 
+from forebay.controller.status import RolloutStatus, read_status
 from forebay.release.running import Change, read_running
 from forebay.substrate.local import LocalSubstrate
 from forebay.testing.service import Service
-from forebay.testing.worker import wait_for
+from forebay.testing.worker import free_port, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 FINE = {("whole", "answered"), ("streamed", "complete")}
@@ -45,18 +46,10 @@ def faulty(**faults: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Two engines; each test begins with whatever the one before has left in force."""
     with Service(tmp_path_factory.mktemp("rollout"), models()) as running:
         yield running
-
-
-@pytest.fixture
-def service(started: Service) -> Service:
-    started.content["models"] = models()
-    started.content.pop("rollout", None)
-    started.write()
-    started.run("up", "--detach")
-    return started
 
 
 def write(service: Service, engines: dict[str, Any], **plan: Any) -> None:
@@ -158,8 +151,9 @@ def test_blue_and_green_are_switched_at_once_and_no_call_fails(service: Service)
         write(service, models(env={"BUILD": "green"}), steps=[], keep="1h")
         service.run("apply", "--yes", "--rollout", "blue-green", "--detach")
         wait_for("the switch", lambda: step_of(service) == 1, 90)
-        wait_for("calls at green", lambda: lanes(service)["canary_calls"] >= 10, 90)
-        assert len(lanes(service)["canary"]) == 2
+        wait_for("calls at green", lambda: counts(service)[0] >= 10, 90)
+        (lane,) = rollout(service)["rollout"]["lanes"]
+        assert len(lane["canary"]) == 2
         assert name(service) == old
         service.run("rollout", "promote", "--reason", "looks well")
         wait_for("all of it is in force", lambda: change(service) is None, 120)
@@ -170,12 +164,12 @@ def test_blue_and_green_are_switched_at_once_and_no_call_fails(service: Service)
 
 def test_copies_are_compared_and_a_person_may_hold_it_and_take_it_back(service: Service) -> None:
     old = name(service)
-    with under(service) as load:
+    with under(service, whole=1, streamed=1) as load:
         write(service, models(env={"BUILD": "shadow"}), steps=[{"share": "100%", "lasts": "1h"}])
         service.run("apply", "--yes", "--rollout", "shadow", "--detach")
         wait_for("copies at both", lambda: min(counts(service)) >= 5, 120)
         service.run("rollout", "pause")
-        assert rollout(service)["rollout"]["stage"] == "paused"
+        wait_for("it is told", lambda: stage(service) == "paused", 60)
         service.run("rollout", "resume")
         service.run("rollout", "abort", "--reason", "seen enough")
         wait_for("it is taken back", lambda: change(service) is None, 120)
@@ -205,18 +199,27 @@ def test_a_and_b_are_compared_until_a_person_decides(service: Service) -> None:
     assert set(load.outcomes) == FINE, load.outcomes
 
 
-def test_a_step_that_shows_too_little_fails_where_the_file_says_so(service: Service) -> None:
-    old = name(service)
-    steps = [{"share": "10%", "lasts": "1s", "least_calls": 1000}]
-    write(service, models(env={"BUILD": "unseen"}), steps=steps, on_insufficient="fail", baseline="none")
-    applied = service.run("apply", "--yes", "--rollout", "canary", check=False)
-    assert applied.returncode == 1
-    assert "insufficient data" in applied.stderr
+def test_without_room_a_canary_takes_one_engines_place_and_gives_it_back(service: Service) -> None:
+    """A port of its own leaves no room beside; a step that shows too little fails where the file says so."""
+    old, before = name(service), {each["name"] for each in service.status()["engines"]}
+    own = [
+        {"kind": "embedded", "name": f"smollm2-embedded-{number}", "threads": 1, "port": free_port()}
+        for number in (1, 2)
+    ]  # fmt: skip
+    steps = [{"share": "10%", "lasts": "1s", "least_calls": 1000000}]
+    with under(service, whole=1, streamed=1) as load:
+        write(service, {"smollm2": {"engines": own}}, steps=steps, on_insufficient="fail")
+        applied = service.run("apply", "--yes", "--rollout", "canary", check=False)
+        assert applied.returncode == 1
+        assert "insufficient data" in applied.stderr
+    assert set(load.outcomes) == FINE, load.outcomes
     assert name(service) == old
+    wait_for("two engines are left, all is ready", lambda: is_whole(service), 60)
+    assert {each["name"] for each in service.status()["engines"]} == before
 
 
 def test_what_cannot_be_compared_is_refused_and_nothing_begins(service: Service) -> None:
-    write(service, {"smollm2": {**models()["smollm2"], "aliases": ["other"]}})
+    write(service, {"smollm2": {**models(env=env_now(service))["smollm2"], "aliases": ["other"]}})
     refused = service.run("apply", "--yes", "--rollout", "canary", check=False)
     assert refused.returncode == 1
     assert "nothing of an engine changes" in refused.stderr
@@ -227,37 +230,46 @@ def test_what_cannot_be_compared_is_refused_and_nothing_begins(service: Service)
     assert change(service) is None
 
 
-def lanes(service: Service) -> dict[str, Any]:
-    """The lanes of the one model; nothing before they are known."""
-    seen = rollout(service)["rollout"]
-    nobody: dict[str, Any] = {"canary": [], "canary_calls": 0, "baseline_calls": 0}
-    return seen["lanes"][0] if seen is not None and seen["lanes"] else nobody
+def env_now(service: Service) -> dict[str, str]:
+    """What the engines that run were started with."""
+    found = read_running(service.state.running)
+    assert found is not None
+    models: Any = found.release.config["models"]
+    env: dict[str, str] = models["smollm2"]["engines"][0]["env"]
+    return env
+
+
+def seen(service: Service) -> RolloutStatus | None:
+    """What the controller tells of the rollout."""
+    status = read_status(service.state.status)
+    return status.release.rollout if status is not None and status.release is not None else None
 
 
 def counts(service: Service) -> tuple[int, int]:
-    seen = lanes(service)
-    return seen["canary_calls"], seen["baseline_calls"]
+    """Calls that speak for the canary, and for what it is compared with."""
+    found = seen(service)
+    return (found.lanes[0].canary_calls, found.lanes[0].baseline_calls) if found is not None and found.lanes else (0, 0)
 
 
 def stage(service: Service) -> str:
-    seen = rollout(service)["rollout"]
-    return "" if seen is None else str(seen["stage"])
+    found = seen(service)
+    return "" if found is None else found.stage
 
 
 def has_effects(service: Service) -> bool:
-    seen = rollout(service)["rollout"]
-    return bool(seen["effects"]) if seen is not None else False
+    found = seen(service)
+    return found is not None and bool(found.effects)
 
 
 def is_whole(service: Service) -> bool:
     """Whether one engine of each slot is left, and everything is ready."""
-    seen = service.status()
-    slots = sorted(each["slot"] for each in seen["engines"])
-    return seen["state"] == "ready" and slots == ["smollm2-embedded-1", "smollm2-embedded-2"]
+    status = service.status()
+    slots = sorted(each["slot"] for each in status["engines"])
+    return status["state"] == "ready" and slots == ["smollm2-embedded-1", "smollm2-embedded-2"]
 
 
 def is_told(service: Service) -> bool:
     """Whether the status and the metrics say that the release was taken back."""
     page = httpx2.get(service.metrics_url).text
-    seen = service.status()["release"]
-    return bool(seen["reverted"]) and seen["rollout"] is None and "forebay_release_reverted 1.0" in page
+    release = service.status()["release"]
+    return bool(release["reverted"]) and release["rollout"] is None and "forebay_release_reverted 1.0" in page
