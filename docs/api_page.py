@@ -16,6 +16,11 @@ _INTRODUCTION = (
     "*vLLM* is the first release that has the route or takes the field; *embedded* says whether llama.cpp does. Other",
     "servers (`kind: external`) are taken to serve everything. Images are sent as `data:` URLs or base64: one named by",
     "an address would make the engine fetch it. Sound, video and files are not accepted.",
+    "",
+    "What llama.cpp does otherwise than the platforms: a model whose chat template knows no tools, such as the SmolLM2",
+    "that comes with forebay, answers in words even where a tool is required; `usage` counts the first of several",
+    "answers alone (limits count all); events of `/v1/responses` have no `content_index`, so that OpenAI's client reads",
+    "them with `responses.create(stream=True)` and fails in `responses.stream`.",
 )
 
 
