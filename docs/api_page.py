@@ -19,8 +19,8 @@ _INTRODUCTION = (
     "",
     "What llama.cpp does otherwise than the platforms: a model whose chat template knows no tools, such as the SmolLM2",
     "that comes with forebay, answers in words even where a tool is required; `usage` counts the first of several",
-    "answers alone (limits count all); events of `/v1/responses` have no `content_index`, so that OpenAI's client reads",
-    "them with `responses.create(stream=True)` and fails in `responses.stream`.",
+    "answers alone (limits count all); events of `/v1/responses` have no `content_index`, so that OpenAI's client",
+    "reads them with `responses.create(stream=True)` and fails in `responses.stream`.",
 )
 
 
