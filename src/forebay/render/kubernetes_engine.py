@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 import msgspec
 
 from forebay.config.schema import Config
-from forebay.engines.checked import checked_anywhere
 from forebay.engines.spec import EngineSpec
 from forebay.render.containers import (
     CACHE,
@@ -112,7 +111,7 @@ def _argv(spec: EngineSpec, found: EngineContainer, port: int) -> tuple[str, ...
         if not found.weights:
             at = argv.index("--weights")
             del argv[at : at + 2]
-    return checked_anywhere(spec, tuple(argv))
+    return tuple(argv)
 
 
 def _embedded(spec: EngineSpec) -> EngineContainer:
