@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from forebay.config.schema.rollout import Rollout as Plan
@@ -43,7 +42,7 @@ class Watch:
         self._probe_rise = plan.tolerance.probe_rise
         # What is switched at once is compared with what was before.
         since = change.at if rollout.strategy == "blue-green" else rollout.step_at
-        self._calls = Calls(logs, datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3])
+        self._calls = Calls(logs, since)
         self._rule_at_s = self._asked_s = float("-inf")
         self._asking: asyncio.Task[dict[str, list[quality.Asked]]] | None = None
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 _PIECE_BYTES = 4 * 1024 * 1024
+_SLACK_S = 2.0
 _MARK = b'"lane":"'
+_HEAD = b'{"timestamp":"'
 _NEEDED = {"timestamp", "message", "lane", "engine", "model", "status", "tokens", "latency_ms"}
 
 
 class Tail:
-    """One log. `read` gives what is new; nothing is given twice, and nothing that was rotated away before is lost."""
+    """One log from about `since_s` on. `read` gives what is new, nothing twice; rotated files come first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, since_s: float) -> None:
         self._path = path
+        self._since_s = since_s
         self._inode = 0
         self._offset = 0
         self._rest = b""
@@ -53,33 +57,38 @@ class Tail:
         found = []
         for path in (*(each for _number, each in reversed(numbered)), self._path):
             try:
-                found.append((path, path.stat().st_ino))
+                stat = path.stat()
             except FileNotFoundError:
                 continue
+            if stat.st_mtime >= self._since_s - _SLACK_S or path == self._path:
+                found.append((path, stat.st_ino))
         known = [index for index, (_path, inode) in enumerate(found) if inode == self._inode]
         return found[known[0] :] if known else found
 
 
 class Calls:
-    """The calls of all workers since `since`, a time as the log writes it."""
+    """The calls of all workers since a moment."""
 
-    def __init__(self, logs: Path, since: str) -> None:
+    def __init__(self, logs: Path, since_s: float) -> None:
         self._logs = logs
-        self._since = since
+        self._since_s = since_s
+        self._since = datetime.fromtimestamp(since_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3].encode()
         self._tails: dict[Path, Tail] = {}
 
     def read(self) -> list[dict[str, Any]]:
         """What is new, in the order of time as far as it was written by now."""
         for path in self._logs.glob("worker-*.log"):
-            self._tails.setdefault(path, Tail(path))
-        found = [line for tail in self._tails.values() for line in _all(tail) if line["timestamp"] >= self._since]
+            self._tails.setdefault(path, Tail(path, self._since_s))
+        found = [line for tail in self._tails.values() for line in _all(tail, self._since)]
         return sorted(found, key=lambda line: str(line["timestamp"]))
 
 
-def _all(tail: Tail) -> Iterator[dict[str, Any]]:
+def _all(tail: Tail, since: bytes) -> Iterator[dict[str, Any]]:
+    begin, end = len(_HEAD), len(_HEAD) + len(since)
     while piece := tail.read():
-        for line in piece.splitlines():
-            if _MARK not in line:
+        for line in piece.split(b"\n"):
+            # A worker writes the time first: what is older need not be decoded to be passed over.
+            if _MARK not in line or not line.startswith(_HEAD) or line[begin:end] < since:
                 continue
             try:
                 found = msgspec.json.decode(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,12 +12,12 @@ import pytest
 from forebay.engines.log_file import LogFile
 from forebay.release.rollout.log_tail import Calls
 
-SINCE = "2030-01-01T00:00:10"
+SINCE = datetime(2020, 1, 1, 0, 0, 10, tzinfo=UTC).timestamp()
 
 
 def line(number: int, **more: object) -> bytes:
     fields = {
-        "timestamp": f"2030-01-01T00:00:{10 + number // 1000:02d}.{number % 1000:03d}Z",
+        "timestamp": f"2020-01-01T00:00:{10 + number // 1000:02d}.{number % 1000:03d}Z",
         "message": "request",
         "lane": "canary",
         "engine": "e",
@@ -61,7 +63,15 @@ def test_a_reader_that_comes_later_reads_what_was_rotated_since_the_step_began(t
     for number in range(20):
         log.write(line(number))
     assert numbers(Calls(tmp_path, SINCE)) == list(range(20))
-    assert numbers(Calls(tmp_path, "2030-01-01T00:00:10.005")) == list(range(5, 20))
+    assert numbers(Calls(tmp_path, SINCE + 0.005)) == list(range(5, 20))
+
+
+def test_what_was_rotated_before_is_not_even_opened(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "worker-1.log", 3 * len(line(100)), 50)
+    for number in range(7):
+        log.write(line(number))
+    os.utime(tmp_path / "worker-1.log.2", (SINCE - 60, SINCE - 60))
+    assert numbers(Calls(tmp_path, SINCE)) == [3, 4, 5, 6]
 
 
 def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
