@@ -9,6 +9,8 @@ from pathlib import Path
 from forebay.engines import verified
 from forebay.engines.spec import EngineSpec
 
+SEEN = "={seen}"
+
 
 def checked_here(spec: EngineSpec, argv: tuple[str, ...], folder: str) -> tuple[str, ...]:
     """For a machine that has forebay; what was read is remembered in `folder`."""
@@ -20,8 +22,8 @@ def checked_here(spec: EngineSpec, argv: tuple[str, ...], folder: str) -> tuple[
 
 
 def checked_anywhere(spec: EngineSpec, argv: tuple[str, ...]) -> tuple[str, ...]:
-    """For an image that has Python and perhaps nothing of ours; nothing is remembered."""
+    """For an image that has Python and perhaps nothing of ours; SEEN stands for what was told the time before."""
     if not spec.weights_sha256:
         return argv
     source = Path(verified.__file__).read_text(encoding="utf-8")
-    return ("python3", "-c", source, spec.weights_sha256, spec.weights, "-", "--", *argv)
+    return ("python3", "-c", source, spec.weights_sha256, spec.weights, SEEN, "--", *argv)

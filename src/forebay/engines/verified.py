@@ -2,7 +2,8 @@
 
 Needs nothing but Python, so that its text alone can be handed to an image that has no forebay. SHA256 is that of the
 file WEIGHTS, or of SHA256SUMS in the folder WEIGHTS, which must name all other files. KNOWN is a file that remembers
-sizes and times of what was read, or a dash: nothing that has kept both is read again.
+sizes and times of what was read: nothing that has kept both is read again. Where no file can be kept it is `=` and what
+was told as `weights seen: …` the time before.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SUMS = "SHA256SUMS"
+SEEN = "weights seen: "
 _READERS = 4
 _WRONG = 65
 
@@ -27,7 +29,7 @@ def main(argv: list[str]) -> int:
     """Become the program; return 65 where the weights are not what they should be."""
     sha256, weights, known, _dashes, *program = argv
     try:
-        verify(sha256, Path(weights), None if known == "-" else Path(known))
+        verify(sha256, Path(weights), known)
     except (WrongWeightsError, OSError) as error:
         _say("error", f"the weights are not what they should be: {error}")
         return _WRONG
@@ -36,12 +38,12 @@ def main(argv: list[str]) -> int:
     return os.execvp(program[0], program)  # noqa: S606  no shell: the engine takes our place
 
 
-def verify(sha256: str, weights: Path, known: Path | None) -> None:
+def verify(sha256: str, weights: Path, known: str) -> None:
     """Raise WrongWeightsError or OSError where a file differs, is missing, or is none that was named."""
     began_s = time.monotonic()
     files = _wanted(sha256, weights)
     seen = _fingerprint(sha256, files)
-    if known is not None and _remembered(known) == seen:
+    if _remembered(known) == seen:
         _say("info", f"weights: {len(files)} files are unchanged since they were checked")
         return
     with ThreadPoolExecutor(_READERS) as readers:
@@ -51,9 +53,11 @@ def verify(sha256: str, weights: Path, known: Path | None) -> None:
     took_s = time.monotonic() - began_s
     gib = sum(path.stat().st_size for path in files) / 1024**3
     _say("info", f"weights: {len(files)} files of {gib:.1f} GiB are what they should be ({took_s:.1f} s)")
-    if known is not None:
-        known.parent.mkdir(parents=True, exist_ok=True)
-        known.write_text(seen)
+    if known.startswith("="):
+        _say("info", f"{SEEN}{seen}")
+        return
+    Path(known).parent.mkdir(parents=True, exist_ok=True)
+    Path(known).write_text(seen)
 
 
 def _wanted(sha256: str, weights: Path) -> dict[Path, str]:
@@ -84,9 +88,11 @@ def _fingerprint(sha256: str, files: dict[Path, str]) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
-def _remembered(known: Path) -> str:
+def _remembered(known: str) -> str:
+    if known.startswith("="):
+        return known[1:]
     try:
-        return known.read_text()
+        return Path(known).read_text()
     except OSError:
         return ""
 

@@ -50,9 +50,8 @@ _BUILD = f"FROM {IMAGE}\nCOPY vllm_stand_in.py /opt/forebay/bin/vllm\n"
 class Project:
     """What Debian's docker-compose makes of the rendered files; its engine's image holds llama.cpp in vLLM's place."""
 
-    def __init__(self, machine: Machine, folder: Path) -> None:
-        self.machine, self.folder = machine, folder
-        self.daemon = Daemon(machine)
+    def __init__(self, machine: Machine, running: Daemon, folder: Path) -> None:
+        self.machine, self.daemon, self.folder = machine, running, folder
         self.daemon.load_image()
         for image, name, owns in _WATCHERS:
             program = Path(programs.found(name) or "")
@@ -123,13 +122,13 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with Machines("fbcompose", 1) as (machine,):
         try:
-            found = Project(machine, tmp_path_factory.mktemp("compose"))
+            running = Daemon(machine)
         except NoDaemon as error:
             pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
         try:
-            yield found
+            yield Project(machine, running, tmp_path_factory.mktemp("compose"))
         finally:
-            found.daemon.stop()
+            running.stop()
 
 
 def test_it_comes_up_healthy(project: Project) -> None:

@@ -178,6 +178,8 @@ def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
     after = {*site.containers(0), *site.containers(1)}
     assert len(after) == 2
     assert after.isdisjoint(before)
+    for name in site.ready():
+        assert "weights: 1 files are unchanged since they were checked" in site.log_of(name)
 
 
 def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:

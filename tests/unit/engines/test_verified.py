@@ -36,36 +36,36 @@ def told(folder: Path) -> str:
 
 
 def test_a_folder_that_agrees_is_taken(weights: Path) -> None:
-    verify(told(weights), weights, None)
+    verify(told(weights), weights, "=")
 
 
 def test_a_file_that_agrees_is_taken(weights: Path) -> None:
-    verify(sha256(b"numbers"), weights / "part" / "model.safetensors", None)
+    verify(sha256(b"numbers"), weights / "part" / "model.safetensors", "=")
 
 
 def test_another_byte_is_refused(weights: Path) -> None:
     (weights / "part" / "model.safetensors").write_bytes(b"numbErs")
     with pytest.raises(WrongWeightsError, match=r"model\.safetensors has the SHA-256"):
-        verify(told(weights), weights, None)
+        verify(told(weights), weights, "=")
 
 
 def test_another_list_is_refused(weights: Path) -> None:
     before = told(weights)
     (weights / "SHA256SUMS").write_text("")
     with pytest.raises(WrongWeightsError, match="SHA256SUMS has the SHA-256"):
-        verify(before, weights, None)
+        verify(before, weights, "=")
 
 
 def test_a_file_that_nobody_named_is_refused(weights: Path) -> None:
     (weights / "modeling.py").write_text("import os")
     with pytest.raises(WrongWeightsError, match=r"does not name .*modeling\.py"):
-        verify(told(weights), weights, None)
+        verify(told(weights), weights, "=")
 
 
 def test_a_missing_file_is_refused(weights: Path) -> None:
     (weights / "config.json").unlink()
     with pytest.raises(OSError, match=r"config\.json"):
-        verify(told(weights), weights, None)
+        verify(told(weights), weights, "=")
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd"])
@@ -73,19 +73,28 @@ def test_a_list_does_not_reach_outside(weights: Path, name: str) -> None:
     with (weights / "SHA256SUMS").open("a") as sums:
         sums.write(f"{'0' * 64}  {name}\n")
     with pytest.raises(WrongWeightsError, match="outside"):
-        verify(told(weights), weights, None)
+        verify(told(weights), weights, "=")
 
 
 def test_what_is_unchanged_is_not_read_again(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    known = tmp_path / "run" / "known"
+    known = str(tmp_path / "run" / "known")
     verify(told(weights), weights, known)
     assert "2 files of 0.0 GiB are what they should be" in capsys.readouterr().err
     verify(told(weights), weights, known)
     assert "unchanged since they were checked" in capsys.readouterr().err
 
 
+def test_where_nothing_can_be_kept_it_is_told_and_given_again(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify(told(weights), weights, "=")
+    seen = capsys.readouterr().err.rpartition(verified.SEEN)[2].strip()
+    verify(told(weights), weights, f"={seen}")
+    assert "unchanged since they were checked" in capsys.readouterr().err
+
+
 def test_what_has_changed_is_read_again(weights: Path, tmp_path: Path) -> None:
-    known = tmp_path / "known"
+    known = str(tmp_path / "known")
     verify(told(weights), weights, known)
     (weights / "config.json").write_bytes(b"{x")
     with pytest.raises(WrongWeightsError):

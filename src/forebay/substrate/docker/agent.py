@@ -18,9 +18,9 @@ from forebay.core.backoff import exponential
 from forebay.core.errors import RunError
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.log import Log, say
-from forebay.substrate.docker.remote import Home, Remote, read_home, read_remote, write_home
+from forebay.substrate.docker.remote import Home, Remote, read_home, read_remote, write_home, write_seen
 from forebay.substrate.docker.yard import Yard
-from forebay.substrate.place import write_place
+from forebay.substrate.place import Place, write_place
 
 _ENDED = 70
 _LONGEST_WAIT_S = 10.0
@@ -36,7 +36,8 @@ class Agent:
 
     def __init__(self, remote: Remote, place: Path, home: Path) -> None:
         self._remote, self._place_path, self._home_path = remote, place, home
-        self._yard = Yard(remote, home.with_name("docker.lock"))
+        self._seen_path = home.with_name(f"{remote.weights_name}.seen")
+        self._yard = Yard(remote, home.with_name("docker.lock"), self._seen_path)
         self._home = read_home(home)
         self._settled = False
         self._silent_since_s: float | None = None
@@ -63,7 +64,7 @@ class Agent:
             home = await self._attached()
             if home is None:
                 self._place_path.unlink(missing_ok=True)
-                home = await self._yard.settle()
+                home = await self._yard.settle(self._waits)
             self._keep_home(home)
             self._settled = True
             write_place(self._place_path, home.place)
@@ -96,7 +97,7 @@ class Agent:
     async def _follow(self, home: Home) -> str:
         """Pass its log on until its program has ended; a daemon that is away is waited for."""
         daemon, waits_s = Daemon(home.host), exponential(0.5, _LONGEST_WAIT_S)
-        log = Log(home, self._keep_home)
+        log = Log(home, self._keep_home, lambda seen: write_seen(self._seen_path, home.host, seen))
         while True:
             async with log.followed(daemon):
                 await self._until_it_ends(daemon, home)
@@ -149,6 +150,10 @@ class Agent:
             say("error", f"{host} does not answer: what runs of {self._remote.engine.name} there is ended when it does")
         self._place_path.unlink(missing_ok=True)
         self._home_path.unlink(missing_ok=True)
+
+    def _waits(self, what: str) -> None:
+        say("warning", what)
+        write_place(self._place_path, Place("", 0, waits=what))
 
     def _keep_home(self, home: Home) -> None:
         self._home = home

@@ -7,6 +7,7 @@ import shlex
 
 import msgspec
 
+from forebay.engines.checked import SEEN
 from forebay.substrate.docker.remote import Host, Remote
 
 PORT = 8000
@@ -49,8 +50,11 @@ def read_list(said: str) -> tuple[Found, ...]:
     )
 
 
-def create_command(remote: Remote, host: Host, gpus: tuple[int, ...]) -> tuple[str, ...]:
-    """Make the container, locked down: nothing of its host can be written, nobody in it is or becomes root."""
+def create_command(remote: Remote, host: Host, gpus: tuple[int, ...], seen: str = "") -> tuple[str, ...]:
+    """Make the container, locked down: nothing of its host can be written, nobody in it is or becomes root.
+
+    `seen` is what its weights were when they were checked on this host.
+    """
     engine = remote.engine
     words = ["create", "--name", remote.container, "--pull", "never", "--init", "--restart", "no"]
     for label, value in _labels(remote, gpus).items():
@@ -71,7 +75,8 @@ def create_command(remote: Remote, host: Host, gpus: tuple[int, ...]) -> tuple[s
         words += ["--env", f"{name}={value}"]
     for name, value in engine.env.items():
         words += ["--env", f"{name}={value}" if _keeps(name) else name]
-    return host.command(*words, "--entrypoint", engine.argv[0], remote.image, *engine.argv[1:])
+    argv = [f"={seen}" if word == SEEN else word for word in engine.argv]
+    return host.command(*words, "--entrypoint", argv[0], remote.image, *argv[1:])
 
 
 def passed_environment(remote: Remote) -> dict[str, str]:

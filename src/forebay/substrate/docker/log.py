@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from forebay.engines.verified import SEEN
 from forebay.substrate.docker.daemon import Daemon
 from forebay.substrate.docker.remote import Home
 
@@ -24,10 +25,13 @@ def say(level: str, text: str) -> None:
 
 
 class Log:
-    """`keep` is told now and then how far the log was read, so that the next agent goes on there."""
+    """`keep` is told now and then how far the log was read, so that the next agent goes on there.
 
-    def __init__(self, home: Home, keep: Callable[[Home], None]) -> None:
-        self._home, self._keep = home, keep
+    `weights` is told what a check of the weights has seen, for the next check.
+    """
+
+    def __init__(self, home: Home, keep: Callable[[Home], None], weights: Callable[[str], None]) -> None:
+        self._home, self._keep, self._weights = home, keep, weights
         self._kept_s = time.monotonic()
         self._reading: asyncio.Task[None] | None = None
 
@@ -68,6 +72,8 @@ class Log:
             if when > self._home.seen:
                 sys.stdout.write(f"{text}\n")
                 self._home = msgspec.structs.replace(self._home, seen=when)
+                if SEEN in text:
+                    self._weights(text.rpartition(SEEN)[2])
         sys.stdout.flush()
         if time.monotonic() - self._kept_s > _KEEP_S:
             self._kept_s = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,11 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
         """Its name on its host; what is asked to be something else has another."""
         return f"{self.service}.{self.engine.name}.{self.engine.digest[:12]}"
 
+    @property
+    def weights_name(self) -> str:
+        """The same for all engines that read the same files."""
+        return hashlib.sha256(msgspec.json.encode(self.mounts, order="sorted")).hexdigest()[:16]
+
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
     """Where an engine was put: known also while its host's daemon says nothing. `seen` is the time of its last line."""
@@ -72,6 +78,22 @@ def write_remote(path: Path, remote: Remote) -> None:
 
 def read_remote(path: Path) -> Remote:
     return msgspec.json.decode(path.read_bytes(), type=Remote)
+
+
+def read_seen(path: Path, host: Host) -> str:
+    """What the weights were when they were last checked on this host."""
+    return _seen(path).get(host.name, "")
+
+
+def write_seen(path: Path, host: Host, seen: str) -> None:
+    write_atomically(path, msgspec.json.encode(_seen(path) | {host.name: seen}))
+
+
+def _seen(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return {}
 
 
 def write_home(path: Path, home: Home) -> None:

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import fcntl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from forebay.core.errors import RunError
 from forebay.substrate.docker.commands import Found, create_command, passed_environment, pick
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.log import say
-from forebay.substrate.docker.remote import Home, Host, Remote
+from forebay.substrate.docker.remote import Home, Host, Remote, read_seen
 
 _TURN_S = 0.5
 _ROOM_S = 60.0
@@ -21,10 +21,10 @@ _LOCK_S = 0.05
 
 
 class Yard:
-    """Where `remote` may be put. `lock` keeps two engines from taking the same GPU."""
+    """Where `remote` may be put. `lock` keeps two engines from taking the same GPU; `seen` keeps what weights were."""
 
-    def __init__(self, remote: Remote, lock: Path) -> None:
-        self._remote, self._lock = remote, lock
+    def __init__(self, remote: Remote, lock: Path, seen: Path) -> None:
+        self._remote, self._lock, self._seen = remote, lock, seen
         self._daemons = {host.name: Daemon(host) for host in remote.hosts}
         self._silent = set(self._daemons)
         self._with_image: set[str] = set()
@@ -43,8 +43,11 @@ class Yard:
                     await daemon.stop(each.container, self._remote.engine.stop_s)
         return home
 
-    async def settle(self) -> Home:
-        """Put the engine where there is room, however long that takes; RunError where its container does not start."""
+    async def settle(self, waits: Callable[[str], None]) -> Home:
+        """Put the engine where there is room, however long that takes; RunError where its container does not start.
+
+        `waits` is told what there is no room for.
+        """
         told_at = time.monotonic() + _TURN_S
         while True:
             async with self._locked():
@@ -56,7 +59,7 @@ class Yard:
                 await self._fetch(choice[0])
                 continue
             if time.monotonic() > told_at:
-                say("warning", f"no host has room for {self._wanted()}")
+                waits(f"no host has room for {self._wanted()}")
                 told_at = time.monotonic() + _ROOM_S
             await asyncio.sleep(_TURN_S)
         daemon = self._daemons[choice[0].name]
@@ -118,7 +121,7 @@ class Yard:
         return found
 
     async def _create(self, host: Host, gpus: tuple[int, ...]) -> str:
-        argv = create_command(self._remote, host, gpus)
+        argv = create_command(self._remote, host, gpus, read_seen(self._seen, host))
         # Whoever is stopped meanwhile must know whether there is a container: nobody else would end it.
         creating = self._daemons[host.name].create(argv, passed_environment(self._remote))
         self._creating = asyncio.create_task(creating)
