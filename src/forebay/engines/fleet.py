@@ -16,6 +16,7 @@ from forebay.config.secrets import resolve
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.embedded import embedded_specs
 from forebay.engines.spec import EngineRouting, EngineSpec
+from forebay.engines.spread import unstartable
 from forebay.engines.vllm import vllm_findings, vllm_specs
 from forebay.messages import _
 
@@ -34,6 +35,7 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
         if isinstance(engine, DiscoveredEngine):
             continue
         where = f"models.{model}.engines[{index}]"
+        findings += unstartable(engine, where) if isinstance(engine, VllmEngine) else ()
         try:
             expanded = _expand_one(config, model, engine, base, threads)
             names = engine_names(model, engine)

@@ -97,7 +97,7 @@ def _size_findings(config: Config, where: str, engine: VllmEngine) -> list[Findi
         args, _wrong = merged_args(engine, config.engine_defaults.vllm, release(engine.release), where)
     except ConfigError:
         return []  # An unknown release is a finding of its own, elsewhere.
-    have, need = len(engine.gpus) // engine.count, gpus_needed(args)
+    have, need = len(engine.gpus) // engine.count, gpus_needed(args) // engine.nodes
     if have == need:
         return []
     why = _("each copy has {have} GPUs, its flags need {need} (tensor x pipeline x data parallel)").format(

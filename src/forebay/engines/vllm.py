@@ -13,6 +13,7 @@ from forebay.config.schema.engines import VllmDefaults
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.command import command, sequences
 from forebay.engines.spec import EngineSpec, Needs
+from forebay.engines.spread import spread_findings
 from forebay.engines.topology import cpus_of, gpu_findings, gpus_needed, gpus_of_copy
 from forebay.engines.vllm_args import Arg
 
@@ -100,7 +101,7 @@ def vllm_findings(config: Config) -> list[Finding]:
 
 def _command_findings(name: str, where: str, engine: VllmEngine, config: Config) -> Iterator[Finding]:
     try:
-        command(
+        made = command(
             engine,
             served_name=name,
             release=release(engine.release),
@@ -108,6 +109,7 @@ def _command_findings(name: str, where: str, engine: VllmEngine, config: Config)
             gpus=tuple(engine.gpus),
             where=where,
         )
+        yield from spread_findings(engine, made.args, release(engine.release), where)
     except ConfigError as error:
         yield from error.findings or [
             Finding(rule="vllm_release", severity="error", where=f"{where}.release", why=error.what, fix=error.fix)

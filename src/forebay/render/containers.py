@@ -45,6 +45,7 @@ class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
     max_outstanding: int
     start_s: float
     stop_s: float
+    nodes: int = 1
 
     @property
     def start_probes(self) -> int:
@@ -121,6 +122,7 @@ def _container(config: Config, model: str, index: int, engine: VllmEngine, copy:
         max_outstanding=engine.max_outstanding or sequences(made.args, config.hardware),
         start_s=engine.start,
         stop_s=engine.drain + engine.shutdown + _EXIT_S,
+        nodes=engine.nodes,
     )
 
 

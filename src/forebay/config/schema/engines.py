@@ -59,7 +59,7 @@ class OwnedEngine(EngineBase):
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the file that `weights` is the path of, or of the file SHA256SUMS in that folder, which must name all
     others as `sha256sum` does. An engine starts only once they agree; files that have kept their size and time since
-    are not read again, but for those of a container. Not with Kubernetes."""
+    are not read again. Not with Kubernetes."""
     warmup_prompt: str = "Hello"
     """Prompt of the generation that must succeed before the first request."""
 
@@ -78,6 +78,20 @@ class EmbeddedEngine(OwnedEngine):
     """CPU threads. Default: the cores divided among the embedded engines."""
 
 
+class EngineScale(Section):
+    """How many copies a cluster runs, by the calls that they have: KEDA asks Prometheus. Off unless written."""
+
+    least: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Copies that always run."""
+    most: Annotated[int, Field(ge=1, le=1000)]
+    """Copies that there are at most."""
+    calls: Annotated[int, Field(ge=1)] | None = None
+    """Calls that a copy runs and has waiting, on average, above which another copy comes. Default: four fifths of what
+    it can hold."""
+    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s'\"]+$")] = "http://prometheus.monitoring:9090"
+    """The Prometheus that scrapes the engines, as KEDA reaches it."""
+
+
 class VllmEngine(OwnedEngine):
     """`vllm serve`, rendered for the stated release."""
 
@@ -94,6 +108,11 @@ class VllmEngine(OwnedEngine):
     """Weights whose own code may run: `trust-remote-code` is refused for all others."""
     gpus: list[Annotated[int, Field(ge=0)]] = []
     """GPUs by index, divided evenly among the copies. No two engines may share one."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Machines that one copy spreads over, each with the GPUs that `gpus` gives a copy. More than one is written by
+    `forebay render kubernetes` alone, as a LeaderWorkerSet."""
+    scale: EngineScale | None = None
+    """More and fewer copies by load, in place of `count`; written by `forebay render kubernetes` alone."""
     numa_node: Annotated[int, Field(ge=0)] | Literal["auto", "off"] = "auto"
     """NUMA node whose cores and memory the engine keeps to; `auto` is the node of its GPUs."""
     socket_interface: str | None = None

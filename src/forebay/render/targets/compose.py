@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from forebay.config.schema import Config, VllmEngine
-from forebay.messages import N_
+from forebay.core.errors import ConfigError
+from forebay.engines.spread import unstartable
+from forebay.messages import N_, _
 from forebay.render.containers import (
     CACHE,
     ENGINE_PORT,
@@ -38,6 +40,7 @@ def files(subject: Subject) -> dict[str, str]:
     """compose.yaml, and what its containers read."""
     config = subject.config
     engines = engine_containers(config)
+    _refuse(config)
     pages = tuple(f"{engine.name}:{ENGINE_PORT}" for engine in engines)
     made = {
         "compose.yaml": yaml_text(_project(config, engines), about=_ABOUT.format(image=forebay_image())),
@@ -46,6 +49,18 @@ def files(subject: Subject) -> dict[str, str]:
     watching = prometheus_files(config, f"forebay:{_METRICS}", "alertmanager:9093", pages)
     made |= {f"prometheus/{name}": text for name, text in watching.items()}
     return made | {f"alertmanager/{name}": text for name, text in alertmanager_files(subject).items()}
+
+
+def _refuse(config: Config) -> None:
+    findings = [
+        finding
+        for name, model in config.models.items()
+        for index, engine in enumerate(model.engines)
+        if isinstance(engine, VllmEngine)
+        for finding in unstartable(engine, f"models.{name}.engines[{index}]")
+    ]
+    if findings:
+        raise ConfigError(_("compose cannot run the engines"), findings=tuple(findings))
 
 
 def _project(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, Any]:

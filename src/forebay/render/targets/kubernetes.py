@@ -1,4 +1,4 @@
-"""Kubernetes: a Deployment for each vLLM engine, one for forebay, and what lets them find and reach each other."""
+"""Kubernetes: each vLLM engine on one node or several, forebay, and what lets them find and reach each other."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from forebay.messages import N_, _
 from forebay.render.containers import ENGINE_PORT, EngineContainer, engine_containers, gateway_document, kept
 from forebay.render.kubernetes_engine import engine_pod, engine_rights, namespace
 from forebay.render.kubernetes_objects import Object, deployment, disruption_budget, labels, policy, service
+from forebay.render.kubernetes_spread import among_themselves, leader_worker_set, scaled_object
 from forebay.render.target import Subject, Target, targets
 from forebay.render.targets.kubernetes_gateway import gateway_objects, routes
 from forebay.render.yaml_text import yaml_text
@@ -38,7 +39,7 @@ def files(subject: Subject) -> dict[str, str]:
     groups = _groups(config)
     about = _ABOUT.format(namespace=namespace(config))
     return {
-        "engines.yaml": yaml_text(*(made for group in groups for made in _engine_objects(group)), about=about),
+        "engines.yaml": yaml_text(*(made for group in groups for made in _engine_objects(config, group)), about=about),
         "forebay.yaml": yaml_text(*gateway_objects(config, yaml_text(_document(config, groups))), about=about),
         "gateway-api.yaml": yaml_text(*routes(config), about=about),
     }
@@ -54,26 +55,47 @@ def _groups(config: Config) -> list[list[EngineContainer]]:
 
 def _part(group: list[EngineContainer]) -> str:
     name = group[0].name.removesuffix("-1") if len(group) > 1 else group[0].name
-    return name.replace(".", "-").replace("_", "-")[:63].rstrip("-")
+    # The pods of a LeaderWorkerSet carry its name and two numbers, within the 63 letters of a label.
+    longest = 63 if group[0].nodes == 1 else 50
+    return name.replace(".", "-").replace("_", "-")[:longest].rstrip("-")
 
 
-def _engine_objects(group: list[EngineContainer]) -> list[Object]:
+def _engine_objects(config: Config, group: list[EngineContainer]) -> list[Object]:
     part, engine = _part(group), group[0]
+    entry = _entry(config, group)
+    scaled = [] if entry.scale is None else [scaled_object(part, engine, entry.scale)]
+    copies = None if scaled else len(group)
+    pod = engine_pod(part, engine)
+    if engine.nodes > 1:
+        return [
+            leader_worker_set(part, engine, pod, copies),
+            service(part, {"http": ENGINE_PORT}, headless=True),
+            disruption_budget(part),
+            policy(part, [{"podSelector": {"matchLabels": labels("forebay")}}], [ENGINE_PORT]),
+            among_themselves(part),
+            *scaled,
+        ]
     # A node seldom has GPUs to spare for a second copy beside the first: one goes, one comes.
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     return [
-        deployment(part, engine_pod(part, engine), len(group), strategy),
+        deployment(part, pod, copies, strategy),
         service(part, {"http": ENGINE_PORT}, headless=True),
         disruption_budget(part),
         policy(part, [{"podSelector": {"matchLabels": labels("forebay")}}], [ENGINE_PORT]),
+        *scaled,
     ]
+
+
+def _entry(config: Config, group: list[EngineContainer]) -> VllmEngine:
+    entry = config.models[group[0].model].engines[group[0].index]
+    assert isinstance(entry, VllmEngine)  # noqa: S101  they were made from such entries
+    return entry
 
 
 def _document(config: Config, groups: list[list[EngineContainer]]) -> dict[str, Any]:
     places: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for group in groups:
-        entry = config.models[group[0].model].engines[group[0].index]
-        assert isinstance(entry, VllmEngine)  # noqa: S101  they were made from such entries
+        entry = _entry(config, group)
         found = {"service": _part(group), "namespace": namespace(config), "port": "http"}
         engine = {"kind": "discovered", "name": _part(group), "via": "kubernetes", "kubernetes": found}
         drain = {"drain": entry.model_dump(mode="json")["drain"]}
