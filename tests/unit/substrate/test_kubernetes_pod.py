@@ -13,6 +13,7 @@ from forebay.config.schema import Config
 from forebay.controller.desired import engine_unit
 from forebay.engines.fleet import expand
 from forebay.render.kubernetes_engine import engine_rights, namespace, own_pod
+from forebay.render.target import Subject, load_targets
 from forebay.store.state_dir import StateDir
 from forebay.substrate.kubernetes.order import Order, order_of
 from forebay.substrate.kubernetes.pod import CONTAINER, Pod, Seen, judge
@@ -141,3 +142,9 @@ def test_the_rights_are_those_of_pods_alone() -> None:
         kubernetes_validate.validate(made, "1.37", strict=True)
     (role,) = (made for made in engine_rights() if made["kind"] == "Role")
     assert {each for rule in role["rules"] for each in rule["resources"]} == {"pods", "pods/log"}
+
+
+def test_rendered_for_a_cluster_forebay_asks_for_rights_and_brings_no_pods(tmp_path: Path) -> None:
+    made = load_targets()["kubernetes"].files(Subject(config=config(), folder=tmp_path))
+    assert made.keys() == {"rights.yaml"}
+    assert "--namespace chat-eu" in made["rights.yaml"]
