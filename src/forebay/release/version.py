@@ -88,7 +88,9 @@ def read_config(values: Mapping[str, object]) -> Config:
         return Config.model_validate_json(canonical(values))
     except ValueError as error:
         raise StateError(
-            _("the release was written by another version of forebay, and this one cannot run it"), detail=str(error)
+            _("the release was written by another version of forebay, and this one cannot run it"),
+            fix=_("Make it anew from its file; if it is the one that runs: `forebay down`, then `forebay up`"),
+            detail=str(error),
         ) from error
 
 
