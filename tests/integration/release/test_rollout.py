@@ -99,9 +99,6 @@ def test_an_equal_canary_is_promoted_although_the_controller_dies_and_no_call_fa
         (service.folder / "probes.yaml").write_text("- {prompt: Count to three., matches: '[a-z0-9]'}\n")
         write(service, models(env={"BUILD": "equal"}), probes="probes.yaml")
         service.run("apply", "--yes", "--rollout", "canary", "--detach")
-        refused = service.run("apply", "--yes", check=False)
-        assert refused.returncode == 1
-        assert "is applying" in refused.stderr
         wait_for("the first step", lambda: step_of(service) == 1, 90)
         controller = LocalSubstrate(service.state).observe()["controller"].program
         assert controller is not None
@@ -115,7 +112,7 @@ def test_an_equal_canary_is_promoted_although_the_controller_dies_and_no_call_fa
 
 def test_a_slower_canary_is_taken_back(service: Service) -> None:
     old = name(service)
-    with under(service, whole=1, streamed=3) as load:
+    with under(service, whole=0, streamed=4) as load:
         tight = {**WIDE, "ttft_ratio": 1.0, "alpha": 0.2}
         steps = [{"share": "50%", "lasts": "3s", "least_calls": 8}]
         write(service, faulty(FAULT_DELAY_S="0.7"), strategy="canary", steps=steps, tolerance=tight)
@@ -123,7 +120,7 @@ def test_a_slower_canary_is_taken_back(service: Service) -> None:
         assert applied.returncode == 1
         assert "TTFT" in applied.stderr
         assert f"{old} serves again" in applied.stderr
-    assert set(load.outcomes) == FINE, load.outcomes
+    assert set(load.outcomes) <= FINE, load.outcomes
     assert name(service) == old
     result, why = last(service)
     assert result == "reverted"
@@ -168,6 +165,10 @@ def test_copies_are_compared_and_a_person_may_hold_it_and_take_it_back(service: 
         write(service, models(env={"BUILD": "shadow"}), steps=[{"share": "100%", "lasts": "1h"}])
         service.run("apply", "--yes", "--rollout", "shadow", "--detach")
         wait_for("copies at both", lambda: min(counts(service)) >= 5, 120)
+        refused = service.run("apply", "--yes", check=False)
+        assert refused.returncode == 1
+        assert "is applying" in refused.stderr
+        assert "forebay rollout abort" in refused.stderr
         service.run("rollout", "pause")
         wait_for("it is told", lambda: stage(service) == "paused", 60)
         service.run("rollout", "resume")
