@@ -19,7 +19,7 @@ from tests.integration.ray.machines import Machine
 from forebay.testing.worker import wait_for
 
 IMAGE = f"forebay:{version('forebay')}"
-_START_S = 60.0
+_START_S = 120.0
 _BEST_TO_WORST = ("overlay2", "vfs")
 _GENERAL = {"rw", "ro", "nosuid", "nodev", "noexec", "relatime", "xattr", "nsdelegate", "memory_recursiveprot"}
 
@@ -76,7 +76,7 @@ class Daemon:
         """Run `docker` for it."""
         argv = [programs.found("docker") or "", "--host", self.socket, *words]
         done = subprocess.run(
-            self.machine.argv(*argv), capture_output=True, text=True, check=False, timeout=120, env=self.environment()
+            self.machine.argv(*argv), capture_output=True, text=True, check=False, timeout=300, env=self.environment()
         )
         assert not check or done.returncode == 0, f"docker {' '.join(words)}: {done.stderr}"
         return done

@@ -88,7 +88,8 @@ class Project:
         (self.folder / "ca.pem").write_text(self.read("/var/lib/forebay/tls/ca.pem"))
         key = self.read("/var/lib/forebay/dev-key")
         argv = (sys.executable, client.__file__, "https://localhost:8443/v1", str(self.folder / "ca.pem"), key, model)
-        found: dict[str, Any] = orjson.loads(self.machine.output(*argv))
+        said = subprocess.run(self.machine.argv(*argv), stdout=subprocess.PIPE, check=True, timeout=WITHIN_S).stdout
+        found: dict[str, Any] = orjson.loads(said)
         return found
 
     def _build_engine(self) -> None:
@@ -105,7 +106,7 @@ class Project:
         file = self.folder / "forebay.yaml.in"
         yaml.dump(CONFIG, file)
         argv = [sys.executable, "-m", "forebay", "render", "compose", "--out", str(self.folder), "--config", str(file)]
-        subprocess.run(argv, check=True, capture_output=True, timeout=60)
+        subprocess.run(argv, check=True, capture_output=True, timeout=300)
         # docker-compose 1.29 takes the project's name from its command line alone.
         content = yaml.load(self.folder / "compose.yaml")
         self._name = content.pop("name")
