@@ -207,6 +207,7 @@ def _table(seen: Status) -> str:
         lines.append(_("release: {name}").format(name=seen.release.name))
         if seen.release.change:
             lines.append(_("in its place: {name}").format(name=seen.release.change))
+        lines += [_("drift: {what}").format(what=what) for what in seen.release.drift]
         if seen.release.rollout is not None:
             lines += rollout_lines(seen.release.rollout)
     lines += ["", columns(head, rows)]

@@ -27,7 +27,7 @@ from forebay.engines.spec import EngineSpec
 from forebay.messages import _
 from forebay.release.approvals import missing_approvals
 from forebay.release.difference import steps
-from forebay.release.drift import edge_drift, live_digest, slots_of, unit_drift
+from forebay.release.drift import edge_drift, link_drift, live_digest, slots_of, unit_drift
 from forebay.release.history import author
 from forebay.release.observed import call_p99_s
 from forebay.release.plan import Basis, Plan
@@ -160,18 +160,8 @@ def drifted(at: Here) -> tuple[str, ...]:
     found = unit_drift(
         {name: digest for name, digest in owned.items() if name not in intents}, seen, slots_of(seen, _specs(units))
     )
-    return (*found, *edge_drift(config, at.state.edge, worker_ports(config)), *_link_drift(at))
-
-
-def _link_drift(at: Here) -> tuple[str, ...]:
-    try:
-        current = at.store.current(at.environment)
-    except StateError as error:
-        return (str(error),)
-    if current is None or current.digest == at.digest:
-        return ()
-    what = _("{link} leads to {current}, and {running} runs")
-    return (what.format(link=at.store.link(at.environment), current=current.name, running=at.release),)
+    links = link_drift(at.store, at.environment, at.release, at.digest)
+    return (*found, *edge_drift(config, at.state.edge, worker_ports(config)), *links)
 
 
 def _unable(at: Here, config: Config) -> tuple[Finding, ...]:

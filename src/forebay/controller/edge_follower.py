@@ -40,6 +40,7 @@ class EdgeFollower:
         self._tell = tell
         self._conf: Path | None = None
         self._asked = ""
+        self._due = False
         self._news = asyncio.Event()
         self._waits_s = exponential(_FIRST_AGAIN_S, _LAST_AGAIN_S)
         self._again_s = float("-inf")
@@ -49,6 +50,8 @@ class EdgeFollower:
         self._conf = None if config.edge.kind == "none" else self._folder / program_of(config).conf
         self.pending = self._conf is not None and (self.pending or changed)
         if changed:
+            # Also where it says that it has read this file: somebody may have edited it meanwhile.
+            self._due, self._asked = True, ""
             self._news.set()
 
     async def run(self) -> None:
@@ -66,7 +69,7 @@ class EdgeFollower:
             return True
         self.newest = wanted = await asyncio.to_thread(_wanted, self._conf)
         self.runs = await told(self._folder / SOCKET)
-        if wanted and self.runs == wanted:
+        if wanted and self.runs == wanted and not self._due:
             if self.pending:
                 self._journal.say("info", "the edge runs its new configuration", unit="edge", generation=wanted)
             self.pending = False
@@ -83,6 +86,7 @@ class EdgeFollower:
             self._again_s = now_s if self.runs else now_s + _FIRST_AGAIN_S
         if now_s < self._again_s or not self._tell():
             return
+        self._due = False
         self._again_s = now_s + next(self._waits_s)
         self._journal.say("info", "the edge is told to read its configuration", unit="edge", generation=wanted)
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from forebay.config.schema import Config
 from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
+from forebay.controller.drifting import DriftWatch, held
 from forebay.controller.edge_follower import EdgeFollower
 from forebay.controller.journal import Journal
 from forebay.controller.judging import Seen, judge
@@ -30,6 +31,7 @@ from forebay.core.errors import ForebayError, StateError
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.siblings import Siblings
+from forebay.release.store import Store
 from forebay.release.strategy import has_room
 from forebay.render.edge import write_edge
 from forebay.security import key_store
@@ -82,6 +84,12 @@ class Controller:
         self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
         self._edge = EdgeFollower(self._state.edge, self.journal, lambda: self._substrate.signal("edge", 1))
         self._edge.follow(self._config, changed=False)
+        self._drift = DriftWatch(
+            lambda: held(self._changing.running, self._config, self._keepers.values()),
+            self._substrate.observe,
+            Store.beside(arguments.config),
+            self._state.edge,
+        )
         self._around = Surroundings(
             substrate=self._substrate,
             journal=self.journal,
@@ -114,7 +122,7 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
-            edge = group.create_task(self._edge.run())
+            watching = [group.create_task(each) for each in (self._edge.run(), self._drift.run())]
             while not self._stopping:
                 await self._turn(group)
                 self._changed.clear()
@@ -124,8 +132,7 @@ class Controller:
                 except TimeoutError:
                     continue
             self._discovery.stop()
-            edge.cancel()
-            for task in self._tasks.values():
+            for task in (*watching, *self._tasks.values()):
                 task.cancel()
         self._write_status()
         self._database.close()
@@ -378,7 +385,9 @@ class Controller:
         refused = (_POLICY_REFUSED,) if self._publisher.refused is not None else ()
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
-        status = with_release(with_discovery(status, self._discovery.status()), self._changing.running, self._rolling)
+        status = with_release(
+            with_discovery(status, self._discovery.status()), self._changing.running, self._rolling, self._drift.found
+        )
         status = with_edge(status, self._edge)
         status = with_lease(status, self._fence, standing_by(self._state))
         self._fence.check()

@@ -90,7 +90,7 @@ def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Stat
     return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
 
 
-def with_release(status: Status, running: Running | None, rolling: Rolling) -> Status:
+def with_release(status: Status, running: Running | None, rolling: Rolling, drift: tuple[str, ...]) -> Status:
     """The status with the release that runs, and the one that takes its place."""
     if running is None:
         return status
@@ -101,6 +101,7 @@ def with_release(status: Status, running: Running | None, rolling: Rolling) -> S
         change="" if change is None else f"{change.to.name} ({change.phase}), by {change.by}",
         last="" if last is None else " ".join(filter(None, (last.release, last.result, last.why))),
         reverted=last is not None and last.result != "applied",
+        drift=drift if change is None else (),
         rollout=None if change is None else rollout_status(change, rolling),
     )
     return msgspec.structs.replace(status, release=release)

@@ -149,7 +149,7 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
 class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The release that runs. `change`: one that takes its place now; `last`: how the change before ended.
 
-    `reverted`: whether that change was taken back.
+    `reverted`: whether that change was taken back. `drift`: what runs and is not what the release says.
     """
 
     name: str
@@ -157,6 +157,7 @@ class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     change: str = ""
     last: str = ""
     reverted: bool = False
+    drift: tuple[str, ...] = ()
     rollout: RolloutStatus | None = None
 
 

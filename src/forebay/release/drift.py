@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from forebay.config.schema import Config
+from forebay.core.errors import StateError
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
+from forebay.release.store import Store
 from forebay.release.version import canonical
 from forebay.render.edge import site_of
 from forebay.render.edge_programs import program_of
@@ -48,6 +50,18 @@ def edge_drift(config: Config, folder: Path, worker_ports: tuple[int, ...]) -> I
     expected = program.render(config, site_of(config, folder, certificate, worker_ports))[program.conf].encode()
     if content != expected:
         yield _("{file} was edited").format(file=folder / program.conf)
+
+
+def link_drift(store: Store, environment: str, running: str, digest: str) -> Iterator[str]:
+    """Whether the link to the current release leads nowhere, or to another one than runs."""
+    try:
+        current = store.current(environment)
+    except StateError as error:
+        yield str(error)
+        return
+    if current is not None and current.digest != digest:
+        what = _("{link} leads to {current}, and {running} runs")
+        yield what.format(link=store.link(environment), current=current.name, running=running)
 
 
 def live_digest(seen: Mapping[str, UnitRecord], drift: tuple[str, ...]) -> str:

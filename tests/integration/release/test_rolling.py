@@ -216,6 +216,8 @@ def test_drift_is_told_and_mended(service: Service) -> None:
     old, store = running(service), Store.beside(service.file)
     conf = service.state.edge / "nginx.conf"
     conf.write_bytes(conf.read_bytes() + b"# edited\n")
+    wait_for("the status tells it", lambda: service.status()["release"]["drift"], 60)
+    assert "nginx.conf was edited" in service.run("status").stdout
     planned = orjson.loads(service.run("plan", "-o", "json").stdout)
     assert planned["changes"]
     assert planned["steps"] == []
