@@ -142,6 +142,18 @@ def test_a_canary_with_five_per_cent_errors_is_stopped_by_the_guard_and_clients_
     assert failed <= 3, load.outcomes  # each was asked of another engine; the budget of retries is what it is
 
 
+def test_a_canary_that_fails_what_the_baseline_answers_well_is_taken_back(service: Service) -> None:
+    old = name(service)
+    (service.folder / "probes.yaml").write_text("- {prompt: Count to three., matches: '^(?!Zounds)'}\n")
+    steps = [{"share": "10%", "lasts": "1h"}]
+    write(service, faulty(FAULT_WORD="Zounds"), strategy="canary", steps=steps, probes="probes.yaml")
+    applied = service.run("apply", "--yes", check=False)
+    assert applied.returncode == 1
+    assert "quality probes (fail)" in applied.stderr
+    assert "Count to three." in applied.stderr
+    assert name(service) == old
+
+
 def test_blue_and_green_are_switched_at_once_and_no_call_fails(service: Service) -> None:
     old = name(service)
     with under(service) as load:

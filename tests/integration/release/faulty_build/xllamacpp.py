@@ -1,6 +1,7 @@
 """A build of llama.cpp with a fault, for PYTHONPATH: the real one behind a relay that is late, or fails some calls.
 
-FAULT_DELAY_S: how long each generation waits; FAULT_EVERY: each so-manieth generation is answered with 503.
+FAULT_DELAY_S: how long each generation waits; FAULT_EVERY: each so-manieth generation is answered with 503;
+FAULT_WORD: what every whole answer begins with.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 _HERE = str(Path(__file__).parent)
 _DELAY_S = float(os.environ.get("FAULT_DELAY_S", "0"))
 _EVERY = int(os.environ.get("FAULT_EVERY", "0"))
+_WORD = os.environ.get("FAULT_WORD", "").encode()
 _GENERATED = itertools.count(1)
 
 
@@ -88,12 +90,23 @@ class Relay(BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
+    def _garble(self, status: int, said: bytes) -> None:
+        said = said.replace(b'"content":"', b'"content":"' + _WORD)
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
     def _pass(self, body: bytes) -> None:
         own = http.client.HTTPConnection("127.0.0.1", self.target, timeout=60)
         headers = {"content-type": "application/json"} if body else {}
         own.request(self.command, self.path, body or None, headers)
         answer = own.getresponse()
         length = answer.getheader("content-length")
+        if _WORD and length and body:
+            self._garble(answer.status, answer.read())
+            return
         self.send_response(answer.status)
         self.send_header("content-type", answer.getheader("content-type") or "application/json")
         self.send_header("content-length", length) if length else self.send_header("transfer-encoding", "chunked")
