@@ -47,6 +47,10 @@ class LocalSubstrate:
         known = read_record(self._state.unit(spec.name))
         if known is not None and known.holder.alive:
             raise RunError(f"{spec.name} already runs", where=f"pid {known.holder.pid}")
+        if known is None:
+            # Nobody knows of it, and yet it may run: a state directory that was removed under a service takes the
+            # record along, and a second engine beside the first, and a third, would fill the machine.
+            self.kill(spec.name)
         path = self._state.run / f"{spec.name}.spec"
         record = self._state.unit(spec.name)
         record.unlink(missing_ok=True)

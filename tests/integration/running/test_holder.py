@@ -162,6 +162,18 @@ def test_a_process_without_a_holder_is_found_by_its_mark_and_ended(state: StateD
         lost.wait()
 
 
+def test_a_unit_whose_record_was_removed_is_not_started_a_second_time_beside_itself(state: StateDir) -> None:
+    substrate = LocalSubstrate(state)
+    first = substrate.start(unit(state, "sleep", "600"))
+    assert first.program is not None
+    state.unit("unit").unlink()
+    second = substrate.start(unit(state, "sleep", "600"))
+    assert second.program is not None
+    assert start_ticks(first.program.pid) is None
+    assert start_ticks(first.holder.pid) is None
+    assert {second.program.pid, second.holder.pid} <= substrate.processes().keys()
+
+
 def test_a_watcher_that_is_killed_is_replaced(state: StateDir) -> None:
     record = LocalSubstrate(state).start(unit(state, *python(FAMILY)))
     pids = [*pids_of(record), *family(state)]
