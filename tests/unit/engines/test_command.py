@@ -46,8 +46,7 @@ GOLDEN = [
     ),
     (
         {"version": "0.11.0", "args": {"swap-space": 8}, "usage_reporting": True, "offline": False},
-        "vllm serve /w --host {host} --port {port} --served-model-name m --disable-uvicorn-access-log "
-        "--swap-space 8.0",
+        "vllm serve /w --host {host} --port {port} --served-model-name m --disable-uvicorn-access-log --swap-space 8.0",
         {"VLLM_LOGGING_LEVEL": "INFO"},
     ),
     (
