@@ -5,7 +5,7 @@ VENV := .venv
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet --no-deps
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: up down semantic test lint bench bench-check lock messages docs clean
+.PHONY: up down semantic test test-long lint bench bench-check lock messages docs clean
 
 up: $(VENV)/.installed
 	@$(VENV)/bin/forebay up --detach
@@ -19,6 +19,11 @@ semantic: $(VENV)/.installed-semantic
 test: $(VENV)/.installed-dev
 	@$(VENV)/bin/python -m tests.prepare
 	$(VENV)/bin/python -m pytest
+
+# What takes minutes each: engines on Ray and on Docker hosts, machines that are lost, rollouts with their judge.
+test-long: $(VENV)/.installed-dev
+	@$(VENV)/bin/python -m tests.prepare
+	$(VENV)/bin/python -m pytest -m long
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

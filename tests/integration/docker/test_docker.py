@@ -22,6 +22,7 @@ from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif(bool(daemon.why_not()), reason=daemon.why_not()),
 ]

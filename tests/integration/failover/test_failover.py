@@ -14,6 +14,7 @@ from forebay.testing.worker import wait_for
 
 _NEEDED = ("ip", "nsenter", "unshare", "curl")
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(400),
     pytest.mark.skipif(
         os.geteuid() != 0 or not all(map(shutil.which, _NEEDED)), reason="machines of namespaces need root and iproute2"

@@ -19,7 +19,7 @@ from forebay.substrate.local import LocalSubstrate
 from forebay.testing.service import Service
 from forebay.testing.worker import free_port, wait_for
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 FINE = {("whole", "answered"), ("streamed", "complete")}
 FAULTY = Path(__file__).parent / "faulty_build"
 # No noise of a loaded machine is as large; what is tolerated here is ten times the usual.
