@@ -48,7 +48,7 @@ async def ask_once(call: Call, asked: Asked, wait_until: float, place: Place, vi
     group = parts.fleet.groups.get(asked.model.name)
     call.want = want_of(group, call, asked) if group is not None and group.plan.needs else NOTHING
     avoid = set(asked.unable)
-    if asked.model.rollout is not None:  # it is no call that a rollout compares
+    if asked.model.rollout is not None and not call.ledger.lane:  # it is no call that a rollout compares
         avoid |= view.lanes[asked.model.name].left_out("stable")
     engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
     call.ledger.engine = engine.ref.name
