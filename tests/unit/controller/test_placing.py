@@ -110,7 +110,8 @@ def test_a_change_is_judged_by_what_it_touches(seen: list[Seen], kind: str) -> N
 
 def test_a_change_waits_for_every_worker_and_not_for_ever() -> None:
     assert judge([unit("e")], {"e"}, "", late=False, taken=False).kind == "wait"
-    assert judge([unit("e")], {"e"}, "", late=True, taken=False).why == "not ready in time: the workers or the edge are behind"
+    behind = judge([unit("e")], {"e"}, "", late=True, taken=False)
+    assert behind.why == "not ready in time: the workers or the edge are behind"
     late = judge([unit("e", "warming")], {"e"}, "", late=True, taken=True)
     assert (late.kind, late.why) == ("failed", "not ready in time: e is warming: so")
     assert judge([unit("e")], {"e"}, "refused", late=False, taken=True).why == "refused"
