@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 from tests.integration.docker import daemon
 from tests.integration.docker.certificates import write_certificates
 from tests.integration.docker.daemon import Daemon, NoDaemon
-from tests.integration.ray import load
+from tests.integration.ray.clients import WITHIN_S, Load
 from tests.integration.ray.machines import Machine, Machines
 
 from forebay.engines.embedded_server import default_weights
@@ -26,7 +24,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(bool(daemon.why_not()), reason=daemon.why_not()),
 ]
-WITHIN_S = 120.0
 
 
 class Site:
@@ -71,6 +68,9 @@ class Site:
         for each in self.daemons:
             each.stop()
 
+    def load(self) -> Load:
+        return Load(self.service, self.machines[0])
+
     def engines(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.service.status()["engines"]
         return found
@@ -97,26 +97,6 @@ class Site:
         self.service.run("up", "--detach")
 
 
-class Load:
-    """Clients beside the service until `ends`."""
-
-    def __init__(self, site: Site) -> None:
-        self._stop = site.folder / "stop"
-        self._stop.unlink(missing_ok=True)
-        self._stop.with_suffix(".answered").unlink(missing_ok=True)
-        port, key = str(site.service.content["gateway"]["port"]), site.service.key
-        argv = (sys.executable, load.__file__, port, key, str(self._stop))
-        self._running = site.machines[0].run(argv, {}, stdout=subprocess.PIPE)
-        wait_for("calls are answered", lambda: self._stop.with_suffix(".answered").exists(), WITHIN_S)
-
-    def all_answered(self) -> None:
-        self._stop.touch()
-        said, _ = self._running.communicate(timeout=180)
-        found = orjson.loads(said)
-        assert found["failures"] == []
-        assert found["answered"] > 0
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with pytest.MonkeyPatch.context() as patch, Machines("fbdocker", 2) as machines:
@@ -134,7 +114,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_engines_are_spread_over_the_hosts_and_answer(site: Site) -> None:
     assert {site.number_of(url) for url in site.ready().values()} == {0, 1}
-    Load(site).all_answered()
+    site.load().all_answered()
 
 
 def test_each_has_checked_the_weights_that_its_host_shares_with_it(site: Site) -> None:
@@ -162,7 +142,7 @@ def _health(site: Site, container: str) -> str:
 
 
 def test_without_its_daemon_an_engine_serves_and_is_followed_again(site: Site) -> None:
-    before, calls = site.ready(), Load(site)
+    before, calls = site.ready(), site.load()
     (name,) = (each for each, url in before.items() if site.number_of(url) == 0)
     site.daemons[0].kill()
     wait_for("the agent has noticed", lambda: "the daemon of one is away" in site.log_of(name), WITHIN_S)
@@ -173,7 +153,7 @@ def test_without_its_daemon_an_engine_serves_and_is_followed_again(site: Site) -
 
 
 def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
-    before, calls = {*site.containers(0), *site.containers(1)}, Load(site)
+    before, calls = {*site.containers(0), *site.containers(1)}, site.load()
     site.change(context_tokens=768)
     calls.all_answered()
     after = {*site.containers(0), *site.containers(1)}
@@ -184,7 +164,7 @@ def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
 
 
 def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
-    calls = Load(site)
+    calls = site.load()
     site.machines[1].kill()
     wait_for(
         "both engines are on the host that is left",

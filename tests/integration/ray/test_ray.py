@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-from tests.integration.ray import load
+from tests.integration.ray.clients import WITHIN_S, Load
 from tests.integration.ray.cluster import Cluster
 from tests.integration.ray.machines import Machine, Machines
 
@@ -24,7 +22,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="namespaces need root and iproute2"),
 ]
-WITHIN_S = 120.0
 
 
 class Site:
@@ -39,6 +36,9 @@ class Site:
             folder, models, prefix=machines[0].argv(), substrate=substrate, edge={"kind": "none"}, admin={"port": 8100}
         )
 
+    def load(self) -> Load:
+        return Load(self.service, self.machines[0])
+
     def engines(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.service.status()["engines"]
         return found
@@ -50,28 +50,6 @@ class Site:
     def machine_of(self, url: str) -> Machine:
         (found,) = (each for each in self.machines if f"//{each.address}:" in url)
         return found
-
-    def log(self) -> str:
-        return (self.folder / ".forebay" / "logs" / "controller.log").read_text()
-
-
-class Load:
-    """Clients inside the first machine until `ends`."""
-
-    def __init__(self, site: Site) -> None:
-        self._stop = site.folder / "stop"
-        self._stop.unlink(missing_ok=True)
-        self._stop.with_suffix(".answered").unlink(missing_ok=True)
-        port, key = str(site.service.content["gateway"]["port"]), site.service.key
-        argv = (sys.executable, load.__file__, port, key, str(self._stop))
-        self._running = site.machines[0].run(argv, {}, stdout=subprocess.PIPE)
-        wait_for("calls are answered", lambda: self._stop.with_suffix(".answered").exists(), WITHIN_S)
-
-    def ends(self) -> tuple[int, list[str]]:
-        self._stop.touch()
-        said, _ = self._running.communicate(timeout=180)
-        found = orjson.loads(said)
-        return found["answered"], found["failures"]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +67,7 @@ def test_engines_are_spread_over_the_nodes_and_answer(site: Site) -> None:
     ready = site.ready()
     assert len(ready) == 2
     assert all(site.machine_of(url) is not site.machines[0] for url in ready.values())
-    _all_answered(Load(site))
+    site.load().all_answered()
 
 
 def test_the_log_of_an_engine_is_read_here(site: Site) -> None:
@@ -106,23 +84,17 @@ def test_an_agent_that_is_killed_leaves_its_engine_as_it_is(site: Site) -> None:
     wait_for("it is ready again", lambda: _is_back(site, victim), WITHIN_S)
 
 
-def _all_answered(calls: Load) -> None:
-    answered, failures = calls.ends()
-    assert failures == []
-    assert answered > 0
-
-
 def _is_back(site: Site, victim: dict[str, Any]) -> bool:
     (now,) = (each for each in site.engines() if each["name"] == victim["name"])
     return now["state"] == "ready" and now["pid"] != victim["pid"] and now["url"] == victim["url"]
 
 
 def test_an_engine_whose_ray_worker_is_killed_is_started_again_and_no_call_fails(site: Site) -> None:
-    before, calls = site.engines()[0], Load(site)
+    before, calls = site.engines()[0], site.load()
     machine = site.machine_of(before["url"])
     machine.output("kill", "-9", *machine.output("pgrep", "-f", "^ray::.*OnNode").split())
     wait_for("another engine has taken its place", lambda: _is_another(site, before), WITHIN_S)
-    _all_answered(calls)
+    calls.all_answered()
 
 
 def _is_another(site: Site, before: dict[str, Any]) -> bool:
@@ -131,11 +103,11 @@ def _is_another(site: Site, before: dict[str, Any]) -> bool:
 
 
 def test_without_the_head_engines_serve_and_are_found_again(site: Site) -> None:
-    before, calls = site.ready(), Load(site)
+    before, calls = site.ready(), site.load()
     site.cluster.kill_head()
     wait_for("calls go on", lambda: site.ready() == before, WITHIN_S)
     site.cluster.start_head()
-    _all_answered(calls)
+    calls.all_answered()
     assert site.ready() == before
     # What the head forgot could not be stopped either: see that the agents reach their engines.
     site.service.content["models"]["m"]["engines"][0]["max_sequences"] = 3
@@ -145,16 +117,16 @@ def test_without_the_head_engines_serve_and_are_found_again(site: Site) -> None:
 
 
 def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
-    before, calls = site.ready(), Load(site)
+    before, calls = site.ready(), site.load()
     site.service.content["models"]["m"]["engines"][0]["context_tokens"] = 768
     site.service.write()
     site.service.run("up", "--detach")
-    _all_answered(calls)
+    calls.all_answered()
     assert set(site.ready().values()) & set(before.values()) == set()
 
 
 def test_a_node_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
-    before, calls = site.ready(), Load(site)
+    before, calls = site.ready(), site.load()
     lost = site.machine_of(next(iter(before.values())))
     (left,) = (each for each in site.machines[1:] if each is not lost)
     lost.kill()
@@ -163,7 +135,7 @@ def test_a_node_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(sit
         lambda: len(site.ready()) == 2 and all(site.machine_of(url) is left for url in site.ready().values()),
         WITHIN_S,
     )
-    _all_answered(calls)
+    calls.all_answered()
 
 
 def test_down_leaves_nothing_on_any_node(site: Site) -> None:

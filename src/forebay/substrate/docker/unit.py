@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from forebay.engines.checked import checked_anywhere
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.store.state_dir import StateDir
+from forebay.substrate import agents
 from forebay.substrate.docker.commands import CACHE, PORT
 from forebay.substrate.docker.remote import Host, Remote, write_remote
-from forebay.substrate.place import place_path
 
 _HUB = "/weights"
 _AGENT_MARGIN_S = 50.0
@@ -50,23 +49,16 @@ def remote_digest(remote: Remote) -> str:
 
 
 def agent_unit(remote: Remote, unit: UnitSpec, state: StateDir) -> UnitSpec:
-    """The agent of an engine; `unit` lends it its log and its environment."""
-    name = remote.engine.name
-    paths = (remote_path(state, name), place_path(state, name), home_path(state, name))
-    argv = (sys.executable, "-m", "forebay.substrate.docker.agent", *map(str, paths))
+    """The agent of an engine."""
+    home = home_path(state, remote.engine.name)
     stop_s = remote.engine.stop_s + _AGENT_MARGIN_S
-    return msgspec.structs.replace(
-        unit, argv=argv, digest=remote.engine.digest, port=0, cpus=(), inherit=(), stop_s=stop_s
-    )
+    program = "forebay.substrate.docker.agent"
+    return agents.agent_unit(program, unit, state, digest=remote.engine.digest, stop_s=stop_s, more=(home,))
 
 
 def tell(remote: Remote, state: StateDir) -> None:
     """Write what the agent reads as it starts."""
-    write_remote(remote_path(state, remote.engine.name), remote)
-
-
-def remote_path(state: StateDir, name: str) -> Path:
-    return state.run / f"{name}.remote"
+    write_remote(agents.told_path(state, remote.engine.name), remote)
 
 
 def home_path(state: StateDir, name: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from forebay.core.files import write_atomically
 from forebay.engines.record import digest_of
 from forebay.engines.spec import UnitSpec
 from forebay.store.state_dir import StateDir
+from forebay.substrate import agents
 from forebay.substrate.kubernetes.pod import CONTAINER
-from forebay.substrate.place import place_path
 
 SERVICE, UNIT, DIGEST = "forebay/service", "forebay/unit", "forebay/digest"
 """Labels by which a pod is known to be an engine of ours, and which."""
@@ -80,22 +79,14 @@ def order_of(
 
 
 def agent_unit(order: Order, unit: UnitSpec, state: StateDir) -> UnitSpec:
-    """The agent of an engine; `unit` lends it its log and its environment."""
-    argv = (
-        *(sys.executable, "-m", "forebay.substrate.kubernetes.agent"),
-        *(str(order_path(state, order.unit)), str(place_path(state, order.unit))),
-    )
+    """The agent of an engine."""
     stop_s = order.stop_s + _AGENT_MARGIN_S
-    return msgspec.structs.replace(unit, argv=argv, digest=order.digest, port=0, cpus=(), inherit=(), stop_s=stop_s)
-
-
-def order_path(state: StateDir, name: str) -> Path:
-    return state.run / f"{name}.remote"
+    return agents.agent_unit("forebay.substrate.kubernetes.agent", unit, state, digest=order.digest, stop_s=stop_s)
 
 
 def tell(order: Order, state: StateDir) -> None:
     """Write what the agent reads as it starts."""
-    write_atomically(order_path(state, order.unit), msgspec.json.encode(order))
+    write_atomically(agents.told_path(state, order.unit), msgspec.json.encode(order))
 
 
 def read_order(path: Path) -> Order:

@@ -72,7 +72,7 @@ class EngineActor:
         argv = tuple(filled.get(part, part) for part in engine.argv)
         argv = (sys.executable, *argv[1:]) if argv[1:2] == ("-m",) and argv[2].startswith("forebay.") else argv
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
-        granted = {"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None and self._remote.placement.gpus else {}
+        granted = {"CUDA_VISIBLE_DEVICES": gpus} if gpus is not None and self._remote.needs.gpus else {}
         return msgspec.structs.replace(
             engine,
             argv=argv,

@@ -91,7 +91,7 @@ def _made(remote: Remote, tell: Teller) -> Any:
             tell(Told(waits=_wanted(remote)))
             told_at = time.monotonic() + _ROOM_S
     strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
-    place = remote.placement
+    place = remote.needs
     options: dict[str, Any] = {
         "name": remote.actor,
         "lifetime": "detached",
@@ -114,7 +114,7 @@ class _OnNode(EngineActor):
 
 def _group(remote: Remote) -> PlacementGroup:
     """The room of one engine, held on one node: its GPUs talk to each other."""
-    name, place = f"{remote.actor}", remote.placement
+    name, place = f"{remote.actor}", remote.needs
     known = ray.util.placement_group_table()
     for each in known.values():
         if each["name"] == name and each["state"] != "REMOVED":
@@ -169,7 +169,7 @@ def _asked_to_stop() -> float | None:
 
 
 def _wanted(remote: Remote) -> str:
-    place = remote.placement
+    place = remote.needs
     labels = "".join(f", {key}={value}" for key, value in place.labels.items())
     return f"{place.cpus:g} CPUs, {place.gpus} GPUs{labels}"
 

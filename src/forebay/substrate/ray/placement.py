@@ -7,15 +7,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.core.files import write_atomically
-from forebay.engines.spec import UnitSpec
-
-
-class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine needs of a node. `labels` are the node's own; GPUs are packed onto one node."""
-
-    cpus: float = 1.0
-    gpus: int = 0
-    labels: dict[str, str] = {}
+from forebay.engines.spec import Needs, UnitSpec
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +19,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     namespace: str
     folder: str
-    placement: Placement
+    needs: Needs
     engine: UnitSpec
 
     @property

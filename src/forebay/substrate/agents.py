@@ -1,0 +1,27 @@
+"""The unit that stands here for an engine that is put somewhere by somebody else, and where its agent is told of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from forebay.engines.spec import UnitSpec
+from forebay.store.state_dir import StateDir
+from forebay.substrate.place import place_path
+
+
+def told_path(state: StateDir, name: str) -> Path:
+    """What an agent reads as it starts."""
+    return state.run / f"{name}.remote"
+
+
+def agent_unit(
+    program: str, unit: UnitSpec, state: StateDir, *, digest: str, stop_s: float, more: tuple[Path, ...] = ()
+) -> UnitSpec:
+    """`python -m PROGRAM TOLD PLACE` and `more` paths; `unit`, what would run the engine here, lends name, log and
+    environment. `stop_s` has to hold the engine's own and whatever lies between the two."""
+    paths = (told_path(state, unit.name), place_path(state, unit.name), *more)
+    argv = (sys.executable, "-m", program, *map(str, paths))
+    return msgspec.structs.replace(unit, argv=argv, digest=digest, port=0, cpus=(), inherit=(), stop_s=stop_s)
