@@ -6,7 +6,7 @@ import http.client
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx2
@@ -108,35 +108,26 @@ def test_cut_behind_every_event_it_says_the_same(
 def test_an_engine_that_is_killed_is_not_noticed(pair: Service) -> None:
     port, key = pair.content["gateway"]["port"], pair.key
     fields = asked(CHAT, "Tell me a very long story.", max_tokens=180, ignore_eos=True)
-    engines = pair.status()["engines"]
     whole = said(streamed(port, key, CHAT, fields))
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=240)
-    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    connection.request("POST", CHAT, orjson.dumps(fields), headers)
-    answer = connection.getresponse()
-    begun = b""
-    while begun.count(b"\n\n") < 10:
-        begun += answer.read1(65536)
-    os.kill(busy(engines)["pid"], signal.SIGKILL)
-    rest = answer.read()
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=240)) as connection:
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        connection.request("POST", CHAT, orjson.dumps(fields), headers)
+        answer = connection.getresponse()
+        begun = b""
+        while begun.count(b"\n\n") < 10:
+            more = answer.read1(65536)
+            assert more, f"it ended too soon: {begun!r}"
+            begun += more
+        os.kill(busy(pair)["pid"], signal.SIGKILL)
+        rest = answer.read()
     assert said([data_of(each) for each in events(begun + rest)]) == whole
     counted = 'forebay_continuations_total{outcome="continued"} 1.0'
     wait_for("it is counted", lambda: counted in httpx2.get(pair.metrics_url, timeout=10).text)
 
 
-def busy(engines: list[dict[str, Any]]) -> dict[str, Any]:
-    """The engine that works now, by its own word: what the controller knows is a second old."""
-    found: list[dict[str, Any]] = []
-
-    def looked() -> bool:
-        found[:] = [engine for engine in engines if running(engine["url"]) > 0]
-        return len(found) == 1
-
-    wait_for("it is known who works", looked)
-    return found[0]
-
-
-def running(url: str) -> float:
-    lines = httpx2.get(f"{url}/metrics", timeout=10).text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("vllm:num_requests_running"))
+def busy(service: Service) -> dict[str, Any]:
+    """The engine that holds the call, by the gateway's word: vLLM's own gauge stays up behind a cancelled call."""
+    gauges = httpx2.get(service.metrics_url, timeout=10).text.splitlines()
+    held = [line for line in gauges if line.startswith("forebay_engine_outstanding{") and not line.endswith(" 0.0")]
+    (engine,) = (each for each in service.status()["engines"] if any(f'"{each["name"]}"' in line for line in held))
+    return dict(engine)
