@@ -22,8 +22,9 @@ from forebay.observe.page import Series, read_page
 from forebay.security.keys import digest, new_key
 from forebay.store.state_dir import StateDir
 
-# Below those of engines and of outgoing connections.
-_PORTS = range(10_000, 18_000)
+# Below those of engines and of outgoing connections; each of several test runs side by side has its own.
+_RUN = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = range(10_000 + _RUN * 2_000 % 8_000, 12_000 + _RUN * 2_000 % 8_000)
 _GIVEN: set[int] = set()
 _DICE = random.SystemRandom()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from forebay.cli.main import run
+from forebay.testing.worker import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -21,18 +22,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def examined(
     capsys: pytest.CaptureFixture[str], engine: str = "{kind: embedded}", extra: str = "", admin: int = 0
 ) -> tuple[int, dict[str, Any]]:
-    https, http, gateway, worker, metrics, spare = free_ports(6)
+    https, http, gateway, worker, metrics, spare = (free_port() for _ in range(6))
     Path("forebay.yaml").write_text(
         f"version: 1\nmodels:\n  m:\n    engines: [{engine}]\n"
         f"edge: {{https_port: {https}, http_port: {http}}}\n"
