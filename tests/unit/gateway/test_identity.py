@@ -108,7 +108,7 @@ def test_anthropics_header_is_a_key_where_the_route_takes_it(gateway: Gateway) -
         identify(head, gateway.parts.view, NOW)
 
 
-@pytest.mark.parametrize("authorization", [GOOD, b"Bearer x", b"Basic x"])
+@pytest.mark.parametrize("authorization", [GOOD, b"Bearer x", b"Basic x"], ids=["good", "unknown", "basic"])
 def test_two_credentials_are_none(gateway: Gateway, authorization: bytes) -> None:
     with pytest.raises(Refusal) as refused:
         identify(said(authorization, api_key=KEY.encode()), gateway.parts.view, NOW, x_api_key=True)
