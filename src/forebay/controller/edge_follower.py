@@ -11,7 +11,7 @@ from pathlib import Path
 from forebay.config.schema import Config
 from forebay.controller.journal import Journal
 from forebay.core.backoff import exponential
-from forebay.gateway.reuse.semantic.address import short
+from forebay.core.unix_sockets import short
 from forebay.render.edge_programs import program_of
 from forebay.render.generation import SOCKET, generation_in
 

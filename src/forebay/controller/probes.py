@@ -12,10 +12,10 @@ import msgspec
 
 from forebay.controller.http import Address, Answer, ask, connects
 from forebay.controller.orphans import Orphans, gpus_of
+from forebay.core.unix_sockets import connected
 from forebay.engines.health import Evidence, Health, Patience
 from forebay.engines.scrape import EngineLoad, parse
 from forebay.engines.spec import EngineSpec
-from forebay.gateway.reuse.semantic.address import connected
 from forebay.substrate.place import read_place, read_waits
 
 _HEALTH_S = 3.0

@@ -17,8 +17,8 @@ import orjson
 import pytest
 from tests.integration.gateway.test_reuse import another_key, answered
 
+from forebay.core.unix_sockets import connected
 from forebay.gateway.reuse.policy import CachePolicy, SemanticPolicy
-from forebay.gateway.reuse.semantic.address import connected
 from forebay.testing.fake_engine import FakeEngine
 from forebay.testing.worker import GatewayWorker, wait_for
 

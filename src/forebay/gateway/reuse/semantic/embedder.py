@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from forebay.gateway.reuse.semantic.address import listening
-from forebay.gateway.reuse.semantic.frames import BadFrame, Compare, Compared, Frames, framed
+from forebay.core.unix_sockets import listening
+from forebay.gateway.reuse.semantic.frames import Compare, Compared
+from forebay.wire.frames import BadFrame, Frames, framed
 
 if TYPE_CHECKING:
     from forebay.gateway.reuse.semantic.encoder import Encoder, Floats

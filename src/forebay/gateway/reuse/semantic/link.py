@@ -10,8 +10,9 @@ from typing import Literal, cast
 
 import msgspec
 
-from forebay.gateway.reuse.semantic.address import connected
-from forebay.gateway.reuse.semantic.frames import BadFrame, Compare, Compared, Frames, framed
+from forebay.core.unix_sockets import connected
+from forebay.gateway.reuse.semantic.frames import Compare, Compared
+from forebay.wire.frames import BadFrame, Frames, framed
 
 Answer = tuple[float, ...] | Literal["late", "lost"]
 """Similarities; or that they did not come in time, or that there is nobody to ask."""

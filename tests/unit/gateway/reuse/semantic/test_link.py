@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 
-from forebay.gateway.reuse.semantic.address import listening
-from forebay.gateway.reuse.semantic.frames import Compared, framed
+from forebay.core.unix_sockets import listening
+from forebay.gateway.reuse.semantic.frames import Compared
 from forebay.gateway.reuse.semantic.link import Answer, EmbedderLink
+from forebay.wire.frames import framed
 
 
 class _Says(asyncio.Protocol):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forebay.gateway.reuse.semantic.frames import BadFrame, Compare, Compared, Frames, framed
+from forebay.gateway.reuse.semantic.frames import Compare, Compared
+from forebay.wire.frames import BadFrame, Frames, framed
 
 
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=5), st.integers(1, 50))
