@@ -12,7 +12,7 @@ if os.environ.get("CI"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files are what test runs side by side share out, but whoever needs the one real vLLM stays together."""
+    """Files are what test runs side by side share out; those with a real vLLM stay together, as it fills the machine."""
     for item in items:
-        group = "vllm" if "real_vllm" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("vllm" if file.startswith("tests/engine/") else file))
