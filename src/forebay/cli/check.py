@@ -55,7 +55,15 @@ def _findings(flags: Flags, source: Source, upgrade_to: str | None, *, fix: bool
         return upgrade_findings(flags, source, upgrade_to)
     if source.given:
         return foreign_findings(source, flags.environment)
-    return _repaired(flags) if fix else lint(configuration(flags))
+    findings = _repaired(flags) if fix else lint(configuration(flags))
+    return (*findings, *_refused(flags))
+
+
+def _refused(flags: Flags) -> tuple[Finding, ...]:
+    """What programs say of the operator's own text."""
+    from forebay.render.trial import refusals  # noqa: PLC0415  `--help` needs no renderer
+
+    return tuple(refusals(configuration(flags).config))
 
 
 def _repaired(flags: Flags) -> tuple[Finding, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from forebay.core.errors import ConfigError, RunError
 from forebay.engines.fleet import expand
 from forebay.messages import _
 from forebay.release import plan as plans
+from forebay.release.difference import Step
 from forebay.release.history import Event, change_id
 from forebay.release.plan import Plan
 from forebay.release.rollout.begin import Begun
@@ -228,6 +231,7 @@ def _text(made: Plan) -> str:
             (step.key, _short(step.before), _short(step.after), step.restart.replace("_", " ")) for step in made.steps
         ]
         parts.append(columns(head, rows))
+        parts += [text for step in made.steps for text in _diff(step)]
     parts += [paint("~ ", "yellow") + text for text in made.drift]
     parts += lines(made.findings)
     if not basis.release:
@@ -237,8 +241,16 @@ def _text(made: Plan) -> str:
     return "\n".join(parts)
 
 
+def _diff(step: Step) -> Iterator[str]:
+    """Text of several lines, line by line: a table has no room for it."""
+    before, after = (str(value or "").splitlines() for value in (step.before, step.after))
+    if max(len(before), len(after)) > 1 and isinstance(step.before or step.after, str):
+        yield from difflib.unified_diff(before, after, f"a/{step.key}", f"b/{step.key}", lineterm="")
+
+
 def _short(value: Any) -> str:
     text = (
         "-" if value is None else msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
     )
-    return text if len(text) <= 48 else f"{text[:45]}..."
+    first, *more = text.splitlines() or [""]
+    return first if len(first) <= 48 and not more else f"{first[:45]}..."

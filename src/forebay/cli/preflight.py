@@ -20,6 +20,7 @@ from forebay.gateway.reuse.semantic.embedder import PACKAGES
 from forebay.messages import _
 from forebay.observe.gpu import gpu_utilization
 from forebay.release.strategy import gpus
+from forebay.render.trial import refusals
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate
 
@@ -35,6 +36,7 @@ def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> t
         *_packages(config),
         *_disk(state.root),
         *gpus_missing(specs, frozenset(gpu_utilization())),
+        *refusals(config),
     )
 
 

@@ -28,7 +28,7 @@ from forebay.render.target import Subject, load_targets
 from forebay.store.state_dir import StateDir
 
 _EDGE_FOLDER = Path("/var/lib/forebay/edge")
-_MONITORING = ("prometheus", "alertmanager")
+_MONITORING = ("prometheus", "alertmanager", "grafana")
 _POLL_S = 0.1
 _MARGIN_S = 60.0
 _STATUS_S = 10.0

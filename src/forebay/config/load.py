@@ -22,6 +22,7 @@ from forebay.config.provenance import Node, Origin, Path, find, leaves, origin, 
 from forebay.config.resolve import resolve
 from forebay.config.schema import Config
 from forebay.config.shape import default_of, field_at, keys_at
+from forebay.config.templates import laid_over
 from forebay.config.validate import locate, nearest_name, validate
 from forebay.config.weights import Weights, weights
 from forebay.core.errors import ConfigError, Finding, UsageError
@@ -81,11 +82,11 @@ def load(path: FilePath, environment: str | None = None) -> Loaded:
     if environment is not None and environment not in profile_names("environments"):
         raise _no_environment(environment)
     chosen = chosen_environment(file, environment)
-    values = operators_values(file, chosen)
+    values, templates = laid_over(operators_values(file, chosen), path.resolve().parent / "configs", chosen)
     profiles = chosen_profiles(values, chosen)
     written = layered(values, profiles, chosen)
     merged = _merged(written, profiles)
-    findings = [*merged.findings, *_overlay_findings(file, chosen)]
+    findings = [*templates, *merged.findings, *_overlay_findings(file, chosen)]
     if merged.config is None or findings:
         raise _refused(path, (*findings, *merged.notes))
     return Loaded(

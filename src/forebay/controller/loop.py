@@ -18,6 +18,7 @@ from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
 from forebay.controller.lease.fence import Fence, FencedSubstrate
 from forebay.controller.lease.standby import standing_by
 from forebay.controller.limits import valkey_ref
+from forebay.controller.monitoring import MonitoringFollower
 from forebay.controller.placing import Placed
 from forebay.controller.plan import Planned, plan_engines
 from forebay.controller.probes import Probe
@@ -90,6 +91,7 @@ class Controller:
             Store.beside(arguments.config),
             self._state.edge,
         )
+        self._monitoring = MonitoringFollower(lambda: self._changing.running, self.journal)
         self._around = Surroundings(
             substrate=self._substrate,
             journal=self.journal,
@@ -122,7 +124,9 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
-            watching = [group.create_task(each) for each in (self._edge.run(), self._drift.run())]
+            watching = [
+                group.create_task(each) for each in (self._edge.run(), self._drift.run(), self._monitoring.run())
+            ]
             while not self._stopping:
                 await self._turn(group)
                 self._changed.clear()
@@ -385,9 +389,9 @@ class Controller:
         refused = (_POLICY_REFUSED,) if self._publisher.refused is not None else ()
         findings = (*self._findings, *refused)
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
-        status = with_release(
-            with_discovery(status, self._discovery.status()), self._changing.running, self._rolling, self._drift.found
-        )
+        drift = (*self._drift.found, *self._monitoring.found)
+        status = with_discovery(status, self._discovery.status())
+        status = with_release(status, self._changing.running, self._rolling, drift)
         status = with_edge(status, self._edge)
         status = with_lease(status, self._fence, standing_by(self._state))
         self._fence.check()

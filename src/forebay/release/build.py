@@ -11,16 +11,13 @@ from forebay.config.flags import release as flags_of
 from forebay.config.layers import profile_names
 from forebay.config.load import Loaded, load
 from forebay.config.schema import Config, VllmEngine
+from forebay.config.templates import files as templates
 from forebay.core.errors import ConfigError, Finding
 from forebay.engines.command import command
 from forebay.engines.topology import gpus_of_copy
 from forebay.lint.run import lint
 from forebay.messages import _
 from forebay.release.version import canonical, config_path, effective, read_config
-
-TEMPLATES = ("engine", "edge", "monitoring")
-_TEMPLATE_BYTES = 1024 * 1024
-
 
 Renderer = Callable[[Loaded], Mapping[str, str]]
 """Files that are made from a configuration, by their names: the edge's, alert rules, bounds of the scaler."""
@@ -54,22 +51,9 @@ def build(file: Path, environment: str | None, renderers: Mapping[str, Renderer]
                 raise
             left_out[name] = error.findings
             continue
-        files.update(templates(file.resolve().parent / "configs", name))
+        own = templates(file.resolve().parent / "configs", name)
+        files.update({f"templates/{name}/{each}": path.read_bytes() for each, path in own})
     return Built(files, left_out)
-
-
-def templates(root: Path, environment: str) -> dict[str, bytes]:
-    """The operator's own templates of an environment, by their place in a release; ConfigError for what is no file."""
-    found = {}
-    for part in TEMPLATES:
-        for path in sorted((root / environment / part).rglob("*")):
-            if path.is_dir() or path.name.startswith("."):
-                continue
-            if path.is_symlink() or not path.is_file() or path.stat().st_size > _TEMPLATE_BYTES:
-                why = _("a template must be a file of its own, of at most 1 MiB")
-                raise ConfigError(why, where=str(path))
-            found[f"templates/{path.relative_to(root).as_posix()}"] = path.read_bytes()
-    return found
 
 
 def _environment(loaded: Loaded, renderers: Mapping[str, Renderer]) -> dict[str, bytes]:

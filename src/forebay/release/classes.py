@@ -9,6 +9,7 @@ from forebay.config.provenance import Path
 RestartClass = Literal[
     "live",
     "next_start",
+    "monitoring_reload",
     "edge_reload",
     "worker_restart",
     "service_restart",
@@ -17,10 +18,11 @@ RestartClass = Literal[
     "recreate",
 ]
 """In the order of what they cost. `live`: within a second, between two calls. `next_start`: when the unit is started
-next for another reason. `service_restart`: the admin process or the bundled Valkey. `recreate`: units come or go."""
+next for another reason. `monitoring_reload`: Prometheus, Alertmanager and Grafana read their files again.
+`service_restart`: the admin process or the bundled Valkey. `recreate`: units come or go."""
 CLASSES: tuple[RestartClass, ...] = (
-    "live", "next_start", "edge_reload", "worker_restart", "service_restart", "edge_restart", "engine_restart",
-    "recreate",
+    "live", "next_start", "monitoring_reload", "edge_reload", "worker_restart", "service_restart", "edge_restart",
+    "engine_restart", "recreate",
 )  # fmt: skip
 
 # The longest prefix of a value's path decides; `*` stands for any part.
@@ -45,6 +47,8 @@ _TABLE: dict[tuple[str, ...], RestartClass] = {
     ("admin",): "service_restart",
     ("observe", "metrics", "bind"): "service_restart",
     ("observe", "metrics", "port"): "service_restart",
+    ("observe", "monitoring"): "monitoring_reload",
+    ("observe", "monitoring", "reload"): "live",
     ("observe", "log", "rotate"): "next_start",
     ("observe", "log", "keep"): "next_start",
     ("observe", "log", "access"): "edge_reload",

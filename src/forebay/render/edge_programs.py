@@ -16,6 +16,7 @@ from forebay.config.schema import Config
 from forebay.core.errors import RunError
 from forebay.messages import _
 from forebay.render import haproxy, nginx
+from forebay.render.includes import written_at
 from forebay.render.site import Site
 
 _CHECK_S = 30.0
@@ -129,11 +130,17 @@ def check(program: EdgeProgram, conf: Path, folder: Path, bind: str = "") -> Non
     if said:
         raise RunError(
             _("{program} refuses the edge's configuration: {reason}").format(program=program.name, reason=said[0]),
-            where=str(conf),
+            where=_own(conf, said[0]) or str(conf),
             fix=_("The edge keeps its old configuration; change the keys under `edge` that it names"),
             code="edge_refused",
             detail=done.stderr,
         )
+
+
+def _own(conf: Path, reason: str) -> str:
+    """Where a refused line is the operator's own."""
+    line = re.search(rf"{re.escape(conf.name)}:(\d+)", reason)
+    return written_at(conf.read_text(encoding="utf-8"), int(line[1])) if line is not None else ""
 
 
 def _unusable(address: str) -> list[str]:

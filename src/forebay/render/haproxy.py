@@ -8,6 +8,7 @@ from forebay.render.error_pages import PAGES, page_of
 from forebay.render.haproxy_log import backend_rules, log_lines
 from forebay.render.haproxy_rules import http_rules, https_rules
 from forebay.render.haproxy_text import bind, own_error, path, quoted, section
+from forebay.render.includes import included
 from forebay.render.nginx_text import endpoint, milliseconds, reachable
 from forebay.render.site import Site
 
@@ -32,6 +33,8 @@ def render(config: Config, site: Site) -> dict[str, str]:
         parts.insert(4, section("frontend http", _http(config, config.edge.http_port)))
     if site.generation:
         parts.append(section("frontend generation", _generation(site.generation)))
+    if sections := included(config, "haproxy_sections"):
+        parts.append(sections)
     return {CONF: generation.sealed("\n\n".join("\n".join(part) for part in parts) + "\n")}
 
 
@@ -54,6 +57,7 @@ def _global(config: Config, site: Site) -> list[str]:
         "ssl-default-bind-curves X25519:P-256:P-384",
         "# No session is resumed.",
         "tune.ssl.cachesize 0",
+        *included(config, "haproxy_global"),
     ]
 
 
@@ -78,6 +82,7 @@ def _defaults(config: Config) -> list[str]:
         "retries 3",
         *(own_error(page.status, page) for page in PAGES if page.status in _REPLACED),
         own_error(503, page_of("gateway_unreachable")),
+        *included(config, "haproxy_defaults"),
     ]
 
 
@@ -90,6 +95,7 @@ def _https(config: Config, site: Site) -> list[str]:
         *log_lines(config),
         "option dontlognull",
         *https_rules(config, _BUFFER_BYTES - _REWRITE_BYTES),
+        *included(config, "haproxy_frontend"),
         "default_backend gateway",
     ]
 
@@ -126,6 +132,7 @@ def _backend(config: Config, site: Site) -> list[str]:
         "balance leastconn",
         *(compression if config.edge.compression else ["http-request del-header Accept-Encoding"]),
         *backend_rules(),
+        *included(config, "haproxy_backend"),
         "http-reuse always",
         "# Shorter than the gateway's own, so that it does not close a connection just taken.",
         f"default-server pool-max-conn 256 pool-purge-delay {milliseconds(config.gateway.timeouts.idle * 0.4)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from forebay.config.schema import Config
 from forebay.render import generation, nginx_errors
+from forebay.render.includes import included
 from forebay.render.nginx_log import access_log
 from forebay.render.nginx_text import block, endpoint, host, milliseconds, path, quoted, reachable
 from forebay.render.site import Site
@@ -59,6 +60,7 @@ def _http(config: Config, site: Site) -> list[str]:
         *_clients(config),
         "",
         *_upstream(config, site),
+        *included(config, "nginx_http"),
         "",
         *block("server", _https_server(config, site)),
     ]
@@ -164,6 +166,7 @@ def _https_server(config: Config, site: Site) -> list[str]:
         *_proxy(config, len(site.worker_ports)),
         *_proxied_locations(),
         *nginx_errors.locations([_HSTS, _REQUEST_ID]),
+        *included(config, "nginx_server"),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from forebay.config.crosscheck.addresses import addresses
 from forebay.config.crosscheck.cascade import cascade
 from forebay.config.crosscheck.discovery import discovery
+from forebay.config.crosscheck.includes import includes
 from forebay.config.crosscheck.limits import limits
 from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
@@ -36,5 +37,6 @@ def crosscheck(config: Config, tree: Node) -> list[Finding]:
         substrate,
         rollout,
         weights,
+        includes,
     )
     return [finding for rule in rules for finding in rule(config, tree)]

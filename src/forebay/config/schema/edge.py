@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from forebay.config.schema.base import Bytes, Port, Seconds, SecretRef, Section
+from forebay.config.schema.includes import EdgeInclude
 
 
 class Certificate(Section):
@@ -62,3 +63,4 @@ class Edge(Section):
     """How long an idle connection is kept."""
     shutdown: Seconds = 600.0
     """How long old processes finish their streams after a reload."""
+    include: EdgeInclude = EdgeInclude()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from forebay.config.schema.base import Bytes, Port, Seconds, Section
+from forebay.config.schema.includes import Monitoring
 
 
 class Log(Section):
@@ -38,3 +39,4 @@ class Observe(Section):
 
     log: Log = Log()
     metrics: Metrics = Metrics()
+    monitoring: Monitoring = Monitoring()

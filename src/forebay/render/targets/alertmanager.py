@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from forebay.config.crosscheck.includes import read
 from forebay.messages import N_
 from forebay.render.target import Subject, Target, targets
 from forebay.render.yaml_text import yaml_text
@@ -12,26 +13,38 @@ _ABOUT = "Write your own receivers here: these addresses are on this machine, wh
 
 
 def files(subject: Subject) -> dict[str, str]:
-    """Two receivers: who is woken, and who reads it in the morning."""
-    return {"alertmanager.yml": yaml_text(_routing(subject.config.service), about=_ABOUT)}
+    """Two receivers, who is woken and who reads it in the morning, and the operator's own before them."""
+    config = subject.config
+    text = config.observe.monitoring.alertmanager
+    own: dict[str, list[dict[str, Any]]] = read(text) if text else {}
+    about = "" if {"night", "morning"} <= _names(own) else _ABOUT
+    return {"alertmanager.yml": yaml_text(_routing(config.service, own), about=about)}
 
 
-def _routing(service: str) -> dict[str, Any]:
-    return {
+def _names(own: dict[str, list[dict[str, Any]]]) -> set[str]:
+    return {str(each.get("name")) for each in own.get("receivers", ())}
+
+
+def _routing(service: str, own: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    night = {"receiver": "night", "matchers": ['severity="critical"'], "repeat_interval": "1h"}
+    ours = [name for name in ("night", "morning") if name not in _names(own)]
+    routing = {
         "route": {
             "receiver": "morning",
             "group_by": ["alertname", "model"],
             "group_wait": "30s",
             "group_interval": "5m",
             "repeat_interval": "12h",
-            "routes": [{"receiver": "night", "matchers": ['severity="critical"'], "repeat_interval": "1h"}],
+            "routes": [*own.get("routes", ()), night],
         },
         "inhibit_rules": [
             _silenced("ForebayDown", ".+", service),
             _silenced("ForebayNoEngineReady", "ForebayEngine.*|ForebayErrors|ForebayQueueRejects", service),
+            *own.get("inhibit_rules", ()),
         ],
-        "receivers": [_receiver("night"), _receiver("morning")],
+        "receivers": [*map(_receiver, ours), *own.get("receivers", ())],
     }
+    return routing | ({"time_intervals": own["time_intervals"]} if own.get("time_intervals") else {})
 
 
 def _silenced(by: str, names: str, service: str) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def files(subject: Subject) -> dict[str, str]:
         },
         "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
     }
-    return {"forebay.json": orjson.dumps(dashboard, option=orjson.OPT_INDENT_2).decode() + "\n"}
+    own = {f"{name}.json": text for name, text in subject.config.observe.monitoring.dashboards.items()}
+    return {"forebay.json": orjson.dumps(dashboard, option=orjson.OPT_INDENT_2).decode() + "\n", **own}
 
 
 def _panel(number: int, panel: Panel) -> dict[str, Any]:

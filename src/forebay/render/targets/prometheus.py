@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from forebay.config.crosscheck.includes import read
 from forebay.config.schema import Config, ExternalEngine
 from forebay.messages import N_
 from forebay.render.alerts import ALERTS, RECORDS, Alert
@@ -20,9 +21,11 @@ def files(subject: Subject) -> dict[str, str]:
 
 def prometheus_files(config: Config, metrics: str, alertmanager: str, engines: tuple[str, ...] = ()) -> dict[str, str]:
     """`metrics` is where the page of forebay answers; `engines` are vLLM servers with pages of their own."""
+    own = {f"rules/{name}.yml": text for name, text in config.observe.monitoring.rules.items()}
     return {
         "prometheus.yml": yaml_text(_scrapes(config, metrics, alertmanager, engines or _external(config))),
         "rules.yml": yaml_text(_rules()),
+        **own,
     }
 
 
@@ -36,6 +39,9 @@ def _scrapes(config: Config, metrics: str, alertmanager: str, engines: tuple[str
     jobs: list[dict[str, Any]] = [{"job_name": "forebay", "static_configs": [{"targets": [metrics]}]}]
     if engines:
         jobs.append({"job_name": "engines", "static_configs": [{"targets": list(engines)}]})
+    own = config.observe.monitoring
+    for text in own.scrapes.values():
+        jobs += read(text).get("scrape_configs", ())
     return {
         "global": {
             "scrape_interval": "15s",
@@ -43,7 +49,7 @@ def _scrapes(config: Config, metrics: str, alertmanager: str, engines: tuple[str
             "external_labels": {"service": config.service, "environment": config.environment},
         },
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-        "rule_files": ["rules.yml"],
+        "rule_files": ["rules.yml", *(f"rules/{name}.yml" for name in own.rules)],
         "scrape_configs": jobs,
     }
 
