@@ -11,6 +11,7 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files are what test runs side by side share out; those with a real vLLM stay together, as it fills the machine."""
     for item in items:
