@@ -1,0 +1,1 @@
+"""How many engines of which kind carry a load within its objective."""
