@@ -18,7 +18,7 @@ semantic: $(VENV)/.installed-semantic
 
 test: $(VENV)/.installed-dev
 	@$(VENV)/bin/python -m tests.prepare
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder
 
 # What takes minutes each: engines on Ray and on Docker hosts, machines that are lost, rollouts with their judge.
 test-long: $(VENV)/.installed-dev
