@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -120,69 +121,90 @@ def check(workload: Workload) -> None:
             raise UsageError(what, fix=fix, code="workload_invalid")
 
 
-def _faults(load: Workload) -> list[tuple[bool, str, str]]:
-    come = load.arrivals
-    open_rate = come.shape in {"constant", "poisson", "gamma", "ramp"}
-    endless = load.duration_s is None and load.requests is None and come.shape not in {"steps", "trace"}
-    rates = [come.rate_rps] if come.shape != "ramp" else [come.rate_rps + (come.to_rate_rps or 0.0)]
-    seconds = [load.duration_s] if load.duration_s is not None else []
+def _faults(load: Workload) -> Iterator[tuple[bool, str, str]]:
+    yield from _faulty_arrivals(load.arrivals)
+    yield from _faulty_span(load)
     share = load.shared_prefix_share
-    return [
-        (
-            open_rate and not all(_positive(rate) for rate in rates),
-            _("a rate of {rate:g} requests/s asks for nothing").format(rate=rates[0]),
-            _("Set a rate above 0"),
-        ),
-        (
-            come.shape == "ramp" and (come.to_rate_rps is None or come.to_rate_rps < 0 or come.rate_rps < 0),
-            _("a ramp needs the rate that it ends at, and none below 0"),
-            _("Set to_rate_rps"),
-        ),
-        (
-            come.shape == "ramp" and load.duration_s is None,
-            _("a ramp needs the time that it takes"),
-            _("Set a duration"),
-        ),
-        (
-            any(not _positive(each) for each in seconds),
-            _("a duration of {duration:g} s measures nothing").format(duration=seconds[0] if seconds else 0),
-            _("Set a duration above 0"),
-        ),
-        (endless, _("the load has no end"), _("Set a duration or a number of requests")),
-        (load.requests is not None and load.requests < 1, _("no requests measure nothing"), _("Ask for at least one")),
-        (
-            come.shape == "steps"
-            and not (come.steps and all(step.rate_rps > 0 and step.duration_s > 0 for step in come.steps)),
-            _("steps need a rate and a duration above 0 each"),
-            _("Write them as RATE:SECONDS, such as 5:30"),
-        ),
-        (come.shape == "closed" and come.concurrency < 1, _("no concurrency asks for nothing"), _("Set at least 1")),
-        (
-            come.shape == "gamma" and not _positive(come.burstiness),
-            _("burstiness must be above 0"),
-            _("1 is Poisson, 0.25 comes in bursts"),
-        ),
-        (come.shape == "trace" and not come.trace, _("there is no trace to play"), _("Name its file")),
-        (not _positive(come.speed), _("a trace cannot be played at that speed"), _("Set a speed above 0")),
-        (not 0 <= share <= 1, _("a shared prefix is a share from 0 to 1"), _("Set 0.5 for half of every prompt")),
-        (
-            load.warm_up_s < 0 or load.warm_up_s >= load.longest_s,
-            _("the warm-up of {warm_up:g} s leaves nothing to measure").format(warm_up=load.warm_up_s),
-            _("Make it shorter than the run"),
-        ),
-        (load.turns < 1, _("a session has at least one turn"), _("Set turns to 1 or more")),
-        (not _positive(load.timeout_s), _("no request can end in no time"), _("Set a timeout above 0")),
-        (
-            _bad(load.input_tokens) or _bad(load.output_tokens),
-            _("lengths are whole numbers above 0, the least no longer than the most"),
-            _("Write 512, or uniform:100:900"),
-        ),
-        (
-            load.images is not None and min(load.images.count, load.images.width, load.images.height) < 1,
-            _("images need a count, a width and a height above 0"),
-            _("Write COUNTxWIDTHxHEIGHT, such as 1x512x512"),
-        ),
-    ]
+    lengths = _bad(load.input_tokens) or _bad(load.output_tokens)
+    shown = load.images
+    yield (
+        not 0 <= share <= 1,
+        _("a shared prefix is a share from 0 to 1"),
+        _("Set 0.5 for half of every prompt"),
+    )
+    yield load.turns < 1, _("a session has at least one turn"), _("Set turns to 1 or more")
+    yield (
+        lengths,
+        _("lengths are whole numbers above 0, the least no longer than the most"),
+        _("Write 512, or uniform:100:900"),
+    )
+    yield (
+        shown is not None and min(shown.count, shown.width, shown.height) < 1,
+        _("images need a count, a width and a height above 0"),
+        _("Write COUNTxWIDTHxHEIGHT, such as 1x512x512"),
+    )
+
+
+def _faulty_arrivals(come: Arrivals) -> Iterator[tuple[bool, str, str]]:
+    steps = come.steps and all(_positive(step.rate_rps) and _positive(step.duration_s) for step in come.steps)
+    ends = (come.rate_rps, come.to_rate_rps if come.to_rate_rps is not None else -1.0)
+    yield (
+        come.shape in {"constant", "poisson", "gamma"} and not _positive(come.rate_rps),
+        _("a rate of {rate:g} requests/s asks for nothing").format(rate=come.rate_rps),
+        _("Set a rate above 0"),
+    )
+    yield (
+        come.shape == "ramp" and not (min(ends) >= 0 and _positive(sum(ends))),
+        _("a ramp needs the rates that it begins and ends with, one of them above 0"),
+        _("Write them as FROM:TO, such as 1:10"),
+    )
+    yield (
+        come.shape == "steps" and not steps,
+        _("steps need a rate and a duration above 0 each"),
+        _("Write them as RATE:SECONDS, such as 5:30"),
+    )
+    yield (
+        come.shape == "closed" and come.concurrency < 1,
+        _("a concurrency of {n} asks for nothing").format(n=come.concurrency),
+        _("Set at least 1"),
+    )
+    yield (
+        come.shape == "gamma" and not _positive(come.burstiness),
+        _("burstiness must be above 0"),
+        _("1 is Poisson, 0.25 comes in bursts"),
+    )
+    yield come.shape == "trace" and not come.trace, _("there is no trace to play"), _("Name its file")
+    yield not _positive(come.speed), _("a trace cannot be played at that speed"), _("Set a speed above 0")
+
+
+def _faulty_span(load: Workload) -> Iterator[tuple[bool, str, str]]:
+    shape, duration_s = load.arrivals.shape, load.duration_s
+    yield (
+        duration_s is not None and not _positive(duration_s),
+        _("a duration of {duration:g} s measures nothing").format(duration=duration_s or 0.0),
+        _("Set a duration above 0"),
+    )
+    yield shape == "ramp" and duration_s is None, _("a ramp needs the time that it takes"), _("Set a duration")
+    yield (
+        duration_s is None and load.requests is None and shape not in {"steps", "trace"},
+        _("the load has no end"),
+        _("Set a duration or a number of requests"),
+    )
+    yield (
+        load.requests is not None and load.requests < 1,
+        _("no requests measure nothing"),
+        _("Ask for at least one"),
+    )
+    yield (
+        load.warm_up_s < 0 or load.warm_up_s >= load.longest_s,
+        _("the warm-up of {warm_up:g} s leaves nothing to measure").format(warm_up=load.warm_up_s),
+        _("Make it shorter than the run"),
+    )
+    yield (
+        not _positive(load.timeout_s) or load.think_s < 0,
+        _("a timeout is above 0 s, a pause not below it"),
+        _("Set a timeout such as 600s"),
+    )
 
 
 def _positive(value: float) -> bool:

@@ -1,0 +1,99 @@
+"""Reads what an engine says, event by event, as far as a measurement needs it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: msgspec.Raw | None = None
+
+    @property
+    def text(self) -> str:
+        return self.content or self.reasoning_content or self.reasoning or ""
+
+
+class _Choice(msgspec.Struct, gc=False):
+    text: str | None = None
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Error(msgspec.Struct, gc=False):
+    code: msgspec.Raw | None = None
+    type: str | None = None
+
+
+class _Response(msgspec.Struct, gc=False):
+    usage: _Usage | None = None
+    status: str | None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    """An event of a stream, or a whole answer, of any of the three routes."""
+
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw | None = None
+    object: msgspec.Raw | None = None
+    type: str = ""
+    delta: str | None = None
+    response: _Response | None = None
+    output: msgspec.Raw | None = None
+    status: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What it adds to the answer; a call of a tool counts as text too."""
+        if not self.choices:
+            return self.delta if self.delta and self.type.endswith(".delta") else ""
+        choice = self.choices[0]
+        part = choice.delta or choice.message
+        if part is None:
+            return choice.text or ""
+        return part.text or ("tool" if part.tool_calls else "")
+
+    @property
+    def finished(self) -> bool:
+        """Whether it says that the answer is whole."""
+        if self.choices:
+            return self.choices[0].finish_reason is not None
+        # A whole answer of /v1/responses says it of itself.
+        return self.type in {"response.completed", "response.incomplete"} or self.output is not None
+
+    @property
+    def tokens(self) -> tuple[int, int] | None:
+        """Prompt and answer, as the engine counts them."""
+        usage = self.usage or (self.response.usage if self.response is not None else None)
+        if usage is None:
+            return None
+        first = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+        second = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
+        return None if first is None or second is None else (first, second)
+
+
+EVENT = msgspec.json.Decoder(Event)
+_ERROR = msgspec.json.Decoder(_Error)
+_ANSWER = msgspec.json.Decoder(Event)
+
+
+def error_code(raw: bytes) -> str:
+    """The code of an error object, or of a body that holds one; empty where there is none to read."""
+    try:
+        inner = _ANSWER.decode(raw).error
+        found = _ERROR.decode(raw if inner is None else inner)
+        code = msgspec.json.decode(found.code) if found.code is not None else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    return str(code) if isinstance(code, str) and code else (found.type or "")

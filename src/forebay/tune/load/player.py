@@ -1,0 +1,179 @@
+"""Plays a schedule: sends what is due when it is due, whatever has become of what was sent before."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from collections.abc import Iterator
+
+from forebay.tune.load.bodies import Bodies, Turn
+from forebay.tune.load.exchange import Exchange
+from forebay.tune.load.pool import Pool
+from forebay.tune.load.prompts import Writer
+from forebay.tune.load.schedule import Planned, endless, planned
+from forebay.tune.load.target import Target
+from forebay.tune.load.workload import Workload
+
+_SWEEP_S = 0.25
+_BEAT_S = 0.02
+_AFTER_FAILURE_S = 0.5
+_TURN_STRIDE = 1 << 40  # so that no turn has the number of another session's first
+
+
+class Session:
+    """One session under way: its turns so far."""
+
+    __slots__ = ("at", "begun", "plan", "prompt")
+
+    def __init__(self, plan: Planned) -> None:
+        self.plan = plan
+        self.at = 0
+        self.begun: list[Turn] = []
+        self.prompt = ""
+
+
+class Player:
+    """One process's share of a load. After `play`, `ended` holds every exchange.
+
+    `lags_s`: how late it was with each request; `beats_s`: how late its loop was every 20 ms.
+    """
+
+    def __init__(self, target: Target, workload: Workload, writer: Writer, share: tuple[int, int]) -> None:
+        self.ended: list[Exchange] = []
+        self.lags_s, self.beats_s = array("d"), array("d")
+        self.live = 0
+        self.sent = 0
+        self._load = workload
+        self._writer = writer
+        self._share = share
+        self._bodies = Bodies(target, workload)
+        self._pool = Pool(target, self._take)
+        self._loop = asyncio.get_running_loop()
+        self._start = 0.0
+        self._sessions: dict[Exchange, Session] = {}
+        self._supply: Iterator[Planned] | None = None
+        self._waiting = 0
+        self._idle = asyncio.Event()
+
+    @property
+    def out_of_sockets(self) -> bool:
+        """Whether this machine had no more connections to give."""
+        return self._pool.out_of_sockets
+
+    async def play(self, start: float) -> None:
+        """Play everything from `start` of the monotonic clock; returns when the last answer has ended."""
+        self._start = start
+        watching = [asyncio.ensure_future(self._sweep()), asyncio.ensure_future(self._beat())]
+        try:
+            if self._load.arrivals.shape == "closed":
+                await self._closed()
+            else:
+                await self._open()
+            while self.live or self._waiting:
+                self._idle.clear()
+                await self._idle.wait()
+        finally:
+            for task in watching:
+                task.cancel()
+            self._pool.close()
+
+    async def _open(self) -> None:
+        for plan in planned(self._load, *self._share):
+            session = Session(plan)
+            intended = self._start + plan.at_s
+            # Made before it is due: the time that it takes must not be the request's.
+            exchange = self._first(session, intended)
+            wait_s = intended - time.monotonic()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            self._send(exchange, session)
+
+    async def _closed(self) -> None:
+        await asyncio.sleep(max(0.0, self._start - time.monotonic()))
+        self._supply = endless(self._load, *self._share)
+        share, shares = self._share
+        for _ in range(share, self._load.arrivals.concurrency, shares):
+            self._next_of_slot()
+
+    def _next_of_slot(self) -> None:
+        now = time.monotonic()
+        plan = next(self._supply, None) if self._supply is not None else None
+        if plan is not None and now - self._start < self._load.longest_s:
+            session = Session(plan)
+            self._send(self._first(session, now), session)
+
+    def _first(self, session: Session, intended: float) -> Exchange:
+        plan = session.plan
+        tokens = plan.turns[0]
+        if plan.blocks:
+            prompt = self._writer.of_blocks(plan.blocks, tokens[0])
+        else:
+            prompt = self._writer.prompt(plan.number, tokens[0])
+        return self._exchange(session, prompt, intended)
+
+    def _exchange(self, session: Session, prompt: str, intended: float) -> Exchange:
+        tokens = session.plan.turns[session.at]
+        session.prompt = prompt
+        request = self._bodies.request(session.plan.number, prompt, tokens[1], tuple(session.begun))
+        exchange = Exchange(session.plan.number, intended, request, tokens)
+        if len(session.plan.turns) > 1:
+            exchange.text = []
+        return exchange
+
+    def _send(self, exchange: Exchange, session: Session) -> None:
+        # Counted where it leaves our hands: that a connection must be opened first is part of the service's time.
+        self.lags_s.append(max(0.0, time.monotonic() - exchange.intended))
+        self.live += 1
+        self.sent += 1
+        if len(session.plan.turns) > 1:
+            self._sessions[exchange] = session
+        self._pool.send(exchange)
+
+    def _take(self, exchange: Exchange) -> None:
+        """One exchange has ended: whatever follows from it begins."""
+        self.live -= 1
+        self.ended.append(exchange)
+        exchange.request = b""
+        session = self._sessions.pop(exchange, None)
+        if session is not None and not exchange.reason and session.at + 1 < len(session.plan.turns):
+            self._later(self._load.think_s, self._go_on, exchange, session)
+        elif self._supply is not None:
+            # A service that refuses at once must not be asked as fast as we can.
+            self._later(_AFTER_FAILURE_S if exchange.reason else 0.0, self._next_of_slot)
+        if not self.live and not self._waiting:
+            self._idle.set()
+
+    def _later(self, delay_s: float, what: object, *given: object) -> None:
+        self._waiting += 1
+
+        def run() -> None:
+            self._waiting -= 1
+            what(*given)  # type: ignore[operator]
+            if not self.live and not self._waiting:
+                self._idle.set()
+
+        if delay_s > 0:
+            self._loop.call_later(delay_s, run)
+        else:
+            self._loop.call_soon(run)
+
+    def _go_on(self, exchange: Exchange, session: Session) -> None:
+        session.begun.append(Turn(session.prompt, "".join(exchange.text or ())))
+        session.at += 1
+        number = session.plan.number + session.at * _TURN_STRIDE
+        prompt = self._writer.prompt(number, session.plan.turns[session.at][0], follows=True)
+        intended = exchange.ended + self._load.think_s
+        self._send(self._exchange(session, prompt, intended), session)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            self._pool.expire(time.monotonic() - self._load.timeout_s)
+
+    async def _beat(self) -> None:
+        """Notes how late this loop is: an answer that waits to be read looks like one that came late."""
+        while True:
+            due = time.monotonic() + _BEAT_S
+            await asyncio.sleep(_BEAT_S)
+            self.beats_s.append(max(0.0, time.monotonic() - due))

@@ -1,0 +1,58 @@
+"""What is sent and when: the same for a seed, however many processes share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from forebay.tune.load.arrivals import starts
+from forebay.tune.load.lengths import draw
+from forebay.tune.load.trace import Trace
+from forebay.tune.load.trace import read as read_trace
+from forebay.tune.load.workload import Workload
+
+
+class Planned(msgspec.Struct, frozen=True, gc=False):
+    """A session of one or more turns: when its first is due, and the lengths of each turn's new text and answer."""
+
+    number: int
+    at_s: float
+    turns: tuple[tuple[int, int], ...]
+    blocks: tuple[int, ...] = ()
+
+
+def planned(workload: Workload, share: int = 0, shares: int = 1) -> Iterator[Planned]:
+    """Every `shares`-th session of an open loop, beginning with the `share`-th."""
+    if workload.arrivals.shape == "trace":
+        everything = _of_trace(workload, read_trace(Path(workload.arrivals.trace), workload.arrivals.trace_format))
+    else:
+        # Lengths have a generator of their own, so that another shape of arrivals sends the same requests.
+        lengths = Random(f"lengths {workload.seed}")
+        times = starts(workload, Random(f"arrivals {workload.seed}"))
+        everything = (Planned(n, at_s, _turns(workload, lengths)) for n, at_s in enumerate(times))
+    return islice(everything, share, None, shares)
+
+
+def endless(workload: Workload, share: int = 0, shares: int = 1) -> Iterator[Planned]:
+    """The sessions of a closed loop, in the order in which its slots take them."""
+    lengths = Random(f"lengths {workload.seed}")
+    everything = (Planned(number, 0.0, _turns(workload, lengths)) for number in range(workload.requests or 10**12))
+    return islice(everything, share, None, shares)
+
+
+def _turns(workload: Workload, chance: Random) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (draw(workload.input_tokens, chance), draw(workload.output_tokens, chance)) for _ in range(workload.turns)
+    )
+
+
+def _of_trace(workload: Workload, trace: Trace) -> Iterator[Planned]:
+    for number, each in enumerate(trace.requests):
+        at_s = each.at_s / workload.arrivals.speed
+        if at_s >= workload.longest_s or number == workload.requests:
+            return
+        yield Planned(number, at_s, ((each.input_tokens, each.output_tokens),), each.blocks)

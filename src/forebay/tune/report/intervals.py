@@ -1,0 +1,93 @@
+"""How sure a figure is, from a series in which neighbours resemble each other.
+
+Calls of one moment share one queue: taken for independent, they make intervals several times too narrow. The series is
+cut into consecutive batches (Schmeiser's advice: 10 to 30 of them), and whole batches are drawn again and again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from random import Random
+from statistics import fmean, stdev
+
+from forebay.tune.report.histogram import bucket, middle_us
+
+BATCHES = 30
+_RESAMPLES = 400
+_LEAST = 8
+# Two-sided 95 % points of Student's t for 1 to 30 degrees of freedom.
+_T95 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
+    *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+Interval = tuple[float, float]
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Of sorted values: the least that `share` of them do not exceed; NaN where there are none."""
+    if not ordered:
+        return math.nan
+    return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
+
+
+def bootstrap(series: Sequence[float], shares: Sequence[float], seed: int = 1) -> list[Interval | None]:
+    """95 % intervals of quantiles and, for a share of -1, of the mean; None where the tail holds too few values."""
+    if len(series) < _LEAST:
+        return [None] * len(shares)
+    batches = _batches(series)
+    chance = Random(seed)
+    found: list[list[float]] = [[] for _ in shares]
+    values = sorted({index for batch in batches for index in batch})
+    for _ in range(_RESAMPLES):
+        drawn: dict[int, int] = {}
+        for batch in chance.choices(batches, k=len(batches)):
+            for index, count in batch.items():
+                drawn[index] = drawn.get(index, 0) + count
+        for kept, estimate in zip(found, _estimates(drawn, values, shares), strict=True):
+            kept.append(estimate)
+    enough = [share < 0 or len(series) * min(share, 1 - share) >= 1 for share in shares]
+    return [_middle(sorted(kept)) if fine else None for kept, fine in zip(found, enough, strict=True)]
+
+
+def batch_means(values: Sequence[float]) -> Interval | None:
+    """95 % interval of the mean of figures that are batches themselves, such as rates of equal spans of time."""
+    if len(values) < 3:
+        return None
+    degrees = len(values) - 1
+    reach = (_T95[degrees - 1] if degrees <= len(_T95) else 1.96) * stdev(values) / math.sqrt(len(values))
+    return fmean(values) - reach, fmean(values) + reach
+
+
+def _batches(series: Sequence[float]) -> list[dict[int, int]]:
+    """The series cut into consecutive batches of nearly equal size, each as counts by bucket."""
+    number = min(BATCHES, len(series))
+    edges = [len(series) * each // number for each in range(number + 1)]
+    batches = []
+    for begin, end in pairwise(edges):
+        counts: dict[int, int] = {}
+        for value in series[begin:end]:
+            index = bucket(max(0, round(value * 1000)))
+            counts[index] = counts.get(index, 0) + 1
+        batches.append(counts)
+    return batches
+
+
+def _estimates(drawn: dict[int, int], values: Sequence[int], shares: Sequence[float]) -> list[float]:
+    total = sum(drawn.values())
+    found = []
+    for share in shares:
+        if share < 0:
+            found.append(sum(middle_us(index) * count for index, count in drawn.items()) / total / 1000)
+            continue
+        wanted, seen, place = math.ceil(share * total), 0, 0
+        while seen < wanted:
+            seen += drawn.get(values[place], 0)
+            place += 1
+        found.append(middle_us(values[place - 1]) / 1000)
+    return found
+
+
+def _middle(ordered: list[float]) -> Interval:
+    return quantile(ordered, 0.025), quantile(ordered, 0.975)
