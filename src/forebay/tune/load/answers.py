@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+_ABSENT = msgspec.Raw()
+_NOTHING = (b"", b"null")
+
 
 class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: msgspec.Raw = _ABSENT
 
     @property
     def text(self) -> str:
@@ -31,7 +34,7 @@ class _Usage(msgspec.Struct, gc=False):
 
 
 class _Error(msgspec.Struct, gc=False):
-    code: msgspec.Raw | None = None
+    code: msgspec.Raw = _ABSENT
     type: str | None = None
 
 
@@ -45,12 +48,11 @@ class Event(msgspec.Struct, gc=False):
 
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
-    object: msgspec.Raw | None = None
+    error: msgspec.Raw = _ABSENT
     type: str = ""
     delta: str | None = None
     response: _Response | None = None
-    output: msgspec.Raw | None = None
+    output: msgspec.Raw = _ABSENT
     status: str | None = None
 
     @property
@@ -62,7 +64,7 @@ class Event(msgspec.Struct, gc=False):
         part = choice.delta or choice.message
         if part is None:
             return choice.text or ""
-        return part.text or ("tool" if part.tool_calls else "")
+        return part.text or ("tool" if said(part.tool_calls) else "")
 
     @property
     def finished(self) -> bool:
@@ -70,7 +72,7 @@ class Event(msgspec.Struct, gc=False):
         if self.choices:
             return self.choices[0].finish_reason is not None
         # A whole answer of /v1/responses says it of itself.
-        return self.type in {"response.completed", "response.incomplete"} or self.output is not None
+        return self.type in {"response.completed", "response.incomplete"} or said(self.output)
 
     @property
     def tokens(self) -> tuple[int, int] | None:
@@ -85,15 +87,19 @@ class Event(msgspec.Struct, gc=False):
 
 EVENT = msgspec.json.Decoder(Event)
 _ERROR = msgspec.json.Decoder(_Error)
-_ANSWER = msgspec.json.Decoder(Event)
+
+
+def said(raw: msgspec.Raw) -> bool:
+    """Whether a field that may hold anything holds something."""
+    return bytes(raw) not in _NOTHING
 
 
 def error_code(raw: bytes) -> str:
     """The code of an error object, or of a body that holds one; empty where there is none to read."""
     try:
-        inner = _ANSWER.decode(raw).error
-        found = _ERROR.decode(raw if inner is None else inner)
-        code = msgspec.json.decode(found.code) if found.code is not None else None
+        inner = EVENT.decode(raw).error
+        found = _ERROR.decode(inner if said(inner) else raw)
+        code = msgspec.json.decode(found.code) if said(found.code) else None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""
     return str(code) if isinstance(code, str) and code else (found.type or "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from forebay.tune.load.answers import EVENT, error_code
+from forebay.tune.load.answers import EVENT, error_code, said
 from forebay.wire.chunked import BadChunk, ChunkedDecoder
 from forebay.wire.response import CHUNKED, UNTIL_CLOSE, BadAnswer, ResponseHead, parse_head
 
@@ -147,7 +147,9 @@ class Connection(asyncio.Protocol):
         for part in parts:
             if part.startswith(b"data: {"):
                 _note(exchange, part[6:], now)
-            elif part != b"data: [DONE]":
+            elif part == b"data: [DONE]":
+                exchange.finished = True
+            else:
                 _note_odd(exchange, part, now)
 
     def _conclude(self, exchange: Exchange) -> None:
@@ -187,8 +189,8 @@ class Connection(asyncio.Protocol):
 
 def _note(exchange: Exchange, raw: bytes, now: float) -> None:
     event = EVENT.decode(raw)
-    if event.error is not None:
-        exchange.fail(f"error in the answer: {error_code(event.error) or 'unnamed'}")
+    if said(event.error):
+        exchange.fail(f"error in the answer: {error_code(bytes(event.error)) or 'unnamed'}")
         return
     text = event.text
     if text:
@@ -196,8 +198,8 @@ def _note(exchange: Exchange, raw: bytes, now: float) -> None:
         exchange.text_bytes += len(text) if text.isascii() else len(text.encode())
         if exchange.text is not None:
             exchange.text.append(text)
-    elif event.output is not None:
-        exchange.text_bytes += len(event.output)
+    elif said(event.output):
+        exchange.text_bytes += len(bytes(event.output))
     exchange.events += 1
     if event.choices and exchange.times:
         exchange.last = now
@@ -213,5 +215,7 @@ def _note_odd(exchange: Exchange, part: bytes, now: float) -> None:
     for line in part.splitlines():
         if line.startswith(b"data:"):
             raw = line[5:].strip()
-            if raw and raw != b"[DONE]":
+            if raw == b"[DONE]":
+                exchange.finished = True
+            elif raw:
                 _note(exchange, raw, now)
