@@ -17,6 +17,7 @@ from forebay.gateway.routing.want import NOTHING
 from forebay.wire.request import RequestHead
 
 if TYPE_CHECKING:
+    from forebay.gateway.auditing.trail import Trail
     from forebay.gateway.idempotency.claim import Claim
     from forebay.gateway.ingress import ClientConnection
     from forebay.gateway.limits.book import Held
@@ -87,6 +88,7 @@ class Call:
         "headers",
         "held",
         "ledger",
+        "trail",
         "upstream",
         "want",
     )
@@ -100,6 +102,7 @@ class Call:
         self.headers = b""
         self.held: Held | None = None
         self.claim: Claim | None = None
+        self.trail: Trail | None = None
         self.want = NOTHING
         self.upstream: EngineConnection | None = None
         self._line: Coroutine[Any, Any, None] | None = None
@@ -137,6 +140,10 @@ class Call:
         if self._awaited is not None:
             self._awaited = None
             self._throw(error)
+
+    def mend(self) -> None:
+        """What broke the call has been answered: the line may wait once more, for what ends it."""
+        self._broken = None
 
     def _step(self, value: object) -> None:
         line = self._line

@@ -8,7 +8,7 @@ import time
 from forebay.gateway import respond
 from forebay.gateway.call import Call, Ledger
 from forebay.gateway.parts import Parts
-from forebay.gateway.path import serve
+from forebay.gateway.path import serve, serve_recorded
 from forebay.gateway.refusal import ClientGone, Refusal
 from forebay.gateway.request_ids import new_request_id
 from forebay.gateway.routes import dialect_of
@@ -226,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_seen = False
         self._reader.use(parts.view.limits)
         parts.meter.call_began()
-        call.run(serve(call, parts))
+        call.run(serve(call, parts) if parts.audit is None else serve_recorded(call, parts))
 
     def _reject(self, code: str, message: str) -> None:
         """Answer a request that never became a call, and close: where the next one begins is unknown."""
@@ -238,6 +238,8 @@ class ClientConnection(asyncio.Protocol):
         head = self._reader.head or _NO_HEAD
         dialect = dialect_of(head.path)
         ledger.status, ledger.code = refusal.status, code
+        if self._parts.audit is not None:
+            self._parts.audit.unidentified(ledger)
         self._parts.meter.call_began()
         settle(Call(self, head, b"", ledger), self._parts)
         self.write(respond.refusal(refusal, "", keep_alive=False, dialect=dialect))

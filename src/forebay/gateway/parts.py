@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from forebay.gateway.admission import Admission
+from forebay.gateway.auditing.trail import Auditor
 from forebay.gateway.cascade.record import Cascades
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
@@ -24,6 +25,7 @@ class Parts:
 
     __slots__ = (
         "admission",
+        "audit",
         "budget",
         "cascades",
         "claims",
@@ -53,4 +55,5 @@ class Parts:
         self.clients: set[ClientConnection] = set()
         self.limits: Limiter | None = None
         self.claims: Claims | None = None
+        self.audit: Auditor | None = None
         self.draining = False

@@ -8,6 +8,7 @@ from functools import partial
 from forebay.gateway import respond
 from forebay.gateway.answer import WholeAnswer
 from forebay.gateway.attempts import Answered, reach
+from forebay.gateway.auditing.trail import conclude
 from forebay.gateway.call import Call
 from forebay.gateway.cascade.step import answered_first
 from forebay.gateway.continuation.carry_on import carry_on, recorded
@@ -57,31 +58,31 @@ async def serve(call: Call, parts: Parts) -> None:
             return
         if parts.limits is not None:
             await parts.limits.reserve(call, key, asked)
+        if call.trail is not None and parts.audit is not None:
+            await parts.audit.intend(call, asked)
         plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache else None
         if plan is None:
             await _generate(call, asked, view, parts)
         else:
             generate = partial(_generate, asked=asked, view=view, parts=parts)
             await serve_reused(call, plan, parts, generate, _answer)
-    except Refusal as refusal:
-        _refuse(call, refusal)
-    except ClientGone as gone:
-        _note_gone(call, gone)
     except Exception as error:  # noqa: BLE001  the outermost edge: recorded, answered, never passed on
-        parts.log.write(
-            "error",
-            "the gateway failed on a call",
-            time.time(),
-            request_id=ledger.request_id,
-            error=type(error).__name__,
-            place=_place(error),
-        )
-        _refuse(call, Refusal("internal_error", "The gateway failed on this request.", close=True))
+        _end(call, error, parts)
     finally:
+        if call.trail is None:
+            _settle(call, parts)
+
+
+async def serve_recorded(call: Call, parts: Parts) -> None:
+    """`serve`, with the end of the answer kept back until what became of the call is on the audit log."""
+    if parts.audit is not None:
+        parts.audit.begin(call, dialect_of(call.head.path), parts.view.digest)
+    await serve(call, parts)
+    if call.trail is not None:
         try:
-            settle(call, parts)
+            await conclude(call, parts)
         finally:
-            call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
+            _settle(call, parts)
 
 
 async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
@@ -171,6 +172,31 @@ def _answer(call: Call, status: int, body: bytes, content_type: bytes = JSON) ->
         content_type=content_type,
     )
     client.write(respond.without_body(written) if call.head.method == b"HEAD" else written)
+
+
+def _end(call: Call, error: Exception, parts: Parts) -> None:
+    """What ended the line before its answer: a refusal, a client that left, or a fault of our own."""
+    if isinstance(error, ClientGone):
+        _note_gone(call, error)
+        return
+    if not isinstance(error, Refusal):
+        parts.log.write(
+            "error",
+            "the gateway failed on a call",
+            time.time(),
+            request_id=call.ledger.request_id,
+            error=type(error).__name__,
+            place=_place(error),
+        )
+        error = Refusal("internal_error", "The gateway failed on this request.", close=True)
+    _refuse(call, error)
+
+
+def _settle(call: Call, parts: Parts) -> None:
+    try:
+        settle(call, parts)
+    finally:
+        call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
 def _refuse(call: Call, refusal: Refusal) -> None:

@@ -19,6 +19,7 @@ _REQUEST, _SERVER, _LIMIT = "invalid_request_error", "server_error", "rate_limit
 
 CODES: dict[str, Code] = {
     "ambiguous_length": Code(400, _REQUEST, "Content-Length and Transfer-Encoding contradict each other."),
+    "audit_unavailable": Code(503, _SERVER, "The call cannot be put on the audit log, so it is not answered."),
     "bad_chunk": Code(400, _REQUEST, "The chunked body cannot be framed."),
     "bad_content_length": Code(400, _REQUEST, "Content-Length is not one decimal number."),
     "bad_header": Code(400, _REQUEST, "A header line breaks the grammar of HTTP."),

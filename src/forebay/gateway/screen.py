@@ -12,7 +12,7 @@ from forebay.gateway.routes import Route
 from forebay.gateway.snapshot import EngineRef, ModelRef
 from forebay.gateway.support import NOBODY
 from forebay.gateway.view import View
-from forebay.gateway.wants import session_of
+from forebay.gateway.wants import session_of, subject_of
 from forebay.wire.json_body import BadBody, parse_object
 from forebay.wire.openai import BadField, check_fields
 from forebay.wire.request import RequestHead
@@ -24,7 +24,8 @@ _INCLUDE_USAGE = b',"stream_options":{"include_usage":true}}'
 class Asked(msgspec.Struct, frozen=True):
     """A checked request. `body` is what the policy saw, byte for byte or written again from what was parsed.
 
-    `unable` are the model's engines that cannot serve this call. `recorded`: its stream's tokens are noted, so that it
+    `unable` are the model's engines that cannot serve this call. `subject` is the person that the call is for, where it
+    names one and the audit log wants to know. `recorded`: its stream's tokens are noted, so that it
     can go on at another engine. `salt` keeps prefixes apart in an engine's cache; empty where all may share them.
     """
 
@@ -39,6 +40,7 @@ class Asked(msgspec.Struct, frozen=True):
     session: str = ""
     salt: str = ""
     flex: bool = False
+    subject: str = ""
 
 
 def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
@@ -47,6 +49,7 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     try:
         fields, canonical = parse_object(body)
         session = session_of(head, fields) if view.sessions else ""  # before fields of OpenAI's platform are dropped
+        subject = subject_of(fields) if view.audited else ""
         flex = fields.get("service_tier") == "flex"  # goes no further, but says that the call may wait
         name = fields.get("model")
         model = view.models.get(name) if type(name) is str else None
@@ -69,7 +72,7 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     stream = fields.get("stream") is True
     as_it_came = b"" if changed or not canonical else body
     written, keep_usage = _for_engine(fields, as_it_came, stream=stream, usage_option=offer.shape.usage_option)
-    return Asked(model, stream, keep_usage, written, fields, route, unable, session=session, flex=flex)
+    return Asked(model, stream, keep_usage, written, fields, route, unable, False, session, "", flex, subject)
 
 
 def _for_engine(fields: dict[str, Any], as_it_came: bytes, *, stream: bool, usage_option: bool) -> tuple[bytes, bool]:

@@ -14,6 +14,7 @@ import msgspec
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
 from forebay.engines.spec import EngineRouting
+from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.cascade.policy import CascadePolicy
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.limits.policy import LimitsPolicy
@@ -119,6 +120,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsPolicy | None = None
     queue: QueuePolicy = QueuePolicy()
     idempotency: IdempotencyPolicy | None = None
+    audit: AuditPolicy | None = None
 
 
 def publish(snapshot: Snapshot, folder: Path, keep: int = 5) -> str:

@@ -39,6 +39,7 @@ class View(msgspec.Struct, frozen=True):
     model_entries: dict[bytes, bytes]
     offers: dict[str, dict[str, Offer]]
     sessions: bool = False
+    audited: bool = False
     lanes: dict[str, Lanes] = {}
     verified: dict[bytes, KeyRecord] = {}
 
@@ -64,6 +65,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
             for model in models.values()
         },
         sessions=asks_for_sessions(snapshot),
+        audited=snapshot.audit is not None,
         lanes=_lanes(snapshot),
     )
 

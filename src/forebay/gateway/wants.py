@@ -43,6 +43,12 @@ def session_of(head: RequestHead, fields: dict[str, Any]) -> str:
     return named[:_SESSION_CHARACTERS] if type(named) is str else ""
 
 
+def subject_of(fields: dict[str, Any]) -> str:
+    """The person that a call is for, as OpenAI's API names them."""
+    named = fields.get("safety_identifier") or fields.get("user")
+    return named if type(named) is str else ""
+
+
 def _salt(group: Group[EngineSlot], call: Call, asked: Asked) -> str:
     """What parts an engine's cache: adapters, and tenants where the gateway salts it."""
     return f"{asked.model.name}\0{call.ledger.tenant if group.salted else ''}"

@@ -22,6 +22,8 @@ import uvloop
 from forebay.core.errors import ForebayError
 from forebay.core.files import write_atomically
 from forebay.gateway.admission import Admission
+from forebay.gateway.auditing.policy import AuditPolicy
+from forebay.gateway.auditing.trail import Auditor, told
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.ingress import ClientConnection
@@ -67,6 +69,7 @@ class Worker:
         self.parts.reuse.meanings.embedder = state.embedder
         if snapshot.limits is not None:
             self.parts.limits = self._limiter(snapshot.limits)
+        self._audit(snapshot.audit)
         self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)
         self.parts.claims.update(snapshot.idempotency, snapshot.pepper)
         self._servers: list[asyncio.Server] = []
@@ -92,6 +95,8 @@ class Worker:
             await self._stopping.wait()
             await self._drain()
             sweeping.cancel()
+        if self.parts.audit is not None:
+            await told(self.parts.audit)
         if self.parts.limits is not None:
             self.parts.limits.close()
         if self.parts.claims is not None:
@@ -116,6 +121,8 @@ class Worker:
                 parts.limits.sweep(now)
             if parts.claims is not None:
                 parts.claims.sweep(now)
+            if parts.audit is not None:
+                parts.audit.sweep(now)
             if round_number % 4 == 0:
                 self._siblings.refresh()
             parts.meter.waiting(parts.admission.lines.waiting_by)
@@ -148,11 +155,22 @@ class Worker:
         parts.budget.capacity = 2.0 * parts.fleet.largest_bound()
         parts.reuse.update(view.models.values(), view.pepper)
         self._relimit(snapshot.limits)
+        self._audit(snapshot.audit)
         if parts.claims is not None:
             parts.claims.update(snapshot.idempotency, snapshot.pepper)
         parts.view = view
         parts.meter.count(catalogue.RELOADS, "taken")
         self._acknowledge()
+
+    def _audit(self, policy: AuditPolicy | None) -> None:
+        """Calls that run keep the auditor they began with; it goes with the last of them."""
+        parts = self.parts
+        if policy is None:
+            parts.audit = None
+        elif parts.audit is None:
+            parts.audit = Auditor(self._state.audit_socket, policy, parts.meter, time.monotonic)
+        else:
+            parts.audit.policy = policy
 
     def _relimit(self, policy: LimitsPolicy | None) -> None:
         if self.parts.limits is not None:

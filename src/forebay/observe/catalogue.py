@@ -275,6 +275,21 @@ ROLLOUT_HELD = Metric(
 )
 BUILD = Metric("forebay_build_info", "gauge", "Always 1; the release of forebay.", ("version",))
 
+AUDIT = Metric(
+    "forebay_audit_records_total",
+    "counter",
+    "Records for the audit log: durable; late (the call was refused before the record was on the disk); and what is "
+    "not recorded, by why: full (the disk), stopped (the disk cannot be trusted), crowded (too many wait).",
+    ("result",),
+)
+AUDIT_WAIT = Metric(
+    "forebay_audit_wait_seconds",
+    "histogram",
+    "Calls waiting for the record of their intent or outcome to be on the disk.",
+    ("record",),
+    _SHORT_S,
+)
+
 METRICS: tuple[Metric, ...] = (
     REQUESTS,
     DURATION,
@@ -313,6 +328,8 @@ METRICS: tuple[Metric, ...] = (
     LIMITS_LOST,
     IDEMPOTENCY,
     IDEMPOTENCY_LOST,
+    AUDIT,
+    AUDIT_WAIT,
     IN_FLIGHT,
     QUEUED,
     CLASS_QUEUED,

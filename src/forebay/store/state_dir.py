@@ -3,6 +3,7 @@
 run/<unit>.json          a running unit: its holder's and its program's pid and start time
 run/<worker>.ack         the snapshot a worker has taken
 run/embedder.sock        where workers ask how near two texts are
+run/audit.sock           where records for the audit log are taken
 run/status.json          what the controller last saw, in the form of `forebay status -o json`
 run/<unit>.standby       a controller that stands by
 leader                   which controller leads: the kernel's lock on it says whether it still does
@@ -14,6 +15,7 @@ tls/                     the development CA and certificate
 discovered.json          the engines that sources found last
 valkey/                  the bundled Valkey: its configuration, password and log of writes
 claims.db                idempotency keys of calls, where there is no Valkey
+audit/                   the audit log, its signing key, and the keys that personal fields are sealed with
 spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
 state.db                 keys and intents
@@ -92,6 +94,16 @@ class StateDir(msgspec.Struct, frozen=True):
     def embedder(self) -> Path:
         """Where workers ask how near two texts are."""
         return self.run / "embedder.sock"
+
+    @property
+    def audit(self) -> Path:
+        """The audit log and its keys."""
+        return self.root / "audit"
+
+    @property
+    def audit_socket(self) -> Path:
+        """Where records for the audit log are taken."""
+        return self.run / "audit.sock"
 
     @property
     def spent(self) -> Path:

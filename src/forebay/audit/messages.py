@@ -1,0 +1,55 @@
+"""What the gateway's workers and the command line say to the log's writer, and what it answers. Pure.
+
+One socket carries many records and few words: entries in the order of their numbers, and then the number up to which
+all are on the disk.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from forebay.audit.record import Entry
+
+LARGEST_BYTES = 4 * 1024 * 1024
+
+
+class Append(msgspec.Struct, frozen=True, array_like=True, tag="append", gc=False):
+    """Entries with the numbers from `first` on."""
+
+    first: int
+    entries: tuple[Entry, ...]
+
+
+class Shred(msgspec.Struct, frozen=True, array_like=True, tag="shred"):
+    """Destroy the key of a tenant's subject, and record that; `by` asks for it."""
+
+    tenant: str
+    subject: str
+    by: str
+    at_us: int
+
+
+class Durable(msgspec.Struct, frozen=True, array_like=True, tag="durable", gc=False):
+    """Every entry up to number `upto` is on the disk."""
+
+    upto: int
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused", gc=False):
+    """Entries up to number `upto` that had no answer yet are not recorded; `reason` is a bounded word."""
+
+    upto: int
+    reason: str
+
+
+class Shredded(msgspec.Struct, frozen=True, array_like=True, tag="shredded"):
+    """The key that was destroyed, empty where there was none, and where the record of it stands."""
+
+    key: str
+    position: int
+
+
+Asked = Append | Shred
+Answered = Durable | Refused | Shredded
+read_asked = msgspec.msgpack.Decoder(Asked).decode
+read_answered = msgspec.msgpack.Decoder(Answered).decode

@@ -1,0 +1,143 @@
+"""Whoever holds the log: seals what is a person's, appends, signs, and stops when the disk cannot be trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from forebay.audit import store, subjects
+from forebay.audit.database import opened
+from forebay.audit.note import Checkpoint, Note, Signer, signed
+from forebay.audit.record import ERASURE, Entry, Fact, leaf_of
+from forebay.audit.signing import log_signer
+from forebay.core.errors import StateError
+from forebay.core.files import write_atomically
+
+LOG, SUBJECTS, LOCK, STOPPED = "log.db", "subjects.db", "lock", "stopped"
+_KEEP_S = 60.0
+# What leaves the disk as it was: SQLite takes the transaction back, and a later one may well succeed. After anything
+# else, an fsync that failed above all, the kernel may have dropped what it could not write and call it clean.
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM}
+
+
+class Unrecorded(Exception):
+    """The entries are not in the log. `reason`: `full` may pass by itself, `stopped` does not."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A key that was destroyed, empty where there was none; `position` is where the log says so."""
+
+    key: str
+    position: int
+
+
+class Recorder:
+    """The one writer of a log."""
+
+    def __init__(self, log: store.Log, keys: subjects.SubjectKeys, signer: Signer, folder: Path) -> None:
+        self._log = log
+        self._keys = keys
+        self._signer = signer
+        self._folder = folder
+        self._kept_s = float("-inf")
+        self._lock = -1
+        marker = folder / STOPPED
+        self.stopped = marker.read_text().strip() if marker.exists() else ""
+
+    @property
+    def size(self) -> int:
+        return self._log.size
+
+    def record(self, entries: Sequence[Entry]) -> int:
+        """Append `entries`; they are on the disk when this returns the position of the first. Raises Unrecorded."""
+        if self.stopped:
+            raise Unrecorded("stopped")
+        now_s = time.monotonic()
+        keep = now_s - self._kept_s > _KEEP_S
+        try:
+            leaves = [leaf_of(entry, self._keys.seal(entry)) for entry in entries]
+            self._keys.commit()
+            first = self._log.append(leaves, self._sign, keep=keep)
+        except sqlite3.Error as error:
+            self._keys.forget_fresh()
+            raise self._failed(error) from error
+        if keep:
+            self._kept_s = now_s
+        return first
+
+    def shred(self, tenant: str, subject: str, by: str, at_us: int) -> Receipt:
+        """Destroy a subject's key and record that: first that it is asked for, so that no key goes unseen.
+
+        Raises Unrecorded.
+        """
+        identity = self._keys.id_of(subjects.person(tenant, subject))
+        facts: dict[str, Fact] = {"tenant": tenant, "by": by, "key_name": identity or "", "result": "asked"}
+        if identity is None:
+            position = self.record([Entry(ERASURE, f"erasure-{at_us}", at_us, {**facts, "result": "no_key"})])
+            return Receipt("", position)
+        entry = Entry(ERASURE, f"erasure-{at_us}", at_us, facts)
+        self.record([entry])
+        try:
+            self._keys.shred_id(identity, at_us)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        done = Entry(ERASURE, entry.id, at_us, {**facts, "result": "destroyed"})
+        return Receipt(identity, self.record([done]))
+
+    def close(self) -> None:
+        self._log.close()
+        self._keys.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    def hold(self, lock: int) -> Recorder:
+        """Keep the lock for as long as this is open."""
+        self._lock = lock
+        return self
+
+    def _sign(self, checkpoint: Checkpoint) -> Note:
+        return signed(checkpoint, self._signer.sign(checkpoint.text))
+
+    def _failed(self, error: sqlite3.Error) -> Unrecorded:
+        if getattr(error, "sqlite_errorcode", None) in _PASSING:
+            return Unrecorded("full")
+        self.stopped = f"{type(error).__name__}: {error} ({getattr(error, 'sqlite_errorname', 'unknown')})"
+        with contextlib.suppress(OSError):  # the same disk, most likely: this process stays, and stays stopped
+            write_atomically(self._folder / STOPPED, f"{self.stopped}\n".encode())
+        return Unrecorded("stopped")
+
+
+def open_recorder(folder: Path, service: str) -> Recorder:
+    """Take the log in `folder`, made where it is missing. Raises StateError where another holds it or it is damaged."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _locked(folder / LOCK)
+    try:
+        signer = log_signer(folder, f"forebay/{service}")
+        log = store.Log(opened(folder / LOG, store.SCHEMA), signer.verifier.name)
+        keys = subjects.SubjectKeys(opened(folder / SUBJECTS, subjects.SCHEMA))
+    except BaseException:
+        os.close(lock)
+        raise
+    return Recorder(log, keys, signer, folder).hold(lock)
+
+
+def _locked(path: Path) -> int:
+    """One writer a log: two would each believe to append to what the other has changed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StateError("another process writes the audit log", where=str(path), code="audit_held") from None
+    return descriptor

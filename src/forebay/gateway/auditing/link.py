@@ -1,0 +1,157 @@
+"""A worker's connection to the audit log's writer: entries go in batches, words come back by number.
+
+What was sent and has no answer is sent again over the next connection: the writer may have ended after the flush and
+before it could say so, and the log then holds the entry twice, which it tells by itself, where once too few would not
+be told by anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from forebay.audit.messages import Append, Durable, Refused, read_answered
+from forebay.audit.record import Entry
+from forebay.core.unix_sockets import connected
+from forebay.wire.frames import BadFrame, Frames, framed
+
+Hear = Callable[[str], None]
+"""Hears "" once the entry is on the disk; else why it is not there, a bounded word: late, full, stopped, crowded."""
+
+# Two seconds of calls at their fastest: more would wait longer than any of them may.
+_MOST_WAITING = 20_000
+_AT_ONCE = 2048
+
+
+class _Waiting:
+    __slots__ = ("entry", "hear", "until")
+
+    def __init__(self, entry: Entry, hear: Hear | None, until: float) -> None:
+        self.entry = entry
+        self.hear = hear
+        self.until = until
+
+
+class AuditLink(asyncio.Protocol):
+    """One to a worker. `counted` is told how many entries ended how."""
+
+    def __init__(self, path: Path, counted: Callable[[str, int], None]) -> None:
+        self._path = path
+        self._counted = counted
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._frames = Frames()
+        self._waiting: deque[_Waiting] = deque()
+        self._first = 1  # the number of the oldest that waits
+        self._unsent = 0  # how many of the newest were not sent yet
+        self._flushing = False
+        self.unrecorded = 0
+
+    @property
+    def connected(self) -> bool:
+        return self._transport is not None
+
+    @property
+    def waiting(self) -> int:
+        """Entries that nobody has said anything of."""
+        return len(self._waiting)
+
+    def post(self, entry: Entry, until: float, hear: Hear | None = None) -> None:
+        """Hand an entry over. `hear` is told what became of it, until `until` on the monotonic clock."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._lost("crowded", 1)
+            if hear is not None:
+                asyncio.get_running_loop().call_soon(hear, "crowded")
+            return
+        self._waiting.append(_Waiting(entry, hear, until))
+        self._unsent += 1
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def sweep(self, now: float) -> None:
+        """A few times a second: connect where there is no connection, and tell those who have waited too long."""
+        if self._transport is None and self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        late = []
+        for waiting in self._waiting:
+            if waiting.hear is None:  # nobody waits, or any more
+                continue
+            if waiting.until > now:
+                break
+            late.append(waiting.hear)
+            waiting.hear = None
+        for hear in late:
+            self._counted("late", 1)
+            hear("late")
+
+    def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._frames = Frames()
+        self._unsent = len(self._waiting)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(data):
+                answer = read_answered(frame)
+                if isinstance(answer, Durable):
+                    self._answered(answer.upto, "")
+                elif isinstance(answer, Refused):
+                    self._answered(answer.upto, answer.reason)
+        except (BadFrame, msgspec.DecodeError):
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    async def _connect(self) -> None:
+        try:
+            socket = connected(self._path)
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=socket)
+        except OSError:
+            self._transport = None
+        finally:
+            self._connecting = None
+
+    def _flush(self) -> None:
+        self._flushing = False
+        transport = self._transport
+        if transport is None:
+            return
+        while self._unsent:
+            start = len(self._waiting) - self._unsent
+            batch = tuple(each.entry for each in islice(self._waiting, start, start + _AT_ONCE))
+            self._unsent -= len(batch)
+            transport.write(framed(Append(self._first + start, batch)))
+
+    def _answered(self, upto: int, reason: str) -> None:
+        count = 0
+        while self._waiting and self._first <= upto:
+            waiting = self._waiting.popleft()
+            self._first += 1
+            count += 1
+            if waiting.hear is not None:
+                waiting.hear(reason)
+        if reason:
+            self._lost(reason, count)
+        elif count:
+            self._counted("durable", count)
+
+    def _lost(self, reason: str, count: int) -> None:
+        self.unrecorded += count
+        self._counted(reason, count)
