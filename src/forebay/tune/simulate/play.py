@@ -113,6 +113,11 @@ class Stage:
         if until_s != IDLE:
             self.now = until_s
 
+    @property
+    def completed(self) -> int:
+        """Calls that were answered so far."""
+        return self._warm.completed + sum(each.completed for each in self._tallies.values())
+
     def set_routable(self, number: int, routable: bool) -> None:
         """Let an engine take calls or none; what it holds goes on."""
         each = self._candidates[number]

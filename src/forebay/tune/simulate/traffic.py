@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
+from random import Random
 
 from forebay.core.errors import UsageError
 from forebay.messages import _
-from forebay.tune.load.workload import Arrivals, Lengths, Step, Workload, check
+from forebay.tune.load.arrivals import starts
+from forebay.tune.load.lengths import draw
+from forebay.tune.load.workload import Workload, check
 from forebay.tune.simulate.job import Job
-
-Draw = Callable[[], int]
 
 
 class OpenTraffic:
     """Calls that come whether or not the engines keep up."""
 
-    def __init__(self, load: Workload, times: Iterator[float] | None = None) -> None:
+    def __init__(self, load: Workload) -> None:
         check(load)
-        self._random = random.Random(load.seed)  # noqa: S311  a simulation
         self._load = load
-        self._times = times if times is not None else gaps(load.arrivals, load.longest_s, random.Random(load.seed + 1))  # noqa: S311
+        self._chance, self._times = _two(load.seed)
 
     def arrivals(self) -> Iterator[Job]:
-        load = self._load
-        prompt, answer = drawn(load.input_tokens, self._random), drawn(load.output_tokens, self._random)
-        share, most = load.shared_prefix_share, load.requests
-        for number, at in enumerate(self._times):
-            if number == most:
-                return
-            tokens = prompt()
-            job = Job(at, tokens, answer())
-            if share:
-                job.group, job.shared = 1, int(tokens * share)
-            yield job
+        """At the starts that `bench run` would intend."""
+        load, chance = self._load, self._chance
+        for at in starts(load, self._times):
+            yield _job(load, at, chance)
 
     def after(self, job: Job, now: float) -> Job | None:
+        """Nobody waits for an answer before asking again."""
         return None
 
 
@@ -47,24 +39,21 @@ class ClosedTraffic:
     def __init__(self, load: Workload) -> None:
         check(load)
         self._load = load
-        chance = random.Random(load.seed)  # noqa: S311  a simulation
-        self._prompt, self._answer = drawn(load.input_tokens, chance), drawn(load.output_tokens, chance)
+        self._chance, _times = _two(load.seed)
         self._left = load.requests if load.requests is not None else 10**12
 
     def arrivals(self) -> Iterator[Job]:
+        """Everybody's first call."""
         for _caller in range(min(self._load.arrivals.concurrency, self._left)):
-            yield self._job(0.0)
+            yield self._another(0.0)
 
     def after(self, job: Job, now: float) -> Job | None:
-        return self._job(now) if self._left > 0 and now < self._load.longest_s else None
+        """The same caller's next."""
+        return self._another(now) if self._left > 0 and now < self._load.longest_s else None
 
-    def _job(self, at: float) -> Job:
+    def _another(self, at: float) -> Job:
         self._left -= 1
-        tokens = self._prompt()
-        job = Job(at, tokens, self._answer())
-        if self._load.shared_prefix_share:
-            job.group, job.shared = 1, int(tokens * self._load.shared_prefix_share)
-        return job
+        return _job(self._load, at, self._chance)
 
 
 class Conversations:
@@ -73,31 +62,31 @@ class Conversations:
     def __init__(self, load: Workload) -> None:
         check(load)
         self._load = load
-        chance = random.Random(load.seed)  # noqa: S311  a simulation
-        self._prompt, self._answer = drawn(load.input_tokens, chance), drawn(load.output_tokens, chance)
-        self._times = gaps(load.arrivals, load.longest_s, random.Random(load.seed + 1))  # noqa: S311
+        self._chance, self._times = _two(load.seed)
         self._turns: dict[int, int] = {}
         self._sessions = count(1)
 
     def arrivals(self) -> Iterator[Job]:
-        for at in self._times:
+        """The first call of each session."""
+        for at in starts(self._load, self._times):
             session = next(self._sessions)
-            if self._load.requests is not None and session * self._load.turns > self._load.requests:
-                return
             self._turns[session] = 1
-            yield self._job(at, session, 0)
+            yield self._turn(at, session, 0)
 
     def after(self, job: Job, now: float) -> Job | None:
+        """The session's next call, until it had its turns."""
         turn = self._turns[job.group]
         if turn >= self._load.turns:
             del self._turns[job.group]
             return None
         self._turns[job.group] = turn + 1
-        return self._job(now + self._load.think_s, job.group, job.prompt + job.answer)
+        return self._turn(now + self._load.think_s, job.group, job.prompt + job.answer)
 
-    def _job(self, at: float, session: int, said: int) -> Job:
-        job = Job(at, said + self._prompt(), self._answer(), session, said)
-        job.keeps = self._turns[session] < self._load.turns
+    def _turn(self, at: float, session: int, said: int) -> Job:
+        load = self._load
+        prompt = said + draw(load.input_tokens, self._chance)
+        job = Job(at, prompt, draw(load.output_tokens, self._chance), session, said)
+        job.keeps = self._turns[session] < load.turns
         job.session = session
         return job
 
@@ -112,57 +101,14 @@ def traffic(load: Workload) -> OpenTraffic | ClosedTraffic | Conversations:
     return Conversations(load) if load.turns > 1 else OpenTraffic(load)
 
 
-def drawn(lengths: Lengths, chance: random.Random) -> Draw:
-    """Lengths, one after another."""
-    least, most, shape = lengths.least, lengths.most, lengths.shape
-    if shape == "fixed":
-        return lambda: lengths.tokens
-    if shape == "uniform":
-        return lambda: int(least + chance.random() * (most - least + 1))
-    if shape == "empirical":
-        return lambda: chance.choice(lengths.values)
-    if shape == "normal":
-        return lambda: min(most, max(least, round(chance.gauss(lengths.tokens, lengths.deviation))))
-    middle = math.log(lengths.tokens)
-    return lambda: min(most, max(least, round(math.exp(chance.gauss(middle, lengths.deviation)))))
+def _two(seed: int) -> tuple[Random, Random]:
+    """What lengths and times are drawn with: one of them may ask for more without moving the other."""
+    return Random(seed), Random(f"{seed} times")
 
 
-def gaps(come: Arrivals, longest_s: float, chance: random.Random) -> Iterator[float]:
-    """When calls come, in seconds from the start."""
-    if come.shape == "steps":
-        yield from _steps(come.steps, chance)
-    elif come.shape == "ramp":
-        last = come.rate_rps if come.to_rate_rps is None else come.to_rate_rps
-        yield from thinned(
-            lambda at: come.rate_rps + (last - come.rate_rps) * at / longest_s,
-            max(come.rate_rps, last),
-            longest_s,
-            chance,
-        )
-    else:
-        at, mean_s = 0.0, 1 / come.rate_rps
-        if come.shape == "constant":
-            draw: Callable[[], float] = lambda: mean_s  # noqa: E731
-        elif come.shape == "poisson":
-            draw = lambda: chance.expovariate(come.rate_rps)  # noqa: E731
-        else:
-            draw = lambda: chance.gammavariate(come.burstiness, mean_s / come.burstiness)  # noqa: E731
-        while (at := at + draw()) < longest_s:
-            yield at
-
-
-def thinned(rate: Callable[[float], float], most: float, until_s: float, chance: random.Random) -> Iterator[float]:
-    """A Poisson stream whose rate changes: one at the highest rate, of which each call stays with rate / highest."""
-    at = 0.0
-    while (at := at + chance.expovariate(most)) < until_s:
-        if chance.random() * most < rate(at):
-            yield at
-
-
-def _steps(steps: tuple[Step, ...], chance: random.Random) -> Iterator[float]:
-    start = 0.0
-    for step in steps:
-        end, at = start + step.duration_s, start
-        while (at := at + chance.expovariate(step.rate_rps)) < end:
-            yield at
-        start = end
+def _job(load: Workload, at: float, chance: Random) -> Job:
+    prompt = draw(load.input_tokens, chance)
+    job = Job(at, prompt, draw(load.output_tokens, chance))
+    if load.shared_prefix_share:
+        job.group, job.shared = 1, int(prompt * load.shared_prefix_share)
+    return job
