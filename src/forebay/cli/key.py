@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from forebay.cli.wiring import state_dir
 from forebay.controller.in_force import Claim, await_in_force, running_workers
 from forebay.core.errors import RunError, UsageError
 from forebay.core.units import duration_s
+from forebay.gateway.uses import last_used
 from forebay.messages import _
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
@@ -34,12 +36,22 @@ def key() -> None:
 @click.option("--tenant", default="default", show_default=True, help=_("Whose key it is."))
 @click.option("--scope", "scopes", multiple=True, help=_("What it may do, such as `inference`; repeat it for more."))
 @click.option("--expires", metavar="DURATION", help=_("When it ends, such as 90d. Default: never."))
+@click.option("--begins", metavar="DURATION", help=_("How long from now until it opens anything. Default: at once."))
+@click.option(
+    "--from", "networks", multiple=True, metavar="NETWORK", help=_("Where it may be used, such as 10.0.0.0/8.")
+)
 @common("config", "output", "timeout")
-def create(flags: Flags, name: str, tenant: str, scopes: tuple[str, ...], expires: str | None) -> None:
+def create(flags: Flags, **given: Any) -> None:
     """The key goes to stdout alone, so that `KEY=$(forebay key create)` works."""
     now = time.time()
-    expires_at = None if expires is None else now + _duration(expires)
-    grant = KeyGrant(tenant=tenant, scopes=scopes, name=name, expires_at=expires_at)
+    grant = KeyGrant(
+        tenant=given["tenant"],
+        scopes=given["scopes"],
+        name=given["name"],
+        expires_at=None if given["expires"] is None else now + _duration(given["expires"]),
+        not_before=None if given["begins"] is None else now + _duration(given["begins"]),
+        networks=given["networks"],
+    )
     with _open(flags) as (state, database):
         row, text = key_store.create(database, key_store.load_pepper(state.pepper), grant, now)
         _show_new(flags, state, row, text)
@@ -50,10 +62,13 @@ def create(flags: Flags, name: str, tenant: str, scopes: tuple[str, ...], expire
 def list_(flags: Flags) -> None:
     """Revoked and expired keys are listed too: what was once valid may have to be explained."""
     now = time.time()
-    with _open(flags) as (_state, database):
-        found = key_store.rows(database)
-    head = (_("ID"), _("NAME"), _("TENANT"), _("SCOPES"), _("CREATED"), _("EXPIRES"), _("STATE"))
-    flags.answer([_public(row, now) for row in found], lambda: columns(head, [_cells(row, now) for row in found]))
+    with _open(flags) as (state, database):
+        found, used = key_store.rows(database), last_used(state)
+    head = (_("ID"), _("NAME"), _("TENANT"), _("SCOPES"), _("CREATED"), _("EXPIRES"), _("LAST USED"), _("STATE"))
+    flags.answer(
+        [_public(row, now) | {"last_used_at": _moment(used.get(row.id)) or None} for row in found],
+        lambda: columns(head, [_cells(row, now, used.get(row.id)) for row in found]),
+    )
 
 
 @key.command(help=_("Create a new key for the holder of one; the old one works until the overlap is over."))
@@ -136,23 +151,27 @@ def _public(row: KeyRow, now: float) -> dict[str, object]:
         "name": row.name,
         "tenant": row.tenant,
         "scopes": list(row.scopes),
+        "networks": list(row.networks),
         "created_at": _moment(row.created_at),
+        "not_before": _moment(row.not_before) or None,
         "expires_at": _moment(row.expires_at) or None,
         "revoked_at": _moment(row.revoked_at) or None,
         "state": _state(row, now),
     }
 
 
-def _cells(row: KeyRow, now: float) -> tuple[str, ...]:
-    states = {"active": _("active"), "expired": _("expired"), "revoked": _("revoked")}
-    times = (_moment(row.created_at), _moment(row.expires_at) or "-")
+def _cells(row: KeyRow, now: float, used_at: float | None) -> tuple[str, ...]:
+    states = {"active": _("active"), "pending": _("pending"), "expired": _("expired"), "revoked": _("revoked")}
+    times = (_moment(row.created_at), _moment(row.expires_at) or "-", _moment(used_at) or "-")
     return (row.id, row.name or "-", row.tenant, ",".join(row.scopes) or "-", *times, states[_state(row, now)])
 
 
 def _state(row: KeyRow, now: float) -> str:
     if row.revoked_at is not None:
         return "revoked"
-    return "active" if row.is_active(now) else "expired"
+    if row.has_ended(now):
+        return "expired"
+    return "active" if row.is_active(now) else "pending"
 
 
 def _moment(at: float | None) -> str:

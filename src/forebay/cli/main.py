@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("forebay.cli.life:status", N_("Show what runs and how it is.")),
     "engine": ("forebay.cli.engine:engine", N_("List, drain and look into engines.")),
     "key": ("forebay.cli.key:key", N_("Create, list, rotate and revoke API keys.")),
+    "token": ("forebay.cli.token:token", N_("Look into access tokens of issuers, and revoke them.")),
     "cache": ("forebay.cli.cache:cache", N_("Fill the cache of answers.")),
     "doctor": ("forebay.cli.doctor:doctor", N_("Check this machine and say how to fix what is wrong.")),
 }

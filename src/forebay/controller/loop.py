@@ -12,6 +12,8 @@ from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.drifting import DriftWatch, held
 from forebay.controller.edge_follower import EdgeFollower
+from forebay.controller.identity import with_identity
+from forebay.controller.issuers import Issuers
 from forebay.controller.journal import Journal
 from forebay.controller.judging import Seen, judge
 from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
@@ -36,6 +38,7 @@ from forebay.release.store import Store
 from forebay.release.strategy import has_room
 from forebay.render.edge import write_edge
 from forebay.security import key_store
+from forebay.security.revoked import revocations
 from forebay.store.sqlite import connect, data_version
 from forebay.substrate.base import is_controller
 from forebay.substrate.local import LocalSubstrate, is_running
@@ -64,6 +67,9 @@ class Controller:
         self.journal = Journal(self._config.service, log.level)
         self._discovery = Discovery(self._state.discovered, arguments.config.resolve().parent, self.journal)
         self._discovery.retarget(self._config)
+        self._issuers = Issuers(self._state, arguments.config.resolve().parent, self.journal)
+        self._issuers.retarget(self._config)
+        self._revoked: dict[str, float] = {}
         self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
@@ -124,9 +130,8 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
-            watching = [
-                group.create_task(each) for each in (self._edge.run(), self._drift.run(), self._monitoring.run())
-            ]
+            beside = (self._edge.run(), self._drift.run(), self._monitoring.run(), self._issuers.run())
+            watching = [group.create_task(each) for each in beside]
             while not self._stopping:
                 await self._turn(group)
                 self._changed.clear()
@@ -171,6 +176,7 @@ class Controller:
             if config.edge.kind != "none" and "edge" in self._keepers:
                 await self._renew_edge(config)
             self._discovery.retarget(config)
+            self._issuers.retarget(config)
         except (ForebayError, OSError) as error:
             self._findings = said(error)
             self._read_at = time.time()
@@ -321,6 +327,7 @@ class Controller:
             if version == self._key_version and now_s - self._keys_read_s < _EXPIRY_S:
                 return
             self._keys = key_store.active(self._database, time.time())
+            self._revoked = revocations(self._database, time.time())
             intents = {row["engine"]: row["intent"] for row in self._database.execute("SELECT * FROM intents")}
         except sqlite3.Error as error:
             self.journal.say("error", f"the state database cannot be read: {error}")
@@ -339,6 +346,7 @@ class Controller:
             valkey = self._valkey()
             self._fence.check()
             wanted = build(self._config, engines, self._keys, self._pepper, self._created_at, valkey)
+            wanted = with_identity(wanted, self._config, self._issuers.policies, self._revoked)
             self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
             late = self._publisher.pursue(self._worker_names())
         except OSError as error:  # a full disk: what the workers hold stays good

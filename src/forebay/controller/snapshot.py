@@ -57,7 +57,15 @@ def build(
         ),
         engines=tuple(_engine(engine, config) for engine in engines if engine.port),
         keys=tuple(
-            KeyRecord(id=key.id, digest=key.digest, tenant=key.tenant, scopes=key.scopes, expires_at=key.expires_at)
+            KeyRecord(
+                id=key.id,
+                digest=key.digest,
+                tenant=key.tenant,
+                scopes=key.scopes,
+                expires_at=key.expires_at,
+                not_before=key.not_before or 0.0,
+                networks=key.networks,
+            )
             for key in keys
         ),
         pepper=pepper,

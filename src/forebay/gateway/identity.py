@@ -1,54 +1,116 @@
-"""Who calls: the key behind `Authorization`, and the address behind the proxies."""
+"""Who calls: the key or the token behind `Authorization`, what it may do, and the address behind the proxies."""
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
 
+import msgspec
+
+from forebay.core.networks import plain_address
 from forebay.gateway.refusal import Refusal
-from forebay.gateway.snapshot import KeyRecord
-from forebay.gateway.view import Network, View
-from forebay.security.keys import verify
+from forebay.gateway.routes import Route
+from forebay.gateway.view import Caller, Network, View
+from forebay.security.keys import PREFIX, verify
+from forebay.security.network import NetworkRules, Networks, compiled
+from forebay.security.roles import INFERENCE, READ_MODELS
+from forebay.security.tokens import BadToken, check_token
 from forebay.wire.request import RequestHead
 
 _SCHEME = b"Bearer "
+_KEY_SCHEME = _SCHEME + PREFIX.encode()
 # One text for every reason: whoever has no valid key learns nothing about the keys there are.
 _MESSAGE = "Send a valid API key as `Authorization: Bearer fb_…`."
-INFERENCE = "inference"
 # Longer lists of hops are read anew each time: a client may write them, and a cache of them would be its memory.
 _CACHED_BYTES = 256
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_MOST_TOKENS = 8192
+_MAY_NOT = {INFERENCE: "This key may not call models.", READ_MODELS: "This key may not list models."}
 
 
-def identify(head: RequestHead, view: View, now: float, *, x_api_key: bool = False) -> KeyRecord:
-    """The key that `head` carries, `now` in seconds since the epoch; `x_api_key`: in that header, too.
+def identify(head: RequestHead, view: View, now: float, route: Route, address: str) -> Caller:
+    """Who asks for `route` from `address`, `now` in seconds since the epoch.
 
-    Raises Refusal: `invalid_api_key`, or `permission_denied` for a key whose scopes leave `inference` out.
+    Raises Refusal: `invalid_api_key`, or `permission_denied` where the caller may not do that, or not from there.
     """
+    if view.networks is not None and not view.networks.admits(address):
+        raise Refusal("permission_denied", "Calls from this address are not taken.")
     credential = head.authorization
-    if x_api_key and head.api_key:
+    if route.x_api_key and head.api_key:
         # Two keys on one request: which of them pays is nobody's to guess.
         credential = b"" if credential else _SCHEME + head.api_key
     if head.ambiguous_authorization:
         raise Refusal("invalid_api_key", _MESSAGE)
-    # A key is worked out once a snapshot (3 µs): good ones alone are kept, so there are no more of them than keys, and
-    # what is looked up by a hash of all of it tells nobody by its time how much of a guess was right.
-    key = view.verified.get(credential) or _verified(credential, view, now)
-    if key.expires_at is not None and now >= key.expires_at:
+    # A key is worked out once a snapshot (3 µs, a token 100): good ones alone are kept, so there are no more of them
+    # than keys, and of tokens a bounded number. What is looked up by a hash of all of it tells nobody by its time how
+    # much of a guess was right.
+    caller = view.verified.get(credential) or _verified(credential, view, now)
+    if caller.expires_at is not None and now >= caller.expires_at:
         raise Refusal("invalid_api_key", _MESSAGE)
-    if key.scopes and INFERENCE not in key.scopes:
-        raise Refusal("permission_denied", "This key may not call models.")
-    return key
+    if route.action not in caller.access.actions:
+        raise Refusal("permission_denied", _MAY_NOT[route.action])
+    if caller.places and not all(place.admits(address) for place in caller.places):
+        raise Refusal("permission_denied", "This key may not be used from this address.")
+    return caller
 
 
-def _verified(credential: bytes, view: View, now: float) -> KeyRecord:
-    key = None
-    if credential.startswith(_SCHEME):
-        key = verify(view.keys, view.pepper, credential[len(_SCHEME) :].decode("latin-1"), now)
-    if key is None:
+def permit(caller: Caller, model: str) -> str:
+    """The model's name again; Refusal `permission_denied` for a caller that may use other models only."""
+    if not caller.access.permits(INFERENCE, model):
+        raise Refusal("permission_denied", "This key may not call this model.", param="model")
+    return model
+
+
+def _verified(credential: bytes, view: View, now: float) -> Caller:
+    if credential.startswith(_KEY_SCHEME):
+        caller = _by_key(credential[len(_SCHEME) :].decode("latin-1"), view, now)
+    elif view.issuers and credential.startswith(_SCHEME):
+        caller = _by_token(credential[len(_SCHEME) :], view, now)
+        if len(view.verified) >= _MOST_TOKENS + len(view.keys):
+            view.verified.pop(next(iter(view.verified)), None)
+    else:
+        caller = None
+    if caller is None:
         raise Refusal("invalid_api_key", _MESSAGE)
-    view.verified[credential] = key
-    return key
+    view.verified[credential] = caller
+    return caller
+
+
+def _by_key(key: str, view: View, now: float) -> Caller | None:
+    record = verify(view.keys, view.pepper, key, now)
+    if record is None or now < record.not_before:
+        return None
+    access = view.roles.access(record.scopes)
+    own = compiled(NetworkRules(allow=record.networks))
+    return Caller(
+        **msgspec.structs.asdict(record),
+        access=access,
+        places=_places(record.tenant, view) if own is None else (own, *_places(record.tenant, view)),
+        bounded=(INFERENCE, "") not in access.allowed,
+    )
+
+
+def _by_token(token: bytes, view: View, now: float) -> Caller | None:
+    try:
+        bearer = check_token(token, view.issuers, view.revoked, now)
+    except BadToken as bad:
+        if bad.issuer:
+            view.unknown_keys.add(bad.issuer)
+        return None
+    access = view.roles.access(bearer.scopes, unscoped=False)
+    return Caller(
+        id=bearer.id,
+        digest="",
+        tenant=bearer.tenant,
+        scopes=bearer.scopes,
+        expires_at=bearer.expires_at,
+        access=access,
+        places=_places(bearer.tenant, view),
+        bounded=(INFERENCE, "") not in access.allowed,
+    )
+
+
+def _places(tenant: str, view: View) -> tuple[Networks, ...]:
+    found = view.tenant_networks.get(tenant)
+    return () if found is None else (found,)
 
 
 def client_ip(peer: str, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str:
@@ -63,7 +125,7 @@ def client_ip(peer: str, forwarded_for: bytes, trusted: tuple[Network, ...]) -> 
 def _rightmost_untrusted(peer: str, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str:
     address = peer
     for hop in reversed(forwarded_for.decode("latin-1").split(",")):
-        parsed = _address(hop.strip())
+        parsed = plain_address(hop.strip())
         if parsed is None:
             return address  # not an address: what stands left of it cannot be believed either
         address = str(parsed)
@@ -77,18 +139,5 @@ _rightmost_untrusted_cached = lru_cache(maxsize=4096)(_rightmost_untrusted)
 
 @lru_cache(maxsize=4096)
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
-    parsed = _address(address)
+    parsed = plain_address(address)
     return parsed is not None and any(parsed in network for network in trusted)
-
-
-def _address(text: str) -> Address | None:
-    """An address; IPv4 in IPv6's clothes as IPv4. A zone is any text its writer likes, so none is taken."""
-    try:
-        parsed = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.scope_id is not None:
-            return None
-        return parsed.ipv4_mapped or parsed
-    return parsed

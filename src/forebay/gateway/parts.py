@@ -12,9 +12,12 @@ from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.meter import Meter
+from forebay.gateway.refusal import Refusal
 from forebay.gateway.reuse.memory import Reuse
 from forebay.gateway.view import View
 from forebay.observe.log import JsonLog
+from forebay.security.failures import Failures
+from forebay.security.network import source_of
 
 if TYPE_CHECKING:
     from forebay.gateway.ingress import ClientConnection
@@ -32,6 +35,7 @@ class Parts:
         "clients",
         "clock",
         "draining",
+        "failures",
         "fleet",
         "limits",
         "log",
@@ -57,3 +61,11 @@ class Parts:
         self.claims: Claims | None = None
         self.audit: Auditor | None = None
         self.draining = False
+        self.failures = Failures(view.failures, clock)
+
+    def slow_down(self, refusal: Refusal, address: str) -> Refusal:
+        """What one who sent a wrong key is told: that it was wrong, or to wait where there were many from there."""
+        wait_s = self.failures.failed(source_of(address))
+        if not wait_s:
+            return refusal
+        return Refusal("too_many_failures", "Too many wrong keys came from this address.", retry_after_s=wait_s)

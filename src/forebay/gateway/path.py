@@ -14,7 +14,7 @@ from forebay.gateway.cascade.step import answered_first
 from forebay.gateway.continuation.carry_on import carry_on, recorded
 from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.idempotency.claims import replays
-from forebay.gateway.identity import client_ip, identify
+from forebay.gateway.identity import client_ip, identify, permit
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
@@ -44,15 +44,15 @@ async def serve(call: Call, parts: Parts) -> None:
         if route.open:
             _answer_probe(call, route, view, parts)
             return
-        key = identify(call.head, view, time.time(), x_api_key=route.x_api_key)
+        key = identify(call.head, view, time.time(), route, ledger.client_ip)
         ledger.tenant, ledger.key_id = key.tenant, key.id
         if route.shape is None:
-            _answer(call, 200, models(call.head.path, view))
+            _answer(call, 200, models(call.head.path, view, key))
             return
         asked = screen(call.head, call.body, route, view)
         if asked.model.prepare is not None:
             asked = prepare(asked, key, view.pepper)
-        ledger.model, ledger.stream = asked.model.name, asked.stream
+        ledger.model, ledger.stream = permit(key, asked.model.name) if key.bounded else asked.model.name, asked.stream
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
         if call.head.idempotency_key and await replays(call, parts, _answer):
             return
@@ -189,7 +189,7 @@ def _end(call: Call, error: Exception, parts: Parts) -> None:
             place=_place(error),
         )
         error = Refusal("internal_error", "The gateway failed on this request.", close=True)
-    _refuse(call, error)
+    _refuse(call, error, parts)
 
 
 def _settle(call: Call, parts: Parts) -> None:
@@ -199,11 +199,13 @@ def _settle(call: Call, parts: Parts) -> None:
         call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
-def _refuse(call: Call, refusal: Refusal) -> None:
+def _refuse(call: Call, refusal: Refusal, parts: Parts) -> None:
     ledger, client = call.ledger, call.client
     if ledger.status:  # an answer had begun: nothing can be put before it
         client.abort()
         return
+    if refusal.code == "invalid_api_key":
+        refusal = parts.slow_down(refusal, ledger.client_ip)
     ledger.status, ledger.code = refusal.status, refusal.code
     if refusal.close:
         client.close_after_answer()

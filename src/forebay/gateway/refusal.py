@@ -69,6 +69,7 @@ CODES: dict[str, Code] = {
     "rate_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's requests a minute are used up."),
     "stream_cut": Code(502, _SERVER, "The engine ended a stream that had begun; sent as the stream's last event."),
     "target_too_long": Code(414, _REQUEST, "The request target exceeds gateway.limits.target."),
+    "too_many_failures": Code(429, _LIMIT, "Too many wrong keys came from this address; see security.failures."),
     "token_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's tokens a minute are used up."),
     "unexpected_body": Code(400, _REQUEST, "A body on a method that has none."),
     "unknown_field": Code(400, _REQUEST, "A field of the body is not on the route's allow-list."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from forebay.gateway.refusal import Refusal
+from forebay.security.roles import INFERENCE, READ_MODELS
 from forebay.wire.anthropic import COUNT_TOKENS, MESSAGES
 from forebay.wire.dialect import ANTHROPIC, OPENAI, RESPONSES_API, Dialect
 from forebay.wire.openai import (
@@ -25,14 +26,15 @@ from forebay.wire.request import RequestHead
 class Route(msgspec.Struct, frozen=True):
     """A path and its one method. `shape` is the body's allow-list where the route goes to an engine.
 
-    `endpoint` is the bounded label that metrics and logs show; `open` needs no key. `x_api_key`: the key may come in
-    that header, as Anthropic's clients send it. `engine_path` is its path at an engine; `usage_option`: engines count
-    the tokens of its streams only when told to.
+    `endpoint` is the bounded label that metrics and logs show; `open` needs no key, `action` is the right that all
+    others need. `x_api_key`: the key may come in that header, as Anthropic's clients send it. `engine_path` is its path
+    at an engine; `usage_option`: engines count the tokens of its streams only when told to.
     """
 
     method: bytes
     endpoint: str
     open: bool = False
+    action: str = READ_MODELS
     shape: Shape | None = None
     dialect: Dialect = OPENAI
     x_api_key: bool = False
@@ -44,6 +46,7 @@ def _to_engines(endpoint: str, shape: Shape, dialect: Dialect = OPENAI) -> Route
     return Route(
         b"POST",
         endpoint,
+        action=INFERENCE,
         shape=shape,
         dialect=dialect,
         x_api_key=dialect is ANTHROPIC,

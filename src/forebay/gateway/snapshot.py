@@ -22,6 +22,10 @@ from forebay.gateway.queue.policy import QueuePolicy
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
+from forebay.security.failures import FailurePolicy
+from forebay.security.network import NetworkRules
+from forebay.security.roles import RolePolicy
+from forebay.security.tokens import IssuerPolicy
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,22 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     scopes: tuple[str, ...] = ()
     expires_at: float | None = None
+    not_before: float = 0.0
+    networks: tuple[str, ...] = ()
+
+
+class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Identity beyond keys, see the `security` keys. `networks` are those of tenants by name, `everyone` of all.
+
+    `revoked`: tokens and subjects that open nothing, as `security.tokens` writes them down, and from when on.
+    """
+
+    issuers: tuple[IssuerPolicy, ...] = ()
+    roles: dict[str, RolePolicy] = {}
+    everyone: NetworkRules = NetworkRules()
+    networks: dict[str, NetworkRules] = {}
+    failures: FailurePolicy = FailurePolicy()
+    revoked: dict[str, float] = {}
 
 
 class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +141,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     queue: QueuePolicy = QueuePolicy()
     idempotency: IdempotencyPolicy | None = None
     audit: AuditPolicy | None = None
+    identity: IdentityPolicy = IdentityPolicy()
 
 
 def publish(snapshot: Snapshot, folder: Path, keep: int = 5) -> str:

@@ -14,17 +14,30 @@ from forebay.gateway.rollout.lanes import Lanes
 from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
 from forebay.gateway.support import Offer, offers_of
+from forebay.security.failures import FailurePolicy
+from forebay.security.network import Networks, compiled
+from forebay.security.roles import READ_MODELS, Access, Roles
+from forebay.security.tokens import Issuer
 from forebay.wire.request_reader import RequestLimits
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Caller(KeyRecord, frozen=True, kw_only=True):
+    """Who calls, found good: a key, or the subject of a token. `places`: where it may be; `bounded`: whether it may
+    use some models only."""
+
+    access: Access
+    places: tuple[Networks, ...] = ()
+    bounded: bool = False
 
 
 class View(msgspec.Struct, frozen=True):
     """What the path consults. `models` holds each model under its name and every alias, and adapters by name.
 
     `model_entries` are the answers of /v1/models/{id} by path; `offers` by model and endpoint what its engines serve;
-    `sessions`: some policy wants to know to which session a call belongs. `verified` are the keys that came and were
-    found good, by the header as it came.
+    `sessions`: some policy wants to know to which session a call belongs. `verified` are the callers that came and were
+    found good, by the header as it came; `unknown_keys` issuers of tokens whose keys are not known here.
     """
 
     digest: str
@@ -41,7 +54,14 @@ class View(msgspec.Struct, frozen=True):
     sessions: bool = False
     audited: bool = False
     lanes: dict[str, Lanes] = {}
-    verified: dict[bytes, KeyRecord] = {}
+    verified: dict[bytes, Caller] = {}
+    roles: Roles = Roles({})
+    issuers: dict[str, Issuer] = {}
+    networks: Networks | None = None
+    tenant_networks: dict[str, Networks] = {}
+    revoked: dict[str, float] = {}
+    unknown_keys: set[str] = set()
+    failures: FailurePolicy = FailurePolicy()
 
 
 def view_of(digest: str, snapshot: Snapshot) -> View:
@@ -58,7 +78,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
         keys={key.id: key for key in snapshot.keys},
         pepper=snapshot.pepper,
         trusted=tuple(ipaddress.ip_network(text) for text in policy.trusted_proxies),
-        model_list=orjson.dumps({"object": "list", "data": [_entry(name, models[name]) for name in sorted(models)]}),
+        model_list=_list(models),
         model_entries=_entries(models),
         offers={
             model.name: offers_of(each for each in snapshot.engines if each.model == (model.adapter_of or model.name))
@@ -67,6 +87,14 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
         sessions=asks_for_sessions(snapshot),
         audited=snapshot.audit is not None,
         lanes=_lanes(snapshot),
+        roles=Roles(snapshot.identity.roles),
+        issuers={each.issuer: Issuer(each, snapshot.pepper) for each in snapshot.identity.issuers},
+        networks=compiled(snapshot.identity.everyone),
+        tenant_networks={
+            name: found for name, rules in snapshot.identity.networks.items() if (found := compiled(rules)) is not None
+        },
+        revoked=snapshot.identity.revoked,
+        failures=snapshot.identity.failures,
     )
 
 
@@ -94,14 +122,23 @@ def _adapters(snapshot: Snapshot) -> dict[str, ModelRef]:
     }
 
 
-def models(path: bytes, view: View) -> bytes:
-    """The answer of /v1/models, or of /v1/models/{id}; raises Refusal for a model that does not exist."""
+def models(path: bytes, view: View, caller: Caller) -> bytes:
+    """The answer of /v1/models, or of /v1/models/{id}; raises Refusal where the caller has no such model."""
     if path == b"/v1/models":
-        return view.model_list
+        return view.model_list if not caller.bounded else _list(view.models, caller)
     entry = view.model_entries.get(path)
-    if entry is None:
+    if entry is None or (caller.bounded and not _may_see(caller, view.models[orjson.loads(entry)["id"]])):
         raise Refusal("model_not_found", "There is no such model; GET /v1/models lists those that do.", param="model")
     return entry
+
+
+def _list(models: dict[str, ModelRef], caller: Caller | None = None) -> bytes:
+    seen = (name for name in sorted(models) if caller is None or _may_see(caller, models[name]))
+    return orjson.dumps({"object": "list", "data": [_entry(name, models[name]) for name in seen]})
+
+
+def _may_see(caller: Caller, model: ModelRef) -> bool:
+    return caller.access.permits(READ_MODELS, model.name)
 
 
 def _entries(models: dict[str, ModelRef]) -> dict[bytes, bytes]:

@@ -35,6 +35,7 @@ from forebay.gateway.respond import DATE
 from forebay.gateway.routing.plans import plans_of
 from forebay.gateway.siblings import Siblings
 from forebay.gateway.snapshot import read
+from forebay.gateway.uses import Uses
 from forebay.gateway.view import view_of
 from forebay.observe import catalogue
 from forebay.observe.log import JsonLog
@@ -59,6 +60,7 @@ class Worker:
         page = self._page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
         self._said_full = False
         self._siblings = Siblings(state.counters, os.getpid())
+        self._uses = Uses(name, state)
         fleet = Fleet(page, self._siblings, time.monotonic)
         fleet.update(snapshot.engines)
         fleet.route(plans_of(snapshot), view.policy.breaker)
@@ -125,6 +127,7 @@ class Worker:
                 parts.audit.sweep(now)
             if round_number % 4 == 0:
                 self._siblings.refresh()
+                self._uses.look(parts.view, time.time())
             parts.meter.waiting(parts.admission.lines.waiting_by)
             parts.meter.gauges(
                 queued=parts.admission.waiting, connections=len(parts.clients), log_dropped=parts.log.dropped
@@ -158,6 +161,8 @@ class Worker:
         self._audit(snapshot.audit)
         if parts.claims is not None:
             parts.claims.update(snapshot.idempotency, snapshot.pepper)
+        parts.failures.policy = view.failures
+        self._uses.look(parts.view, time.time(), last=True)
         parts.view = view
         parts.meter.count(catalogue.RELOADS, "taken")
         self._acknowledge()

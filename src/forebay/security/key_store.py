@@ -12,15 +12,19 @@ from pathlib import Path
 import msgspec
 
 from forebay.core.errors import StateError, UsageError
+from forebay.core.networks import network
 from forebay.messages import _
 from forebay.security.keys import digest, new_key
+from forebay.security.roles import ADMINISTRATORS
 from forebay.store.sqlite import transaction
 
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-_SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z][a-z0-9-]{0,31})?")
+_SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?")
 _PEPPER = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH = 120
-_COLUMNS = ("id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at")
+_COLUMNS = (
+    "id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at", "not_before", "networks",
+)  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608  our own words alone
 
 
@@ -35,10 +39,16 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
+    not_before: float | None = None
+    networks: tuple[str, ...] = ()
 
     def is_active(self, now: float) -> bool:
         """Whether the key opens anything at `now`."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        return not self.has_ended(now) and (self.not_before is None or now >= self.not_before)
+
+    def has_ended(self, now: float) -> bool:
+        """Whether the key opens nothing any more."""
+        return self.revoked_at is not None or (self.expires_at is not None and now >= self.expires_at)
 
 
 class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +58,8 @@ class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     name: str = ""
     expires_at: float | None = None
+    not_before: float | None = None
+    networks: tuple[str, ...] = ()
 
 
 def create(database: sqlite3.Connection, pepper: str, grant: KeyGrant, now: float) -> tuple[KeyRow, str]:
@@ -65,10 +77,13 @@ def create(database: sqlite3.Connection, pepper: str, grant: KeyGrant, now: floa
         name=grant.name,
         created_at=now,
         expires_at=grant.expires_at,
+        not_before=grant.not_before,
+        networks=grant.networks,
     )
+    values = msgspec.structs.asdict(row) | {"scopes": json.dumps(row.scopes), "networks": json.dumps(row.networks)}
     database.execute(
-        "INSERT INTO keys (id, digest, tenant, scopes, created_at, expires_at, name) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (row.id, row.digest, row.tenant, json.dumps(row.scopes), row.created_at, row.expires_at, row.name),
+        f"INSERT INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)})",  # noqa: S608
+        [values[column] for column in _COLUMNS],
     )
     return row, text
 
@@ -79,8 +94,8 @@ def rows(database: sqlite3.Connection) -> list[KeyRow]:
 
 
 def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
-    """Keys that workers must know at `now`."""
-    return [row for row in rows(database) if row.is_active(now)]
+    """Keys that workers must know at `now`: those that open something, and those that are going to."""
+    return [row for row in rows(database) if not row.has_ended(now)]
 
 
 def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
@@ -104,7 +119,9 @@ def rotate(
                 fix=_("Create a new one with `forebay key create`"),
                 code="key_ended",
             )
-        grant = KeyGrant(tenant=old.tenant, scopes=old.scopes, name=old.name, expires_at=old.expires_at)
+        grant = KeyGrant(
+            tenant=old.tenant, scopes=old.scopes, name=old.name, expires_at=old.expires_at, networks=old.networks
+        )
         row, text = create(database, pepper, grant, now)
         ends_at = now + overlap_s if old.expires_at is None else min(old.expires_at, now + overlap_s)
         database.execute("UPDATE keys SET expires_at = ? WHERE id = ?", (ends_at, identity))
@@ -171,11 +188,35 @@ def _check(grant: KeyGrant, now: float) -> None:
             raise UsageError(_("{value!r} is not a scope").format(value=scope), fix=_("Write it like `models:read`"))
     if len(grant.name) > _NAME_LENGTH or not grant.name.isprintable():
         raise UsageError(_("a key's name is at most {n} printable characters").format(n=_NAME_LENGTH))
-    if grant.expires_at is not None and grant.expires_at <= now:
+    _check_roles(grant.scopes)
+    _check_networks(grant.networks)
+    if grant.expires_at is not None and grant.expires_at <= max(now, grant.not_before or 0.0):
         raise UsageError(_("the key would already have expired"), fix=_("Give a time to come, such as 90d"))
+
+
+def _check_roles(scopes: tuple[str, ...]) -> None:
+    """One administrator is not another, and none is a client: whoever grants must not use, whoever uses not watch."""
+    roles = ADMINISTRATORS.intersection(scopes)
+    if roles and len(set(scopes)) > 1:
+        raise UsageError(
+            _("a key of an administrator carries one role alone: {scopes}").format(scopes=", ".join(scopes)),
+            fix=_("Create a key for each"),
+        )
+
+
+def _check_networks(networks: tuple[str, ...]) -> None:
+    for text in networks:
+        try:
+            network(text)
+        except ValueError:
+            raise UsageError(
+                _("{value!r} is not a network").format(value=text),
+                fix=_("Write an address and the length of its prefix, such as 10.0.0.0/8"),
+            ) from None
 
 
 def _row(values: sqlite3.Row | tuple[object, ...]) -> KeyRow:
     fields = dict(zip(_COLUMNS, tuple(values), strict=True))
     fields["scopes"] = json.loads(str(fields["scopes"]))
+    fields["networks"] = json.loads(str(fields["networks"]))
     return msgspec.convert(fields, KeyRow)

@@ -16,6 +16,14 @@ _MIGRATIONS = (
         ) STRICT""",
         "CREATE TABLE intents (engine TEXT PRIMARY KEY, intent TEXT NOT NULL, requested_at REAL NOT NULL) STRICT",
     ),
+    (
+        "ALTER TABLE keys ADD COLUMN not_before REAL",
+        "ALTER TABLE keys ADD COLUMN networks TEXT NOT NULL DEFAULT '[]'",
+        """CREATE TABLE revoked (
+            what TEXT PRIMARY KEY, issuer TEXT NOT NULL, kind TEXT NOT NULL, revoked_at REAL NOT NULL,
+            until REAL NOT NULL
+        ) STRICT""",
+    ),
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
 

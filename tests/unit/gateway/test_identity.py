@@ -8,14 +8,20 @@ import msgspec
 import pytest
 from tests.in_memory import KEY, Gateway
 
-from forebay.gateway.identity import identify
+from forebay.gateway.identity import identify as identify_for
 from forebay.gateway.refusal import Refusal
-from forebay.gateway.view import View
+from forebay.gateway.routes import ROUTES
+from forebay.gateway.view import Caller, View
 from forebay.security.keys import new_key
 from forebay.wire.request import RequestHead
 
 HEAD = RequestHead(b"POST", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
 NOW = 1000.0
+
+
+def identify(head: RequestHead, view: View, now: float, *, x_api_key: bool = False) -> Caller:
+    path = b"/v1/messages" if x_api_key else b"/v1/chat/completions"
+    return identify_for(head, view, now, ROUTES[path], "192.0.2.1")
 
 
 def said(authorization: bytes, **changes: object) -> RequestHead:

@@ -13,6 +13,7 @@ from forebay.config.crosscheck.queue import queue
 from forebay.config.crosscheck.reuse import reuse
 from forebay.config.crosscheck.rollout import rollout
 from forebay.config.crosscheck.routing import routing
+from forebay.config.crosscheck.security import security
 from forebay.config.crosscheck.substrate import substrate
 from forebay.config.crosscheck.timeouts import timeouts
 from forebay.config.crosscheck.weights import weights
@@ -36,6 +37,7 @@ def crosscheck(config: Config, tree: Node) -> list[Finding]:
         cascade,
         substrate,
         rollout,
+        security,
         weights,
         includes,
     )

@@ -9,6 +9,7 @@ from forebay.config.provenance import Node, Path
 from forebay.config.schema import Config
 from forebay.config.validate import locate
 from forebay.core.errors import Finding
+from forebay.core.networks import network
 from forebay.messages import _
 
 
@@ -27,7 +28,7 @@ def addresses(config: Config, tree: Node) -> Iterator[Finding]:
             fix = _("Write an address, such as 127.0.0.1, or 0.0.0.0 for all")
             yield Finding(rule="address", severity="error", where=locate(tree, path), why=why, fix=fix)
     for index, text in enumerate(config.gateway.trusted_proxies):
-        if not _reads(ipaddress.ip_network, text):
+        if not _reads(network, text):
             where = locate(tree, ("gateway", "trusted_proxies", index))
             why = _("{value} is not a network").format(value=text)
             fix = _("Write an address and the length of its prefix, such as 10.0.0.0/8; no bit may be set behind it")

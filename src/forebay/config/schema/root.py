@@ -15,6 +15,7 @@ from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
 from forebay.config.schema.releases import Releases
 from forebay.config.schema.rollout import Rollout
+from forebay.config.schema.security import Security
 from forebay.config.schema.substrate import Substrate
 from forebay.config.schema.tenants import Tenant
 
@@ -56,6 +57,7 @@ class Config(Section):
     edge: Edge = Edge()
     observe: Observe = Observe()
     admin: Admin = Admin()
+    security: Security = Security()
     controller: Controller = Controller()
     releases: Releases = Releases()
     rollout: Rollout = Rollout()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from forebay.config.schema.base import Name, Section
 from forebay.config.schema.limits import Bounds
+from forebay.config.schema.security import Networks
 
 
 class Tenant(Section):
@@ -15,6 +16,8 @@ class Tenant(Section):
 
     priority: Name | None = None
     """Class of its calls, one of gateway.queue.classes. Default: gateway.queue.default."""
+    networks: Networks = Networks()
+    """Where calls of its keys and tokens may come from."""
     limits: Bounds | None = None
     """What all its keys may use together. Default: limits.tenant."""
     keys: dict[Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,120}$")], Bounds] = {}
