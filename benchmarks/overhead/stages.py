@@ -7,7 +7,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.overhead.peers import limited
@@ -137,8 +136,7 @@ def _fill(ledger: Ledger, endpoint: str, engine: str) -> None:
 def _limit(parts: Parts, call: Call, key: KeyRecord, asked: Asked) -> None:
     """Reserve what a call may use, and settle it."""
     if parts.limits is not None:
-        with suppress(StopIteration):
-            parts.limits.reserve(call, key, asked).send(None)
+        parts.limits.reserve(call, key, asked)
         parts.limits.settle(call)
         call.headers = b""
 

@@ -129,7 +129,7 @@ def give_up(call: Call, engine: EngineSlot, parts: Parts, outcome: str) -> None:
     if upstream is not None:
         upstream.abort()
     parts.admission.leave(engine, call)
-    parts.meter.count(catalogue.ENGINE_REQUESTS, engine.ref.name, outcome)
+    engine.ended(outcome)
 
 
 async def ask(

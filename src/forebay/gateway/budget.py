@@ -29,7 +29,8 @@ class RetryBudget:
         self._seen_calls = self._seen_retries = 0.0
 
     def earn(self) -> None:
-        self._left = min(self._left + self.ratio, self.capacity)
+        left = self._left + self.ratio
+        self._left = left if left < self.capacity else self.capacity  # noqa: FURB136  a call of min: +1,200 instructions
         if self._values is not None:
             self._values[self._calls] += 1
 

@@ -15,7 +15,7 @@ from forebay.gateway.routing.want import NOTHING, Want
 from forebay.gateway.siblings import Siblings
 from forebay.gateway.snapshot import EngineRef
 from forebay.gateway.upstream import EnginePool
-from forebay.observe.catalogue import ENGINE_OUTSTANDING, ENGINE_TOKENS
+from forebay.observe.catalogue import ENGINE_OUTSTANDING, ENGINE_REQUESTS, ENGINE_TOKENS
 from forebay.observe.page import CounterPage
 
 _FIRST_SUSPENSION_S = 0.25
@@ -46,6 +46,8 @@ class EngineSlot(Candidate):
         self._values = page.values
         self._index = page.index(ENGINE_OUTSTANDING, ref.name)
         self._tokens_index = page.index(ENGINE_TOKENS, ref.name)
+        self._ends: dict[str, int] = {}
+        self._page = page
         self._siblings = siblings
         self._clock = clock
 
@@ -81,6 +83,13 @@ class EngineSlot(Candidate):
         self._values[self._index] -= 1  # not assigned: an engine that moved to another port shares the series
         if want is not NOTHING:
             self._values[self._tokens_index] -= want.tokens
+
+    def ended(self, outcome: str) -> None:
+        """Count how a call at it ended, a bounded word."""
+        index = self._ends.get(outcome)
+        if index is None:
+            index = self._ends[outcome] = self._page.index(ENGINE_REQUESTS, self.ref.name, outcome)
+        self._values[index] += 1
 
     def answered(self) -> None:
         """It answered, be it a client's error."""

@@ -49,6 +49,7 @@ class Meter:
         self.connect = phase("connect")
         self.answer = phase("answer")
         self._in_flight = page.index(catalogue.IN_FLIGHT)
+        self._running = 0
         self._queued = page.index(catalogue.QUEUED)
         self._connections = page.index(catalogue.CONNECTIONS)
         self._log_dropped = page.index(catalogue.LOG_DROPPED)
@@ -71,7 +72,8 @@ class Meter:
         return (self._models.get(model) or self._model(model)).gaps
 
     def call_began(self) -> None:
-        self._values[self._in_flight] += 1
+        self._running = running = self._running + 1
+        self._values[self._in_flight] = running
 
     def waiting(self, by_class: Mapping[str, int]) -> None:
         """Who waits by class; nothing where no class has a name."""
@@ -88,7 +90,8 @@ class Meter:
     def settle(self, ledger: Ledger, method: str, now: float) -> None:
         """Count one finished call."""
         values = self._values
-        values[self._in_flight] -= 1
+        self._running = running = self._running - 1
+        values[self._in_flight] = running
         outcome = self._outcomes.get((method, ledger.endpoint, ledger.status))
         if outcome is None:
             outcome = self._outcome(method, ledger.endpoint, ledger.status)
@@ -115,8 +118,9 @@ class Meter:
             self.connect.observe(ledger.connect_s)
         if ledger.first_event_at:
             model.ttft.observe(ledger.first_event_at - ledger.started_at)
-        self._values[model.input_tokens] += ledger.input_tokens
-        self._values[model.output_tokens] += ledger.output_tokens
+        values = self._values
+        values[model.input_tokens] += ledger.input_tokens
+        values[model.output_tokens] += ledger.output_tokens
         if ledger.cached_tokens > 0:
             self._values[model.cached_tokens] += ledger.cached_tokens
 

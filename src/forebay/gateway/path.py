@@ -56,8 +56,8 @@ async def serve(call: Call, parts: Parts) -> None:
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
         if call.head.idempotency_key and await replays(call, parts, _answer):
             return
-        if parts.limits is not None:
-            await parts.limits.reserve(call, key, asked)
+        if parts.limits is not None and (borrowing := parts.limits.reserve(call, key, asked)) is not None:
+            await borrowing
         if call.trail is not None and parts.audit is not None:
             await parts.audit.intend(call, asked)
         plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache else None
@@ -243,7 +243,7 @@ def _leave(call: Call, answered: Answered, parts: Parts) -> None:
     if call.want.blocks and call.ledger.cached_tokens >= 0:
         learn(call, answered.engine)
     parts.admission.leave(answered.engine, call)
-    parts.meter.count(catalogue.ENGINE_REQUESTS, answered.engine.ref.name, outcome)
+    answered.engine.ended(outcome)
 
 
 def _place(error: BaseException) -> str:

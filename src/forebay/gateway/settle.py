@@ -52,7 +52,7 @@ def access_line(ledger: Ledger, method: str, now: float, log: JsonLog, message: 
         ledger.engine if model else UNSET,
         ledger.stream if model else UNSET,
         ledger.priority or UNSET,
-        _ms(ledger.queue_s) if model else UNSET,
+        (_ms(ledger.queue_s) if ledger.queue_s else 0.0) if model else UNSET,
         ledger.retries if model else UNSET,
         ledger.continuations or UNSET,
         _ms(first_event_at - ledger.started_at) if first_event_at else UNSET,

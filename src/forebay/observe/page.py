@@ -52,6 +52,7 @@ class CounterPage:
         self._next = 0
         self._names_bytes = 0
         self._indexes: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._histograms: dict[tuple[str, tuple[str, ...]], Histogram] = {}
         self._publish_names()
 
     def index(self, metric: Metric, *labels: str) -> int:
@@ -60,8 +61,12 @@ class CounterPage:
         return known if known is not None else self._add(metric, labels)
 
     def histogram(self, metric: Metric, *labels: str) -> Histogram:
-        """The series as something that observes."""
-        return Histogram(self.values, self.index(metric, *labels), metric.buckets)
+        """The series as something that observes; one object for each, since it remembers its sum."""
+        found = self._histograms.get((metric.name, labels))
+        if found is None:
+            found = Histogram(self.values, self.index(metric, *labels), metric.buckets)
+            self._histograms[metric.name, labels] = found
+        return found
 
     def close(self) -> None:
         self.values.release()
@@ -86,20 +91,31 @@ class CounterPage:
 
 
 class Histogram:
-    """Counts per bucket and a sum, in place."""
+    """Counts per bucket and a sum, in place.
 
-    __slots__ = ("_bounds", "_first", "_sum", "_values")
+    To read the page costs as much as to write it, so the sum is remembered; and most of what a gateway observes of
+    itself is in the first bucket, or nothing at all.
+    """
+
+    __slots__ = ("_bounds", "_first", "_lowest", "_sum", "_sum_at", "_values")
 
     def __init__(self, values: memoryview[float], first: int, bounds: tuple[float, ...]) -> None:
         self._values = values
         self._first = first
         self._bounds = bounds
-        self._sum = first + len(bounds) + 1
+        self._lowest = bounds[0]
+        self._sum_at = first + len(bounds) + 1
+        self._sum = 0.0
 
     def observe(self, value: float) -> None:
         values = self._values
-        values[self._first + bisect_left(self._bounds, value)] += 1
-        values[self._sum] += value
+        if value <= self._lowest:
+            values[self._first] += 1
+        else:
+            values[self._first + bisect_left(self._bounds, value)] += 1
+        if value:
+            self._sum = total = self._sum + value
+            values[self._sum_at] = total
 
 
 def read_page(path: Path) -> list[Series]:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forebay.gateway.refusal import CODES
+from forebay.wire import request
 from forebay.wire.request import CHUNKED, Malformed, RequestHead, parse_head
 
 TARGET_BYTES, HEAD_BYTES = 256, 1024
@@ -270,3 +271,29 @@ def test_a_mutated_head_is_read_as_written_or_not_at_all(data: st.DataObject) ->
     codings = [value for name, value in named if name == b"transfer-encoding"]
     assert len(lengths) + len(codings) <= 1
     assert head.body_bytes == (CHUNKED if codings else int(lengths[0]) if lengths else 0)
+
+
+_USUAL = st.sampled_from(
+    [
+        *(b"Host: a", b"Host: b:80", b"Host: a b", b"Content-Length: 0", b"Content-Length: 7", b"Content-Length: x"),
+        *(b"Connection: close", b"Connection: keep-alive", b"Content-Type: application/json", b"Content-Encoding: br"),
+        *(b"Authorization: Bearer a", b"Authorization: Bearer b", b"X-Forwarded-For: 1.1.1.1", b"Expect: 100-continue"),
+        *(
+            b"X-Request-Id: 0123456789",
+            b"X-Request-Id: short",
+            b"X-Request-Start: t=1.5",
+            b"Transfer-Encoding: chunked",
+        ),
+        *(b"X-Session-Id: s", b"X-HTTP-Method: GET", b"Accept: */*", b"Accept: text/plain", b"Host:"),
+    ]
+)
+
+
+@given(st.lists(_USUAL, max_size=8), st.sampled_from([LINE, b"POST / HTTP/1.0"]))
+@settings(max_examples=400, deadline=None)
+def test_a_usual_head_is_read_as_one_that_is_looked_at_closely(of: list[bytes], first: bytes) -> None:
+    method, _target, path, http_1_1 = request._request_line(first)
+    usual = request._usual_head(method, path, http_1_1, of)
+    if usual is not None:
+        read = [request._field(line) for line in of]
+        assert usual == request._head(method, path, http_1_1, [(name, value) for _, _, name, value in read])

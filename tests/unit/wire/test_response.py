@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.wire.splits import pieces_of
 
+from forebay.wire import response
 from forebay.wire.response import CHUNKED, UNTIL_CLOSE, BadAnswer, ResponseHead, parse_head
 
 OK = b"HTTP/1.1 200 OK"
@@ -76,3 +77,28 @@ def test_no_part_of_a_head_is_taken_for_the_whole(data: st.DataObject) -> None:
         received += piece
         parsed = parse_head(received)
         assert (parsed is not None) == (received == whole)
+
+
+_USUAL = st.sampled_from(
+    [
+        *(
+            b"Content-Length: 0",
+            b"Content-Length: 7",
+            b"content-length: x",
+            b"Transfer-Encoding: chunked",
+            b"Date: now",
+        ),
+        *(b"Transfer-Encoding: gzip", b"Connection: close", b"Connection: keep-alive", b"Content-Type: text/plain"),
+        *(b"Content-Type: application/json", b"Retry-After: 3", b"Retry-After: 4", b"Server: a", b"Server: b"),
+    ]
+)
+
+
+@given(
+    st.lists(_USUAL, max_size=6), st.sampled_from([(200, True), (200, False), (204, True), (304, True), (101, True)])
+)
+@settings(max_examples=400, deadline=None)
+def test_a_usual_head_is_read_as_one_that_is_looked_at_closely(of: list[bytes], first: tuple[int, bool]) -> None:
+    usual = response._usual_head(*first, of)
+    if usual is not None:
+        assert usual == response._closer_head(*first, of)

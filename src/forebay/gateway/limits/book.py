@@ -27,14 +27,14 @@ class Need(msgspec.Struct, frozen=True):
     output_tokens: int
 
 
-class Held:
-    """What a call has taken: settled once, whatever happens to the call."""
+class Held(msgspec.Struct):
+    """What a call has taken: settled once, whatever happens to the call.
 
-    __slots__ = ("plan", "taken")
+    `taken`: of which limit how much, and where its gauge counted it; empty once it is settled.
+    """
 
-    def __init__(self, plan: Plan, taken: list[tuple[Limit, int, int]]) -> None:
-        self.plan = plan
-        self.taken = taken
+    plan: Plan
+    taken: list[tuple[Limit, int, int]]
 
 
 class Book:
@@ -78,7 +78,7 @@ class Book:
         taken: list[tuple[Limit, int, int]] = []
         for limit in plan.limits:
             units = amounts[limit.kind]
-            stamp = limit.gauge.take(units, limit.cap) if now < limit.until or not units else None
+            stamp = limit.gauge.take(units, limit.cap, now) if now < limit.until or not units else None
             if stamp is None:
                 for each, taken_units, taken_stamp in taken:
                     each.gauge.settle(taken_stamp, taken_units, 0)
@@ -90,11 +90,11 @@ class Book:
 
     def settle(self, held: Held, input_tokens: int, output_tokens: int) -> None:
         """Put what was used in the place of what was taken; a second time does nothing."""
-        plan, taken = held.plan, held.taken
-        held.taken = []
-        actual = _amounts(plan, input_tokens, output_tokens)
+        taken, held.taken = held.taken, []
+        actual = _amounts(held.plan, input_tokens, output_tokens)
         for limit, units, stamp in taken:
-            if units != (used := actual[limit.kind]) or limit.settles:
+            used = actual[limit.kind]
+            if units != used or limit.settles:
                 limit.gauge.settle(stamp, units, used)
                 limit.touched = True
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -53,23 +54,34 @@ class Limiter:
             self.link = self._link_to(policy.valkey)
             await self.link.start()
 
-    async def reserve(self, call: Call, key: KeyRecord, asked: Asked) -> None:
-        """Take what the call may use. Raises Refusal for the limit that it would exceed."""
-        book, ledger = self.book, call.ledger
-        plan = book.plan(key.id, key.tenant, asked.model.name)
+    def reserve(self, call: Call, key: KeyRecord, asked: Asked) -> Coroutine[Any, Any, None] | None:
+        """Take what the call may use: at once, as nearly always, or by what it returns to be awaited.
+
+        Raises Refusal for the limit that it would exceed.
+        """
+        book, model = self.book, asked.model
+        plan = book.plan(key.id, key.tenant, model.name)
         if plan is None:
-            return
+            return None
         link = self.link
         if link is not None and not link.leased and link.ref.on_loss == "closed":
             raise _unavailable()
-        need = need_of(asked.fields, len(call.body), ledger.endpoint, asked.model.context_tokens, book.policy)
+        need = need_of(asked.fields, len(call.body), call.ledger.endpoint, model.context_tokens, book.policy)
         taken = book.take(plan, need)
         if not isinstance(taken, Held):
-            taken = await self._borrow(call, plan, need, taken)
+            return self._reserve_later(call, plan, need, taken)
+        self._hold(call, taken)
+        return None
+
+    async def _reserve_later(self, call: Call, plan: Plan, need: Need, short: list[tuple[Limit, int]]) -> None:
+        self._hold(call, await self._borrow(call, plan, need, short))
+
+    def _hold(self, call: Call, taken: Held) -> None:
         call.held = taken
-        call.headers += say.headers(plan)
+        call.headers += say.headers(taken.plan)
+        link = self.link
         if link is not None and link.leased:
-            for limit, _units, _stamp in taken.taken:
+            for limit in taken.plan.limits:
                 if limit.thin:
                     link.need(limit)
 

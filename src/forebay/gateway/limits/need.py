@@ -32,14 +32,19 @@ def need_of(
 
     No prompt is longer than the model's context: an image of a megabyte is not taken for a book.
     """
-    prompts = prompts_in(fields.get("prompt"))
-    context = context_tokens or 10**9
-    prompt = min(int(body_bytes / policy.prompt_bytes_per_token) + _TEMPLATE_TOKENS, context * prompts)
+    # Written out rather than with `min`, which costs as much as all the rest: it is on every call.
+    prompts = prompts_in(fields["prompt"]) if "prompt" in fields else 1
+    prompt = int(body_bytes / policy.prompt_bytes_per_token) + _TEMPLATE_TOKENS
+    if context_tokens and prompt > context_tokens * prompts:
+        prompt = context_tokens * prompts
     if endpoint in _NO_OUTPUT:
         return Need(prompt, 0)
-    longest = min(policy.default_output_tokens, context)
     for name in _LONGEST:
-        if name in fields and type(fields[name]) is int:
-            longest = fields[name]
+        if name in fields and type(longest := fields[name]) is int:
             break
-    return Need(prompt, longest * (fields.get("n") or 1) * prompts)
+    else:
+        longest = policy.default_output_tokens
+        if context_tokens and longest > context_tokens:
+            longest = context_tokens
+    answers = prompts * fields["n"] if fields.get("n") else prompts
+    return Need(prompt, longest * answers)

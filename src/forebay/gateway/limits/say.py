@@ -16,11 +16,7 @@ _MEASURES = {
     "nano_usd_per_day": ("budget_exceeded", "USD a day"),
     "nano_usd_per_month": ("budget_exceeded", "USD a month"),
 }
-_REQUESTS, _TOKENS = (
-    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n" % (what, what, what)
-    for what in (b"requests", b"tokens")
-)
-_REQUESTS_AND_TOKENS = _REQUESTS + _TOKENS
+_MOST_REMEMBERED = 1024
 _WHOSE = {"key": "this key's limit", "tenant": "this tenant's limit", "model": "the model's limit for all its callers"}
 
 
@@ -28,14 +24,48 @@ def headers(plan: Plan) -> bytes:
     """`x-ratelimit-*` lines. A model's limit is shared with other tenants, so its numbers are not told."""
     requests, tokens = plan.own_requests, plan.own_tokens
     if requests and tokens:
-        return _REQUESTS_AND_TOKENS % (_tightest(requests).told() + _tightest(tokens).told())
+        bound, left, reset_s = (requests[0] if len(requests) == 1 else _tightest(requests)).told()
+        token_bound, tokens_left, token_reset_s = (tokens[0] if len(tokens) == 1 else _tightest(tokens)).told()
+        # Of six numbers two are new each time.
+        return b"%b%d%b%b%d%b" % (
+            _LIMIT_REQUESTS[bound],
+            left,
+            _RESET_REQUESTS[reset_s],
+            _LIMIT_TOKENS[token_bound],
+            tokens_left,
+            _RESET_TOKENS[token_reset_s],
+        )
     if requests:
-        return _REQUESTS % _tightest(requests).told()
-    return _TOKENS % _tightest(tokens).told() if tokens else b""
+        bound, left, reset_s = _tightest(requests).told()
+        return b"%b%d%b" % (_LIMIT_REQUESTS[bound], left, _RESET_REQUESTS[reset_s])
+    if tokens:
+        bound, left, reset_s = _tightest(tokens).told()
+        return b"%b%d%b" % (_LIMIT_TOKENS[bound], left, _RESET_TOKENS[reset_s])
+    return b""
 
 
 def _tightest(limits: tuple[Limit, ...]) -> Limit:
-    return limits[0] if len(limits) == 1 else min(limits, key=Limit.remaining)
+    return min(limits, key=Limit.remaining)
+
+
+class _Lines(dict[int, bytes]):
+    """Header lines around one number, written once for each."""
+
+    def __init__(self, pattern: bytes) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def __missing__(self, number: int) -> bytes:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        line = self[number] = self._pattern % number
+        return line
+
+
+_LIMIT_REQUESTS = _Lines(b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: ")
+_RESET_REQUESTS = _Lines(b"\r\nx-ratelimit-reset-requests: %ds\r\n")
+_LIMIT_TOKENS = _Lines(b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: ")
+_RESET_TOKENS = _Lines(b"\r\nx-ratelimit-reset-tokens: %ds\r\n")
 
 
 def refusal(limit: Limit, units: int) -> Refusal:

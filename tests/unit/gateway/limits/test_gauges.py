@@ -103,7 +103,7 @@ class Caller(RuleBasedStateMachine):
         for measure in ("requests_per_minute", "tokens_per_minute"):
             gauge = Rate(lambda: self.now)
             gauge._slots = dict(self.book.limits["key", "k", measure].gauge._slots)  # type: ignore[attr-defined]
-            gauge._total = self.book.limits["key", "k", measure].gauge._total  # type: ignore[attr-defined]
+            gauge.in_use = self.book.limits["key", "k", measure].gauge.in_use
             assert gauge.used() == 0
         self.now -= 1000
 
@@ -174,7 +174,7 @@ def test_what_was_given_back_is_not_waited_for() -> None:
     gauge = Rate(lambda: now[0])
     gauge.add(1)
     now[0] = 30.5
-    stamp = gauge.take(1, 5)
+    stamp = gauge.take(1, 5, now[0])
     assert stamp is not None
     assert gauge.reset_s() == 61
     gauge.settle(stamp, 1, 0)
