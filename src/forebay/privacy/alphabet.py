@@ -1,0 +1,108 @@
+"""Which characters mean the same to a recogniser, which may stand inside a value, and which end one.
+
+What people write for a digit is not ten characters but some seven hundred: full-width, Arabic-Indic, mathematical,
+circled, Chinese numerals. All of them, and what has no width at all, are folded to ASCII before anything is looked for.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+
+PROVINCE, SUFFIX = "\x01", "\x02"
+"""What the characters fold to with which a Chinese number plate begins, and may end."""
+
+_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领"
+_SUFFIXES = "学警港澳挂"
+_NUMERALS = "零〇0一1二2三3四4五5六6七7八8九9壹1贰2貳2叁3參3肆4伍5陆6陸6柒7捌8玖9幺1"
+_MIDDLE_DOTS = "·•・‧∙⋅․"
+# Signs that stand in values; a full-width comma, question or exclamation mark ends one as it ends a sentence.
+_SIGNS = frozenset("@.-_+/:=%()")
+_DASHES = "‐‑‒–—―−"
+# Without width or shape of their own; any of them may stand between any two characters of a value.
+_NOTHING = (
+    (0x00AD, 0x00AD), (0x0300, 0x036F), (0x0600, 0x0605), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5),
+    (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x20D0, 0x20F0), (0x3164, 0x3164),
+    (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF9, 0xFFFB), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A),
+    (0xE0000, 0xE007F), (0xE0100, 0xE01EF),
+)  # fmt: skip
+# Where the standard has digits, letters and signs that are ASCII in other clothes.
+_WHERE = (
+    (0x00B2, 0x00BE), (0x0660, 0x0DF0), (0x0E50, 0x19DB), (0x1A80, 0x1C5A), (0x2070, 0x209F), (0x2100, 0x214F),
+    (0x2460, 0x24FF), (0x2776, 0x2794), (0xA620, 0xAA5A), (0xABF0, 0xABFA), (0xFE50, 0xFE6F), (0xFF01, 0xFF5E),
+    (0x104A0, 0x104AA), (0x10D30, 0x10D3A), (0x11066, 0x11DAA), (0x16A60, 0x16B5A), (0x1D400, 0x1D7FF),
+    (0x1E140, 0x1E95A), (0x1F100, 0x1F10C), (0x1FBF0, 0x1FBFA),
+)  # fmt: skip
+
+SPACES = " \t\n\r\v\f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""A class of characters, as an expression writes it: what may separate the groups of a number."""
+
+# Quotes, commas and brackets end every value; so does each character that is neither ASCII nor folded to it.
+_ASCII_RUN = r"!#$%&()*+\-./0-9:;<=>?@A-Z\\^_a-z|~"
+
+
+@cache
+def folds() -> dict[int, str]:
+    """Every character that means another, by its code point; an empty text for what means nothing."""
+    table: dict[int, str] = {}
+    for first, last in _WHERE:
+        for point in range(first, last + 1):
+            plain = _plain(chr(point))
+            if plain:
+                table[point] = plain
+    table |= {ord(character): digit for character, digit in _numerals()}
+    table |= {ord(character): PROVINCE for character in _PROVINCES}
+    table |= {ord(character): SUFFIX for character in _SUFFIXES}
+    table |= {ord(character): "." for character in _MIDDLE_DOTS}
+    table |= {ord(character): "-" for character in _DASHES}
+    table |= {point: "" for first, last in _NOTHING for point in range(first, last + 1)}
+    return table
+
+
+def _plain(character: str) -> str:
+    """The one ASCII character that is meant, empty where there is none."""
+    digit = unicodedata.digit(character, None)
+    if digit is not None:
+        return str(digit)
+    plain = unicodedata.normalize("NFKC", character)
+    return plain if len(plain) == 1 and ((plain.isascii() and plain.isalnum()) or plain in _SIGNS) else ""
+
+
+def _numerals() -> list[tuple[str, str]]:
+    pairs, digit = [], ""
+    for character in reversed(_NUMERALS):
+        if character.isascii():
+            digit = character
+        else:
+            pairs.append((character, digit))
+    return pairs
+
+
+@cache
+def foldable() -> str:
+    """A class of all characters that fold."""
+    return _ranges(folds())
+
+
+@cache
+def digits() -> str:
+    """A class of all that means a digit, and of what means nothing: it may stand between two of them."""
+    return "0-9" + _ranges({point: text for point, text in folds().items() if not text or text.isdigit()})
+
+
+@cache
+def run() -> str:
+    """A class of all characters that may stand inside a value."""
+    return _ASCII_RUN + foldable()
+
+
+def _ranges(points: dict[int, str]) -> str:
+    written, ordered = [], sorted(points)
+    first = last = ordered[0]
+    for point in [*ordered[1:], -1]:
+        if point == last + 1:
+            last = point
+            continue
+        written.append(f"\\U{first:08x}-\\U{last:08x}")
+        first = last = point
+    return "".join(written)

@@ -1,0 +1,75 @@
+"""What a recogniser is, and the registry of all of them. Pure: text comes in, a judgement goes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from forebay.core.registry import Registry
+
+CERTAIN, LIKELY, POSSIBLE, UNLIKELY, NO = 1.0, 0.9, 0.6, 0.3, 0.0
+"""Scores: a check digit and a form or context of its own; either; a form that other things have too; neither."""
+
+BEFORE_CHARACTERS = 48
+"""How much text before a value its recogniser may look at."""
+
+LONGEST_CHARACTERS = 320
+"""How long a value may be, with everything that stands in it; what `extends` or has an `until` may be longer."""
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """What may be a value. `text` is folded, `before` is as it was written, in lower case.
+
+    Of a number, `digits` are its digits (and a closing X), `groups` how many stood together each time, and `plus`
+    says that a plus sign or 00 stood before it.
+    """
+
+    text: str
+    before: str
+    digits: str = ""
+    groups: tuple[int, ...] = ()
+    plus: bool = False
+
+
+Judge = Callable[[Found], float]
+
+
+class Recogniser(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of value.
+
+    Either a `pattern` (RE2 over folded text; what is not ASCII is `?` in it) whose first group is the value, or the
+    `lengths` that a number has in digits. `judge` gives the score of what was found. `gate`: a simpler
+    pattern that is found wherever this one is, if this one is not simple. `extends`: the value goes on as
+    long as these characters follow; `until`: it goes on to the end of what this matches.
+    """
+
+    pattern: str = ""
+    gate: str = ""
+    lengths: frozenset[int] = frozenset()
+    judge: Judge
+    extends: str = ""
+    until: str = ""
+
+
+recognisers: Registry[Recogniser] = Registry("recogniser")
+
+
+def load() -> Registry[Recogniser]:
+    """The registry with every recogniser in it."""
+    return recognisers.load("forebay.privacy.recognisers")
+
+
+def always(score: float) -> Judge:
+    """The form alone decides."""
+    return lambda _found: score
+
+
+def near(*words: str) -> Callable[[Found], bool]:
+    """Whether one of `words` stands shortly before a value; words in Latin letters must stand alone."""
+    plain = [re.escape(word) for word in words if word.isascii()]
+    other = [re.escape(word) for word in words if not word.isascii()]
+    expressions = [r"(?<![a-z])(?:" + "|".join(plain) + r")(?![a-z])"] if plain else []
+    expression = re.compile("|".join(expressions + other))
+    return lambda found: expression.search(found.before) is not None

@@ -1,0 +1,22 @@
+"""Chinese landlines: an area code from 010 to 0999, then seven or eight digits that begin with 2 to 8."""
+
+from __future__ import annotations
+
+import re
+
+from forebay.privacy.recogniser import LIKELY, NO, POSSIBLE, Found, Recogniser, near, recognisers
+
+_NATIONAL = re.compile(r"0(?:10|2[0-57-9])[2-8][0-9]{7}|0[3-9][0-9]{2}[2-8][0-9]{6,7}")
+_named = near("电话", "座机", "固话", "传真", "热线", "致电", "tel", "telephone", "phone", "fax", "call")
+
+
+def _judge(found: Found) -> float:
+    digits = found.digits
+    if found.plus:
+        digits = "0" + digits[2:] if digits.startswith("86") else ""
+    if not _NATIONAL.fullmatch(digits):
+        return NO
+    return LIKELY if len(found.groups) > 1 or found.plus or _named(found) else POSSIBLE
+
+
+recognisers.add("cn_landline")(Recogniser(lengths=frozenset({10, 11, 12, 13, 14}), judge=_judge))
