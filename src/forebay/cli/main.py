@@ -39,6 +39,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("forebay.cli.key:key", N_("Create, list, rotate and revoke API keys.")),
     "token": ("forebay.cli.token:token", N_("Look into access tokens of issuers, and revoke them.")),
     "cache": ("forebay.cli.cache:cache", N_("Fill the cache of answers.")),
+    "tune": ("forebay.cli.tune:tune", N_("Tune an engine: climb a ladder of changes, find the load it bears.")),
+    "compliance": ("forebay.cli.compliance:compliance", N_("Check the service against laws and standards.")),
+    "audit": ("forebay.cli.audit:audit", N_("Verify and export the audit log, and prove what it holds.")),
     "doctor": ("forebay.cli.doctor:doctor", N_("Check this machine and say how to fix what is wrong.")),
 }
 

@@ -15,7 +15,7 @@ from forebay.messages import N_, _
 
 DEFAULTS = "engine_defaults.vllm"
 # Sequences that vLLM runs at once when nobody says: 1024 on 70 GiB and more, but for the A100.
-DEFAULT_SEQUENCES = {"b200": 1024, "h100": 1024, "cpu": 128}
+DEFAULT_SEQUENCES = {"b200": 1024, "h200": 1024, "h100": 1024, "cpu": 128}
 UNKNOWN_SEQUENCES = 256
 
 

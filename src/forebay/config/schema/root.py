@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from forebay.config.schema.audit import Audit
 from forebay.config.schema.base import ModelName, Name, Port, Section
 from forebay.config.schema.controller import Controller
 from forebay.config.schema.edge import Edge
@@ -21,7 +22,7 @@ from forebay.config.schema.tenants import Tenant
 
 Environment = Literal["development", "staging", "production"]
 Scenario = Literal["chat", "batch", "mixed", "low-latency", "low-cost"]
-Hardware = Literal["b200", "h100", "a100", "v100", "t4", "cpu"]
+Hardware = Literal["b200", "h200", "h100", "a100", "v100", "t4", "cpu"]
 
 
 class Admin(Section):
@@ -58,6 +59,7 @@ class Config(Section):
     observe: Observe = Observe()
     admin: Admin = Admin()
     security: Security = Security()
+    audit: Audit = Audit()
     controller: Controller = Controller()
     releases: Releases = Releases()
     rollout: Rollout = Rollout()

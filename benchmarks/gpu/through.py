@@ -1,0 +1,104 @@
+"""What the gateway costs in the path of a real engine: direct and through it in turns, at several loads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from forebay.config.load import load
+from forebay.tune.engine import Starter, cores
+from forebay.tune.front import Front
+from forebay.tune.load import measure
+from forebay.tune.load.target import Target
+from forebay.tune.load.workload import Lengths
+from forebay.tune.objective import Objective
+from forebay.tune.rung import load_of, rung_of
+from forebay.tune.space import space_of
+from forebay.tune.stats import paired
+from forebay.tune.trial import Rung
+
+ROUNDS = 4
+LOADS = (1, 16, 128)
+WINDOW_S = 5.0
+
+
+def main() -> int:
+    """Start the engine, put a gateway before it, and measure both in turns."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-c", "--config", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--gpu", type=int)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--loads", default=",".join(map(str, LOADS)))
+    parser.add_argument("--input-tokens", type=int, default=64)
+    parser.add_argument("--output-tokens", type=int, default=64)
+    asked = parser.parse_args()
+    until_s = time.monotonic() + asked.seconds
+    loaded = load(asked.config)
+    model = next(iter(loaded.config.models))
+    space = space_of(loaded, model, scenario=None, cores=cores(), gpu=asked.gpu)
+    starter = Starter(space, asked.out / "state", asked.out / ".vllm-cache")
+    starter.sweep()
+    try:
+        running = starter.start(space.baseline(), "through", 400.0, until_s)
+        url, key = Front(starter, space).start(running.urls)
+        metrics = (f"{running.urls[0]}/metrics",)
+        targets = {
+            "direct": Target(url=running.urls[0], model=model, engine_metrics_urls=metrics),
+            "gateway": Target(url=url, model=model, key=key, engine_metrics_urls=metrics),
+        }
+        found = _turns(asked, targets, until_s)
+    finally:
+        starter.stop()
+    rows = [_compared(load_, sides) for load_, sides in found.items() if len(sides["gateway"]) > 1]
+    (asked.out / "through.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
+    for row in rows:
+        sys.stdout.write(f"{row}\n")
+    return 0
+
+
+def _turns(asked: Any, targets: dict[str, Target], until_s: float) -> dict[int, dict[str, list[Rung]]]:
+    aim = Objective(
+        name="through",
+        about="",
+        input_tokens=Lengths(tokens=asked.input_tokens),
+        output_tokens=Lengths(tokens=asked.output_tokens),
+    )
+    loads = [int(each) for each in asked.loads.split(",")]
+    found: dict[int, dict[str, list[Rung]]] = {each: {"direct": [], "gateway": []} for each in loads}
+    for turn in range(ROUNDS):
+        for concurrency in loads:
+            # Each side goes first as often: what drifts falls on both.
+            for side in ("direct", "gateway") if turn % 2 == 0 else ("gateway", "direct"):
+                if time.monotonic() + 2.5 * WINDOW_S > until_s:
+                    return found
+                work = load_of(aim, concurrency, warm_s=1.5, window_s=WINDOW_S, seed=turn)
+                seen = measure(targets[side], work, processes=1 + concurrency // 128)
+                found[concurrency][side].append(rung_of(seen, aim, concurrency))
+    return found
+
+
+def _compared(concurrency: int, sides: dict[str, list[Rung]]) -> dict[str, Any]:
+    pairs = list(zip(sides["direct"], sides["gateway"], strict=False))
+    row: dict[str, Any] = {"concurrency": concurrency, "turns": len(pairs)}
+    for figure in ("ttft_p50_ms", "ttft_p95_ms", "e2e_p50_ms", "output_tokens_per_s"):
+        direct, gateway = ([getattr(each, figure) for each in side] for side in zip(*pairs, strict=True))
+        ratio = paired(direct, gateway)
+        row[figure] = {
+            "direct": median(direct),
+            "gateway": median(gateway),
+            "ratio": ratio.value,
+            "low": ratio.low,
+            "high": ratio.high,
+        }
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())

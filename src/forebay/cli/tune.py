@@ -1,0 +1,91 @@
+"""`forebay tune`: climb to a better setting of an engine, and find the load that it bears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forebay.cli.flags import Flags, columns, common
+from forebay.cli.wiring import configuration
+from forebay.core.errors import StateError, UsageError
+from forebay.core.units import duration_s
+from forebay.messages import _
+
+if TYPE_CHECKING:
+    from forebay.tune.session import Asked
+
+_OBJECTIVES = ("chat", "batch", "low-latency", "mixed", "low-cost")
+
+
+class _Time(click.ParamType[float]):
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else duration_s(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group(help=_("Measure an engine, change one thing, keep it only if it is better."))
+def tune() -> None:
+    """The noun; its verbs follow."""
+
+
+@tune.command(help=_("Climb from the engine of MODEL as it is written to a better one, on this machine."))
+@click.argument("model", required=False)
+@click.option("--objective", type=click.Choice(_OBJECTIVES), default="chat", show_default=True, help=_("What for."))
+@click.option("--budget", type=_Time(), default="30m", show_default=True, help=_("How long all of it may take."))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help=_("Folder of the journal and reports."))
+@click.option("--resume", is_flag=True, help=_("Go on from the journal in that folder."))
+@click.option("--plan", "only_plan", is_flag=True, help=_("Show the trials that would be made, and make none."))
+@click.option("--gpu", type=int, help=_("GPU that the engine gets, in place of the file's."))
+@click.option(
+    "--way", type=click.Choice(("auto", "stages", "strides")), default="auto", help=_("Singly or in strides.")
+)
+@click.option("--input-tokens", type=int, help=_("Tokens of a prompt."))
+@click.option("--output-tokens", type=int, help=_("Tokens of an answer."))
+@click.option("--shared-prefix", type=float, help=_("Share of a prompt that all have in common."))
+@click.option("--concurrency", type=int, help=_("Requests in flight where the search for the best load begins."))
+@click.option("--ttft", type=_Time(), help=_("Bound of the first token, for 95 of 100 answers."))
+@click.option("--window", type=_Time(), help=_("How long a load is measured."))
+@click.option("--rungs", type=int, help=_("Loads of a trial at most."))
+@click.option("--quality", type=click.Path(path_type=Path), help=_("Labelled prompts, a JSON object a line."))
+@click.option("--floor", type=float, help=_("Share of them that must be answered rightly."))
+@click.option("--usd-per-hour", type=float, help=_("What the machine costs; with --most-usd it bounds the budget."))
+@click.option("--most-usd", type=float, help=_("What all of it may cost."))
+@click.option("--search", is_flag=True, help=_("After the ladder search on around its winner; needs the extra `tune`."))
+@click.option("--write", is_flag=True, help=_("Write the winner into the file."))
+@click.option("--release", is_flag=True, help=_("Write it and make a release of it, for a rollout with a canary."))
+@common("config", "env", "output")
+def run(flags: Flags, model: str | None, **given: Any) -> None:
+    """The ladder, its search, and the reports."""
+    from forebay.tune import session  # noqa: PLC0415  heavy, and --help needs none of it
+
+    loaded = configuration(flags)
+    asked = _asked(flags, loaded, model, given)
+    if asked.only_plan:
+        lines = session.planned(loaded, asked)
+        flags.answer(
+            lines, lambda: columns((_("STEP"), _("CHANGE"), _("WHY"), _("TIME")), [each.row for each in lines])
+        )
+        return
+    told = session.run(loaded, asked, flags.say)
+    flags.answer(told, lambda: session.table(told))
+
+
+def _asked(flags: Flags, loaded: Any, model: str | None, given: dict[str, Any]) -> Asked:
+    from forebay.tune.session import Asked  # noqa: PLC0415
+
+    models = list(loaded.config.models)
+    if model is None and len(models) != 1:
+        raise UsageError(_("name the model to tune"), fix=", ".join(models))
+    chosen = model or models[0]
+    out = given.pop("out") or Path(f"tune-{chosen}-{given['objective']}")
+    journal = out / "journal.jsonl"
+    if journal.exists() and not given["resume"] and not given["only_plan"]:
+        fix = _("Add --resume to go on with it, or name another folder with --out")
+        raise StateError(_("there is a journal of an earlier ladder"), where=str(journal), fix=fix)
+    return Asked(model=chosen, out=out, **given)

@@ -1,0 +1,168 @@
+"""Trials on real engines: start, question, load, end."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+
+from forebay.core.errors import ForebayError
+from forebay.tune.bottleneck import causes
+from forebay.tune.engine import OutOfTime, Running, Starter, StartFailed
+from forebay.tune.hardware import Machine
+from forebay.tune.load import measure
+from forebay.tune.load.target import Target
+from forebay.tune.objective import Objective
+from forebay.tune.quality import Labelled, heard, judged
+from forebay.tune.roofline import distance
+from forebay.tune.rung import load_of, rung_of
+from forebay.tune.scoring import explore, score
+from forebay.tune.source import Ask
+from forebay.tune.space import Space
+from forebay.tune.trial import Answers, Failure, Outcome, Rung, Trial
+
+_FIRST_WARM_S = 3.0
+_MOST_WARM_S = 8.0
+_OVERHEAD_S = 2.0
+_CROWD = 256
+"""Requests in flight that one process of the generator is asked to carry."""
+
+
+class Conduct(msgspec.Struct, frozen=True, kw_only=True):
+    """How trials are made. `window_s`: what a load is measured for; `start_s`: how long a start may take."""
+
+    window_s: float = 8.0
+    most_rungs: int = 4
+    start_s: float = 600.0
+    gpu: int | None = None
+    labelled: tuple[Labelled, ...] = ()
+    floor: float | None = None
+    ask_quality: bool = True
+    machine: Machine = Machine(name="unknown")
+    say: Callable[[str], None] = lambda _text: None
+
+
+class Live:
+    """Makes trials on this machine."""
+
+    def __init__(self, space: Space, objective: Objective, starter: Starter, conduct: Conduct) -> None:
+        self._space, self._objective, self._starter = space, objective, starter
+        self._conduct, self._say = conduct, conduct.say
+        self._e2e_s = 0.0
+
+    def run(self, ask: Ask) -> Trial:
+        """Start the engines, question them, load them, and end them whatever happens."""
+        began_s, began_at = time.monotonic(), time.time()
+        made = _Made()
+        try:
+            self._make(ask, made)
+        except StartFailed as error:
+            made.outcome, made.failure = "failed", error.failure
+        except OutOfTime:
+            made.outcome = "measured" if made.rungs else "out of time"
+        except (ForebayError, OSError, http.client.HTTPException) as error:
+            made.outcome = "failed"
+            made.failure = self._starter.died() or Failure(kind="load failed", why=str(error)[:500])
+        finally:
+            self._starter.stop()
+        return self._trial(ask, made, began_at, time.monotonic() - began_s)
+
+    def _make(self, ask: Ask, made: _Made) -> None:
+        running = self._starter.start(ask.setting, f"t{ask.id}", self._conduct.start_s, ask.until_s)
+        made.facts, made.start_s = running.facts, running.start_s
+        self._say(f"  ready after {running.start_s:.0f} s")
+        if self._conduct.ask_quality:
+            made.answers = self._question(ask, running)
+            if not made.answers.passed:
+                made.outcome = "failed"
+                made.failure = Failure(kind="answers differ", why=made.answers.why)
+                return
+        target = self._target(running)
+        made.rungs = explore(
+            lambda concurrency: self._rung(target, concurrency, ask, made),
+            self._objective,
+            first=ask.at,
+            begin=ask.begin,
+            most=self._conduct.most_rungs,
+        )
+        if not made.rungs:
+            made.outcome = "out of time"
+
+    def _question(self, ask: Ask, running: Running) -> Answers:
+        port = urlsplit(running.urls[0]).port or 0
+        answers = heard(port, self._space.model, self._conduct.labelled)
+        return judged(answers, ask.answers, precision=ask.precision, floor=self._conduct.floor)
+
+    def _target(self, running: Running) -> Target:
+        metrics = tuple(f"{url}/metrics" for url in running.urls)
+        if len(running.urls) == 1:
+            return Target(url=running.urls[0], model=self._space.model, engine_metrics_urls=metrics)
+        from forebay.tune.front import Front  # noqa: PLC0415  the gateway's own libraries are needed for this alone
+
+        url, key = Front(self._starter, self._space).start(running.urls)
+        return Target(url=url, model=self._space.model, key=key, engine_metrics_urls=metrics)
+
+    def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:
+        warm_s = min(_MOST_WARM_S, max(_FIRST_WARM_S, 1.3 * self._e2e_s))
+        # Answers that are under way when the window ends are waited for, and so is the prompt of every client at first.
+        needed_s = warm_s + self._conduct.window_s + 1.5 * self._e2e_s + _OVERHEAD_S
+        if ask.until_s - time.monotonic() < needed_s:
+            return None
+        if made.first_tokens_per_s is not None and made.first_tokens_per_s < ask.hopeless_tokens_per_s:
+            return None
+        load = load_of(
+            self._objective,
+            concurrency,
+            warm_s=warm_s,
+            window_s=self._conduct.window_s,
+            seed=ask.id * 1000 + concurrency,
+        )
+        measured = measure(target, load, processes=1 + (concurrency - 1) // _CROWD)
+        rung = rung_of(measured, self._objective, concurrency, self._conduct.gpu)
+        self._e2e_s = rung.e2e_p50_ms / 1000
+        if concurrency == ask.begin:
+            made.first_tokens_per_s = rung.output_tokens_per_s
+        self._say(
+            f"  {concurrency} at once: {rung.output_tokens_per_s:,.0f} tokens/s, "
+            f"TTFT P95 {rung.ttft_p95_ms:,.0f} ms, E2E P50 {rung.e2e_p50_ms:,.0f} P99 {rung.e2e_p99_ms:,.0f} ms"
+        )
+        return rung
+
+    def _trial(self, ask: Ask, made: _Made, began_at: float, whole_s: float) -> Trial:
+        trial = Trial(
+            id=ask.id,
+            setting=ask.setting,
+            repeat=ask.repeat,
+            label=ask.label,
+            outcome=made.outcome,
+            began_at=began_at,
+            start_s=made.start_s,
+            whole_s=whole_s,
+            rungs=tuple(made.rungs),
+            failure=made.failure,
+            answers=made.answers,
+            facts=made.facts,
+            score=score(made.rungs, self._objective) if made.rungs and made.failure is None else None,
+        )
+        best = trial.best
+        if best is None:
+            return trial
+        weights = self._space.loaded.weights.get(str(getattr(self._space.engine, "weights", "")))
+        far = distance(best, ask.setting, weights, self._conduct.machine, self._objective)
+        return msgspec.structs.replace(trial, distance=far, causes=causes(best, ask.setting, far))
+
+
+class _Made:
+    """What of a trial there is so far: a failure keeps what came before it."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome = "measured"
+        self.start_s = 0.0
+        self.rungs: list[Rung] = []
+        self.failure: Failure | None = None
+        self.answers: Answers | None = None
+        self.facts: dict[str, float] = {}
+        self.first_tokens_per_s: float | None = None

@@ -1,0 +1,109 @@
+"""One load of a trial, measured by the load generator and told in the few figures that a ladder needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import fmean
+
+import msgspec
+
+from forebay.tune.load.workload import Arrivals, Workload
+from forebay.tune.objective import Objective
+from forebay.tune.report.measured import Latency, Measured
+from forebay.tune.trial import Rung
+
+_Z95 = 1.96
+# Counters of engines by the words that bottlenecks are found by; the first that an engine has.
+_COUNTERS = {
+    "preemptions": ("vllm:num_preemptions_total",),
+    "prompt_tokens": ("vllm:prompt_tokens_total", "llamacpp:prompt_tokens_total"),
+    "generation_tokens": ("vllm:generation_tokens_total", "llamacpp:tokens_predicted_total"),
+    "iterations": ("vllm:iteration_tokens_total_count", "llamacpp:n_decode_total"),
+    "prefix_queries": ("vllm:prefix_cache_queries_total",),
+    "prefix_hits": ("vllm:prefix_cache_hits_total",),
+    "accepted": ("vllm:spec_decode_num_accepted_tokens_total",),
+    "drafted": ("vllm:spec_decode_num_draft_tokens_total",),
+}
+_GAUGES = {
+    "running": ("vllm:num_requests_running", "llamacpp:requests_processing"),
+    "waiting": ("vllm:num_requests_waiting", "llamacpp:requests_deferred"),
+    "kv_usage": ("vllm:kv_cache_usage_perc", "llamacpp:kv_cache_usage_ratio"),
+}
+
+
+def load_of(objective: Objective, concurrency: int, *, warm_s: float, window_s: float, seed: int) -> Workload:
+    """The load of a rung: as many requests in flight, for so long after a warm-up."""
+    return Workload(
+        arrivals=Arrivals(shape="closed", concurrency=concurrency),
+        input_tokens=objective.input_tokens,
+        output_tokens=objective.output_tokens,
+        shared_prefix_share=objective.shared_prefix_share,
+        duration_s=warm_s + window_s,
+        warm_up_s=warm_s,
+        stream=objective.stream,
+        seed=seed,
+    )
+
+
+def rung_of(measured: Measured, objective: Objective, concurrency: int, gpu: int | None = None) -> Rung:
+    """The figures of a run."""
+    engine = measured.engine
+    card = next((each for each in measured.gpu or () if gpu is None or each.index == gpu), None)
+    ttft, tpot, e2e = measured.ttft, measured.tpot, measured.e2e
+    rung = Rung(
+        concurrency=concurrency,
+        requests_per_s=measured.requests_per_s,
+        output_tokens_per_s=measured.output_tokens_per_s,
+        input_tokens_per_s=measured.input_tokens_per_s,
+        ttft_p50_ms=ttft.p50_ms if ttft else 0.0,
+        ttft_p95_ms=ttft.p95_ms if ttft else 0.0,
+        tpot_p50_ms=tpot.p50_ms if tpot else 0.0,
+        tpot_p95_ms=tpot.p95_ms if tpot else 0.0,
+        e2e_p50_ms=e2e.p50_ms if e2e else 0.0,
+        e2e_p95_ms=e2e.p95_ms if e2e else 0.0,
+        e2e_p99_ms=e2e.p99_ms if e2e else 0.0,
+        sent=measured.sent,
+        failed=sum(measured.failed.values()) + sum(measured.rejected.values()),
+        tokens_sd=_spread(measured.ci95_output_tokens_per_s, measured.output_tokens_per_s),
+        latency_sd=_latency_spread(e2e),
+        counters=_named(engine.counters if engine else {}, _COUNTERS),
+        gauges=_named(engine.gauges if engine else {}, _GAUGES),
+        gpu_percent=fmean(card.utilisation_percent) if card and card.utilisation_percent else None,
+        gpu_power_w=fmean(card.power_w) if card and card.power_w else None,
+        doubts=tuple(f"{doubt.code}: {doubt.text}" for doubt in measured.doubts),
+    )
+    return with_pressure(rung, objective)
+
+
+def with_pressure(rung: Rung, objective: Objective) -> Rung:
+    """How near the load comes to its bounds: 1 just keeps them."""
+    slo = objective.slo
+    pairs = (
+        (rung.ttft_p95_ms, slo.ttft_p95_ms),
+        (rung.tpot_p95_ms, slo.tpot_p95_ms),
+        (rung.e2e_p95_ms, slo.e2e_p95_ms),
+        (rung.e2e_p99_ms, slo.e2e_p99_ms),
+    )
+    pressure = max((value / most for value, most in pairs if most is not None), default=0.0)
+    return msgspec.structs.replace(rung, pressure=pressure)
+
+
+def _named(told: dict[str, float], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+    found = {}
+    for word, names in wanted.items():
+        name = next((each for each in names if each in told), None)
+        if name is not None:
+            found[word] = told[name]
+    return found
+
+
+def _spread(interval: tuple[float, float] | None, value: float) -> float:
+    """The standard deviation of the logarithm that an interval of 95 % tells."""
+    if interval is None or value <= 0 or interval[0] <= 0:
+        return 0.0
+    return math.log(interval[1] / interval[0]) / (2 * _Z95)
+
+
+def _latency_spread(latency: Latency | None) -> float:
+    return _spread(latency.ci95_p99_ms, latency.p99_ms) if latency else 0.0

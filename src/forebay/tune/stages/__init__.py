@@ -1,0 +1,1 @@
+"""The stages of the ladder, one a file."""

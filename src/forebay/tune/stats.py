@@ -1,0 +1,172 @@
+"""Statistics of few and noisy figures: intervals by bootstrap and by Student's t, Mann and Whitney's test, effects.
+
+Written out, for the machines that are tuned need not have scipy; the tests compare every figure with scipy's.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Sequence
+from statistics import NormalDist, fmean, median, variance
+
+import msgspec
+
+from forebay.release.judge.observation import stratum
+from forebay.release.judge.ranks import compare as compare_ranks
+
+Statistic = Callable[[Sequence[float]], float]
+_NORMAL = NormalDist()
+_ALL = stratum(1)
+_EXACT_PAIRS = 2_500
+_TINY = 1e-300
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value and the interval that holds the true one with the stated confidence."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float = 0.95
+
+
+def bootstrap(
+    values: Sequence[float],
+    statistic: Statistic = fmean,
+    *,
+    confidence: float = 0.95,
+    block: int = 1,
+    resamples: int = 2000,
+    seed: int = 1,
+) -> Estimate:
+    """Percentile bootstrap; `block` neighbours are drawn together where they resemble each other (moving blocks)."""
+    if not values:
+        raise ValueError("no values to resample")
+    dice = random.Random(seed)
+    count, block = len(values), max(1, min(block, len(values)))
+    starts = range(count - block + 1)
+    drawn = []
+    for _round in range(resamples):
+        sample: list[float] = []
+        while len(sample) < count:
+            first = dice.choice(starts)
+            sample += values[first : first + block]
+        drawn.append(statistic(sample[:count]))
+    drawn.sort()
+    tail = (1 - confidence) / 2
+    return Estimate(statistic(values), _at(drawn, tail), _at(drawn, 1 - tail), confidence)
+
+
+def paired(first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95) -> Estimate:
+    """By what ratio the second exceeds the first, pair by pair: Student's interval of the mean of log ratios."""
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError("pairs are needed, two at the least")
+    logs = [math.log(b / a) for a, b in zip(first, second, strict=True)]
+    half = student_quantile((1 + confidence) / 2, len(logs) - 1) * math.sqrt(variance(logs) / len(logs))
+    middle = fmean(logs)
+    return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half), confidence)
+
+
+def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
+    """One-sided p of the second not being greater: exact for small samples without ties, else by the normal law."""
+    m, n = len(first), len(second)
+    if not m or not n:
+        raise ValueError("both samples need values")
+    ordered = sorted(first)
+    ties = Counter([*first, *second])
+    below = sum(bisect_left(ordered, value) + 0.5 * _equal(ordered, value) for value in second)
+    if m * n <= _EXACT_PAIRS and len(ties) == m + n and min(m, n) <= 8:
+        counts = _rank_counts(m, n)
+        return sum(counts[math.ceil(below) :]) / sum(counts)
+    spread = (m + n + 1) - sum(t**3 - t for t in ties.values()) / ((m + n) * (m + n - 1))
+    deviation = math.sqrt(max(m * n / 12 * spread, _TINY))
+    return 1 - _NORMAL.cdf((below - m * n / 2 - 0.5) / deviation)
+
+
+def superiority(first: Sequence[float], second: Sequence[float]) -> float:
+    """The chance that a value of the second exceeds one of the first (Vargha and Delaney's A12), as releases judge."""
+    found = compare_ranks([(_ALL, each) for each in first], [(_ALL, each) for each in second])
+    if found is None:
+        raise ValueError("both samples need two values")
+    return found.superiority
+
+
+def shift(first: Sequence[float], second: Sequence[float]) -> float:
+    """By how much the second lies above the first: the median of all differences (Hodges and Lehmann)."""
+    return median(b - a for a in first for b in second)
+
+
+def student_cdf(t: float, freedom: float) -> float:
+    """The distribution function of Student's t."""
+    tail = 0.5 * _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
+    return 1 - tail if t > 0 else tail
+
+
+def student_quantile(chance: float, freedom: float) -> float:
+    """Below this, a t lies with that chance; by bisection, for it is asked seldom."""
+    low, high = -1.0, 1.0
+    while student_cdf(low, freedom) > chance:
+        low *= 2
+    while student_cdf(high, freedom) < chance:
+        high *= 2
+    for _round in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_cdf(middle, freedom) < chance else (low, middle)
+    return (low + high) / 2
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function, by Lentz's continued fraction (DLMF 8.17.22)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(1 - x)) / a
+    c, d = 1.0, 1 / _apart(1 - (a + b) * x / (a + 1))
+    total = d
+    for m in range(1, 300):
+        for part in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / _apart(1 + part * d)
+            c = _apart(1 + part / c)
+            total *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return front * total
+
+
+def _apart(value: float) -> float:
+    return value if abs(value) > _TINY else _TINY
+
+
+def _rank_counts(m: int, n: int) -> list[int]:
+    """How many orders of m and n values give each U: the coefficients of the Gaussian binomial."""
+    counts = [1]
+    for i in range(1, n + 1):
+        wider = [*counts, *[0] * (m + i)]
+        product = [c - (wider[at - m - i] if at >= m + i else 0) for at, c in enumerate(wider)]
+        for at in range(i, len(product)):  # divided by 1 - q^i
+            product[at] += product[at - i]
+        counts = product[: m * i + 1]
+    return counts
+
+
+def _equal(ordered: Sequence[float], value: float) -> int:
+    at = bisect_left(ordered, value)
+    count = 0
+    while at + count < len(ordered) and ordered[at + count] == value:
+        count += 1
+    return count
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    """The value at that share, linearly between neighbours."""
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
