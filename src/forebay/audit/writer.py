@@ -13,13 +13,16 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from forebay.audit.messages import LARGEST_BYTES, Append, Durable, Refused, Shred, Shredded, read_asked
+from forebay.audit.note import BadNote, read_verifier
 from forebay.audit.record import Entry
-from forebay.audit.recorder import Recorder, Unrecorded, open_recorder
+from forebay.audit.recorder import LOG, Recorder, Unrecorded, open_recorder
+from forebay.audit.witness_feed import Asked, Feed
 from forebay.core.errors import ForebayError
 from forebay.core.unix_sockets import listening
 from forebay.observe.log import JsonLog
@@ -187,20 +190,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--service", default="forebay")
+    parser.add_argument("--witness", nargs=3, action="append", default=[], metavar=("URL", "KEY", "SECONDS"))
     options = parser.parse_args(arguments)
     try:
+        witnesses = [Asked(url, read_verifier(key), float(every_s)) for url, key, every_s in options.witness]
         recorder = _taken(options.folder, options.service)
         log = JsonLog(options.service, "info")
         writer = Writer(recorder, listening(options.socket), log)
-    except (ForebayError, OSError) as error:
+    except (ForebayError, OSError, BadNote) as error:
         print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201
         return 1
     signal.signal(signal.SIGTERM, lambda _number, _frame: writer.stop())
     log.write("info", "the audit log is open", time.time(), records=recorder.size, stopped=recorder.stopped)
     log.flush()
+    feeds = [Feed(options.folder / LOG, each, partial(_say_at_once, log)) for each in witnesses]
+    for feed in feeds:
+        feed.start()
     writer.run()
+    for feed in feeds:
+        feed.stop()
     recorder.close()
     return 0
+
+
+def _say_at_once(log: JsonLog, level: str, message: str, at: float, **fields: object) -> None:
+    log.write(level, message, at, **fields)
+    log.flush()
 
 
 def _taken(folder: Path, service: str) -> Recorder:

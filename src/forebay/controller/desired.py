@@ -98,6 +98,17 @@ def embedder_unit(config: Config, state: StateDir) -> UnitSpec:
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=5.0)
 
 
+def audit_unit(config: Config, state: StateDir) -> UnitSpec:
+    """The one writer of the audit log."""
+    argv = (
+        *(sys.executable, "-m", "forebay.audit.writer", "--folder", str(state.audit)),
+        *("--socket", str(state.audit_socket), "--service", config.service),
+        *(part for each in config.audit.witnesses for part in ("--witness", each.url, each.key, str(each.every))),
+    )
+    unit = _unit("audit", argv, config, state)
+    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)
+
+
 def controller_units(config_path: Path, config: Config, state: StateDir) -> tuple[UnitSpec, ...]:
     """Every controller of this machine; one of them leads."""
     others = (f"{CONTROLLER}-{number}" for number in range(2, config.controller.replicas + 1))

@@ -40,6 +40,8 @@ def plan(
     ]
     if config.valkey.kind == "bundled":
         planned.append(_valkey(config, state))
+    if config.audit.enabled:
+        planned.append(_audit(config, state))
     if is_semantic(config):
         planned.append(_embedder(config, state))
     if units.has_program("forebay.admin.main"):
@@ -126,6 +128,10 @@ def _valkey(config: Config, state: StateDir) -> Planned:
         await asyncio.to_thread(write_configuration, state.valkey, config.valkey.port)
 
     return _fixed("valkey", units.valkey_unit(config, state), state, prepare), ServiceProbe("127.0.0.1", None)
+
+
+def _audit(config: Config, state: StateDir) -> Planned:
+    return _fixed("audit", units.audit_unit(config, state), state), SocketProbe(state.audit_socket)
 
 
 def _embedder(config: Config, state: StateDir) -> Planned:

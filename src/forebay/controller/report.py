@@ -42,6 +42,7 @@ def report(
         "engine": [],
         "worker": [],
         "admin": [],
+        "audit": [],
         "edge": [],
         "valkey": [],
         "embedder": [],
@@ -54,7 +55,8 @@ def report(
     edge = tuple(EdgeStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
     valkey = tuple(UnitStatus(**_common(keeper, f"valkey://127.0.0.1:{keeper.port}")) for keeper in by_kind["valkey"])
     embedder = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["embedder"])
-    units = (*engines, *workers, *admin, *edge, *valkey, *embedder)
+    audit = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["audit"])
+    units = (*engines, *workers, *admin, *edge, *valkey, *embedder, *audit)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
     return Status(
@@ -69,6 +71,7 @@ def report(
         admin=admin[0] if admin else None,
         valkey=valkey[0] if valkey else None,
         embedder=embedder[0] if embedder else None,
+        audit=audit[0] if audit else None,
         controller=ControllerStatus(
             pid=os.getpid(),
             read_at=read_at,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from forebay.config.schema import Config
+from forebay.controller.audit import audit_policy
 from forebay.controller.cascade import cascade_policy
 from forebay.controller.desired import worker_names
 from forebay.controller.limits import idempotency_policy, limits_policy
@@ -72,6 +73,7 @@ def build(
         limits=limits_policy(config, keys, valkey),
         queue=queue_policy(config),
         idempotency=idempotency_policy(config, valkey),
+        audit=audit_policy(config),
     )
 
 

@@ -12,7 +12,7 @@ from forebay.core.errors import Finding
 from forebay.messages import _
 
 # Names of forebay's own units: an engine called so would share their files under the state directory.
-_OWN_UNITS = re.compile(r"edge|admin|gateway|controller|console|valkey|embedder|(worker|gateway|controller)-\d+")
+_OWN_UNITS = re.compile(r"edge|admin|gateway|controller|console|valkey|embedder|audit|(worker|gateway|controller)-\d+")
 
 
 def engine_names(model: str, engine: Engine) -> tuple[str, ...]:

@@ -1,0 +1,62 @@
+"""The audit log as commands reach it: opened for reading, its key, and what witnesses have signed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import orjson
+
+from forebay.audit.database import read_only
+from forebay.audit.note import BadNote, Note, Verifier, read_note
+from forebay.audit.recorder import LOG, SUBJECTS
+from forebay.audit.signing import log_verifier
+from forebay.audit.store import Kept, leaves_of
+from forebay.audit.subjects import Opener
+from forebay.audit.witness_feed import WITNESSED
+from forebay.core.errors import RunError, UsageError
+from forebay.messages import _
+
+
+def own_key(folder: Path) -> Verifier:
+    """The public key beside a log. Raises StateError."""
+    return log_verifier(folder)
+
+
+def witnessed_of(folder: Path) -> list[Note]:
+    """What witnesses have signed."""
+    return [read_note(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{WITNESSED}-*"))]
+
+
+@contextmanager
+def opened_log(folder: Path) -> Iterator[tuple[sqlite3.Connection, Opener]]:
+    """A log and what opens the personal fields of its records, where that is still there."""
+    if not (folder / LOG).exists():
+        raise RunError(
+            _("there is no audit log"), where=str(folder), fix=_("Records are kept where `audit.enabled` is true")
+        )
+    keys = folder / SUBJECTS
+    with ExitStack() as open_files:
+        log = open_files.enter_context(closing(read_only(folder / LOG)))
+        subjects = open_files.enter_context(closing(read_only(keys))) if keys.exists() else None
+        yield log, Opener(subjects)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What is no key, checkpoint or proof is the command line's mistake."""
+    try:
+        yield
+    except (BadNote, UnicodeDecodeError) as error:
+        raise UsageError(str(error), code="usage") from error
+
+
+def named(database: sqlite3.Connection, identity: str) -> Iterator[Kept]:
+    """The records that bear an id, be it theirs, the request's or their position."""
+    for kept in leaves_of(database):
+        if identity.encode() in kept.leaf or identity == str(kept.position):
+            record = orjson.loads(kept.leaf)
+            if identity in (record["id"], record.get("request_id"), str(kept.position)):
+                yield kept
