@@ -23,6 +23,7 @@ from forebay.store.valkey_server import write_configuration
 from forebay.substrate.docker import unit as docker
 from forebay.substrate.kubernetes import order as kubernetes
 from forebay.substrate.local import minimal_environment
+from forebay.substrate.owner import owner_of
 from forebay.substrate.place import place_path
 from forebay.substrate.ray import unit as ray
 
@@ -100,14 +101,15 @@ def _remote_engine(spec: EngineSpec, config: Config, state: StateDir) -> Planned
 
 def _agent(spec: EngineSpec, own: UnitSpec, config: Config, state: StateDir) -> tuple[UnitSpec, Callable[[], None]]:
     """The agent of an engine, and what writes down what it is told."""
+    owner = (config.service, owner_of(config, state))
     if config.substrate.kind == "ray":
-        on_ray = ray.remote_of(spec, own, config.substrate, config.service)
+        on_ray = ray.remote_of(spec, own, config.substrate, owner)
         return ray.agent_unit(on_ray, own, state), partial(ray.tell, on_ray, state)
     if config.substrate.kind == "kubernetes":
         cluster = config.substrate.kubernetes
-        in_pod = kubernetes.order_of(own, own_pod(config, spec), cluster, config.service, namespace(config))
+        in_pod = kubernetes.order_of(own, own_pod(config, spec), cluster, owner, namespace(config))
         return kubernetes.agent_unit(in_pod, own, state), partial(kubernetes.tell, in_pod, state)
-    contained = docker.remote_of(spec, own, config.substrate.docker, config.service)
+    contained = docker.remote_of(spec, own, config.substrate.docker, owner)
     return docker.agent_unit(contained, own, state), partial(docker.tell, contained, state)
 
 

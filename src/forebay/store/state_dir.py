@@ -19,6 +19,7 @@ audit/                   the audit log, its signing key, and the keys that perso
 spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
 state.db                 keys and intents
+owner                    whose engines on shared machines are ours
 pepper                   secret mixed into key digests
 """
 
@@ -73,6 +74,10 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def tls(self) -> Path:
         return self.root / "tls"
+
+    @property
+    def owner(self) -> Path:
+        return self.root / "owner"
 
     @property
     def discovered(self) -> Path:

@@ -50,11 +50,15 @@ class Site:
         no_room: Mapping[str, object] | None = None,
     ) -> None:
         self.folder, self.section, self.no_room = folder, dict(section), no_room
+        self._prefix = tuple(prefix)
         self.model = f"m{uuid.uuid4().hex[:12]}"
         self.state = StateDir(folder / ".forebay")
         self.state.prepare()
-        self._prefix = tuple(prefix)
         self._substrate = LocalSubstrate(self.state)
+
+    def namesake(self) -> Site:
+        """Another service on the same substrate, whose name and whose engine's name are the same."""
+        return Site(self.folder / "namesake", self.section, prefix=self._prefix, no_room=self.no_room)
 
     def start(self, **engine: object) -> UnitRecord:
         """Start the unit of an engine with these keys, as the controller does."""
@@ -150,6 +154,7 @@ class Site:
             "models": {self.model: {"engines": [keys | dict(engine)]}},
             "substrate": self.section,
         }
+        self.folder.mkdir(exist_ok=True)
         path = self.folder / "forebay.yaml"
         with path.open("w", encoding="utf-8") as file:
             YAML(typ="safe").dump(content, file)
@@ -225,6 +230,19 @@ def stops_without_a_trace(site: Site) -> None:
     assert site.place() is None
 
 
+def leaves_a_namesake_alone(site: Site) -> None:
+    """Engines of another service of the same name are nobody's business."""
+    url, before = site.serves(), site.engines()
+    other = site.namesake()
+    try:
+        assert other.serves() != url
+        other.stop()
+    finally:
+        other.clear()
+    assert site.engines() == before
+    assert site.serves() == url
+
+
 ANYWHERE: tuple[Callable[[Site], None], ...] = (
     answers_where_it_says,
     tells_its_log,
@@ -236,6 +254,7 @@ ELSEWHERE: tuple[Callable[[Site], None], ...] = (
     outlives_its_agent,
     is_replaced_by_another_digest,
     tells_that_there_is_no_room,
+    leaves_a_namesake_alone,
 )
 """Claims of the kinds whose engines are not processes of this machine's own holders."""
 

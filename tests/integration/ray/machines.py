@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.integration.ray import enter
 
 from forebay.testing.worker import wait_for
 
@@ -46,6 +49,10 @@ class Machine:
     def argv(self, *argv: str) -> list[str]:
         """A command line that runs `argv` in this machine."""
         return ["nsenter", "-t", str(self._init), "-n", "-p", "-m", *argv]
+
+    def entered(self) -> list[str]:
+        """As `argv` begins, for a program that is sent signals: nsenter passes none on."""
+        return [sys.executable, "-S", enter.__file__, str(self._init)]
 
     def run(self, argv: Sequence[str], env: Mapping[str, str], **how: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self.argv(*argv), env={**os.environ, **env}, stdin=subprocess.DEVNULL, **how)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from tests.integration.docker import daemon
 from tests.integration.docker.daemon import Daemon, NoDaemon
 from tests.integration.kubernetes.cluster import Cluster
+from tests.integration.ray.cluster import Cluster as RayCluster
 from tests.integration.ray.machines import Machines
 
 from forebay.testing.substrate import ANYWHERE, ELSEWHERE, Site
@@ -57,6 +60,21 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             running.stop()
 
 
+@pytest.fixture(scope="module")
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A head, where agents are, and a node that has room for engines."""
+    with Machines("fbclaimr", 2) as machines:
+        folder: Path = tmp_path_factory.mktemp("ray")
+        cluster = RayCluster(machines, folder)
+        try:
+            section = {"kind": "ray", "address": cluster.address, "folder": str(folder / "nodes")}
+            site = Site(folder, section, prefix=machines[0].entered(), no_room={"labels": {"disk": "fast"}})
+            yield site
+            site.clear()
+        finally:
+            cluster.stop()
+
+
 @pytest.mark.parametrize("claim", ANYWHERE, ids=lambda claim: claim.__name__)
 def test_local(local: Site, claim: Callable[[Site], None]) -> None:
     claim(local)
@@ -71,3 +89,11 @@ def test_kubernetes(kubernetes: Site, claim: Callable[[Site], None]) -> None:
 @pytest.mark.parametrize("claim", ANYWHERE + ELSEWHERE, ids=lambda claim: claim.__name__)
 def test_docker(docker: Site, claim: Callable[[Site], None]) -> None:
     claim(docker)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="namespaces need root and iproute2")
+@pytest.mark.parametrize("claim", ANYWHERE + ELSEWHERE, ids=lambda claim: claim.__name__)
+def test_ray(ray: Site, claim: Callable[[Site], None]) -> None:
+    claim(ray)

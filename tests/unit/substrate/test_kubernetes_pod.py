@@ -98,7 +98,7 @@ def orders(tmp_path: Path, **kubernetes: Any) -> dict[str, Order]:
     cluster = made.substrate.kubernetes
     return {
         spec.name: order_of(
-            engine_unit(spec, 0, made, state), own_pod(made, spec), cluster, made.service, namespace(made)
+            engine_unit(spec, 0, made, state), own_pod(made, spec), cluster, (made.service, "0f1e2d3c"), namespace(made)
         )
         for spec in expand(made, tmp_path)
     }

@@ -22,7 +22,8 @@ class Substrate(Section):
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")] | None = None
     """The head of the Ray cluster, `host:port`."""
     namespace: Name | None = None
-    """Keeps services on one cluster apart; in Kubernetes it must be there. Default: the service's name."""
+    """Keeps services on one cluster apart; in Kubernetes it must be there. Default: the service's name, on Ray with a
+    number of this state directory behind it."""
     folder: Annotated[str, Field(pattern=r"^/.+$")] = "/var/tmp/forebay"  # noqa: S108  a folder of its own, made for its owner alone
     """Where a node of a Ray cluster keeps its engines' logs and records."""
     kubernetes: KubernetesCluster = KubernetesCluster()

@@ -14,8 +14,8 @@ PORT = 8000
 """Where an engine listens within its container."""
 USER = 10001
 CACHE = "/cache"
-SERVICE, UNIT, DIGEST, GPUS = "forebay.service", "forebay.unit", "forebay.digest", "forebay.gpus"
-_FIELDS = ("{{.ID}}", "{{.State}}", *(f'{{{{.Label "{label}"}}}}' for label in (SERVICE, UNIT, DIGEST, GPUS)))
+SERVICE, OWNER, UNIT, DIGEST, GPUS = (f"forebay.{key}" for key in ("service", "owner", "unit", "digest", "gpus"))
+_FIELDS = ("{{.ID}}", "{{.State}}", *(f'{{{{.Label "{label}"}}}}' for label in (SERVICE, OWNER, UNIT, DIGEST, GPUS)))
 # Of the command itself: an engine's own value of these must not reach it.
 _OF_THE_COMMAND = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "SSH_AUTH_SOCK"}
 
@@ -26,6 +26,7 @@ class Found(msgspec.Struct, frozen=True):
     container: str
     state: str
     service: str
+    owner: str
     unit: str
     digest: str
     gpus: frozenset[int]
@@ -45,8 +46,8 @@ def read_list(said: str) -> tuple[Found, ...]:
     """What `list_command` printed."""
     rows = [line.split("\t") for line in said.splitlines() if line.strip()]
     return tuple(
-        Found(container, state, service, unit, digest, frozenset(int(gpu) for gpu in gpus.split(",") if gpu))
-        for container, state, service, unit, digest, gpus in rows
+        Found(container, state, service, owner, unit, digest, frozenset(int(gpu) for gpu in gpus.split(",") if gpu))
+        for container, state, service, owner, unit, digest, gpus in rows
     )
 
 
@@ -108,6 +109,7 @@ def _labels(remote: Remote, gpus: tuple[int, ...]) -> dict[str, str]:
     engine = remote.engine
     return {
         SERVICE: remote.service,
+        OWNER: remote.owner,
         UNIT: engine.name,
         DIGEST: engine.digest,
         GPUS: ",".join(map(str, gpus)),

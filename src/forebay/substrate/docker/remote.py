@@ -42,6 +42,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     service: str
+    owner: str
     hosts: tuple[Host, ...]
     image: str
     needs: Needs
@@ -54,7 +55,7 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def container(self) -> str:
         """Its name on its host; what is asked to be something else has another."""
-        return f"{self.service}.{self.engine.name}.{self.engine.digest[:12]}"
+        return f"{self.service}.{self.engine.name}.{self.engine.digest[:12]}.{self.owner[:6]}"
 
     @property
     def weights_name(self) -> str:

@@ -21,15 +21,16 @@ _AGENT_MARGIN_S = 50.0
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  within the container's own network
 
 
-def remote_of(spec: EngineSpec, unit: UnitSpec, docker: DockerHosts, service: str) -> Remote:
-    """What the agent is told of an engine; `unit` is what would run it here."""
+def remote_of(spec: EngineSpec, unit: UnitSpec, docker: DockerHosts, owner: tuple[str, str]) -> Remote:
+    """What the agent is told of an engine; `unit` is what would run it here, `owner` the service and whose it is."""
     mounts = {spec.weights: spec.weights} if spec.weights else {}
     own_env = {"HOME": CACHE, "USER": "forebay", "LOGNAME": "forebay"}
     if not spec.weights and spec.kind == "vllm" and docker.weights is not None:
         mounts[_HUB] = docker.weights
         own_env["HF_HOME"] = _HUB
     remote = Remote(
-        service=service,
+        service=owner[0],
+        owner=owner[1],
         hosts=tuple(map(_host, docker.hosts)),
         image=_image(spec, docker),
         needs=spec.needs,

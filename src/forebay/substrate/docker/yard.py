@@ -147,7 +147,8 @@ class Yard:
 
     def _ours(self, found: tuple[Found, ...]) -> list[Found]:
         remote = self._remote
-        return [each for each in found if (each.service, each.unit) == (remote.service, remote.engine.name)]
+        wanted = (remote.service, remote.owner, remote.engine.name)
+        return [each for each in found if (each.service, each.owner, each.unit) == wanted]
 
     def _wanted(self) -> str:
         needs = self._remote.needs

@@ -16,7 +16,7 @@ from forebay.store.state_dir import StateDir
 from forebay.substrate import agents
 from forebay.substrate.kubernetes.pod import CONTAINER
 
-SERVICE, UNIT, DIGEST = "forebay/service", "forebay/unit", "forebay/digest"
+SERVICE, OWNER, UNIT, DIGEST = "forebay/service", "forebay/owner", "forebay/unit", "forebay/digest"
 """Labels by which a pod is known to be an engine of ours, and which."""
 _LONGEST_LABEL = 63
 _AGENT_MARGIN_S = 40.0
@@ -41,18 +41,22 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def selector(self) -> str:
         """The labels of this engine's pods, those of earlier digests too."""
         labels = self.pod["metadata"]["labels"]
-        return ",".join(f"{key}={labels[key]}" for key in (SERVICE, UNIT))
+        return ",".join(f"{key}={labels[key]}" for key in (SERVICE, OWNER, UNIT))
 
 
 def order_of(
-    unit: UnitSpec, template: dict[str, Any], cluster: KubernetesCluster, service: str, namespace: str
+    unit: UnitSpec, template: dict[str, Any], cluster: KubernetesCluster, owner: tuple[str, str], namespace: str
 ) -> Order:
-    """The order for a pod of `template`, which has one container; `unit` is what would run here."""
+    """The order for a pod of `template`, which has one container.
+
+    `unit` is what would run here, `owner` the service and whose it is.
+    """
     where = (cluster.kubeconfig or "", cluster.context or "", namespace)
     digest = digest_of((msgspec.json.encode(template, order="sorted").decode(), str(cluster.port), *where), {})
     own = {
         "app.kubernetes.io/managed-by": "forebay",
-        SERVICE: _label(service),
+        SERVICE: _label(owner[0]),
+        OWNER: owner[1],
         UNIT: _label(unit.name),
         DIGEST: digest,
     }

@@ -15,9 +15,13 @@ from forebay.substrate.ray.placement import Remote, write_remote
 _AGENT_MARGIN_S = 40.0
 
 
-def remote_of(spec: EngineSpec, unit: UnitSpec, substrate: Substrate, service: str) -> Remote:
-    """What the agent is told of an engine; `unit` is what would run it here, its argv with `{host}` and `{port}`."""
-    namespace = substrate.namespace or service
+def remote_of(spec: EngineSpec, unit: UnitSpec, substrate: Substrate, owner: tuple[str, str]) -> Remote:
+    """What the agent is told of an engine; `unit` is what would run it here, its argv with `{host}` and `{port}`.
+
+    `owner` is the service and whose it is: two services of one name have a namespace each.
+    """
+    service, whose = owner
+    namespace = substrate.namespace or f"{service}-{whose[:8]}"
     assert substrate.address is not None  # noqa: S101  the schema sees to it
     remote = Remote(
         address=substrate.address,

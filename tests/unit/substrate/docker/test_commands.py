@@ -29,6 +29,7 @@ ENGINE = UnitSpec(
 )
 REMOTE = Remote(
     service="chat",
+    owner="0f1e2d3c4b5a6978",
     hosts=(ONE, TWO),
     image="vllm/vllm-openai:v0.33.0",
     needs=Needs(gpus=2),
@@ -42,8 +43,8 @@ REMOTE = Remote(
 
 def test_a_container_is_asked_for_with_everything_that_locks_it_down() -> None:
     assert " ".join(create_command(REMOTE, ONE, (2, 3))) == (
-        "docker --host unix:///var/run/docker.sock create --name chat.chat-1.0123456789ab --pull never --init"
-        " --restart no --label forebay.service=chat --label forebay.unit=chat-1 --label forebay.digest=0123456789abcdef"
+        "docker --host unix:///var/run/docker.sock create --name chat.chat-1.0123456789ab.0f1e2d --pull never --init"
+        " --restart no --label forebay.service=chat --label forebay.owner=0f1e2d3c4b5a6978 --label forebay.unit=chat-1 --label forebay.digest=0123456789abcdef"
         " --label forebay.gpus=2,3 --user 10001:10001 --read-only --cap-drop ALL --security-opt no-new-privileges:true"
         " --tmpfs /tmp:mode=1777,exec --tmpfs /cache:mode=1777,exec --shm-size 16g"
         ' --gpus "device=2,3" --ulimit memlock=-1 --mount type=bind,source=/srv/w,target=/srv/w,readonly'
@@ -79,15 +80,15 @@ def test_an_ipv6_address_is_published_in_brackets() -> None:
 
 
 def test_a_list_is_read() -> None:
-    said = "a1\trunning\tchat\tchat-1\tdigest\t0,1\nb2\texited\tother\tm\tdigest\t\n"
+    said = "a1\trunning\tchat\tme\tchat-1\tdigest\t0,1\nb2\texited\tother\t\tm\tdigest\t\n"
     assert read_list(said) == (
-        Found("a1", "running", "chat", "chat-1", "digest", frozenset({0, 1})),
-        Found("b2", "exited", "other", "m", "digest", frozenset()),
+        Found("a1", "running", "chat", "me", "chat-1", "digest", frozenset({0, 1})),
+        Found("b2", "exited", "other", "", "m", "digest", frozenset()),
     )
 
 
 def container(*gpus: int, state: str = "running") -> Found:
-    return Found("id", state, "chat", "unit", "digest", frozenset(gpus))
+    return Found("id", state, "chat", "me", "unit", "digest", frozenset(gpus))
 
 
 @pytest.mark.parametrize(
