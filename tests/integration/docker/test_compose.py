@@ -63,7 +63,7 @@ class Project:
     def compose(self, *words: str) -> str:
         packages = programs.root() / "usr/lib/python3/dist-packages"
         env = self.daemon.environment() | {"PYTHONPATH": str(packages), "DOCKER_HOST": self.daemon.socket}
-        files = ("--project-name", self._name, "--file", "compose.yaml", "--file", "override.yaml")
+        files = ("--file", "compose.yaml", "--file", "override.yaml")
         argv = [sys.executable, "-W", "ignore", programs.found("docker-compose") or "", *files, *words]
         done = subprocess.run(
             self.machine.argv("sh", "-c", f'cd {self.folder}; exec "$@"', "sh", *argv),
@@ -107,10 +107,6 @@ class Project:
         yaml.dump(CONFIG, file)
         argv = [sys.executable, "-m", "forebay", "render", "compose", "--out", str(self.folder), "--config", str(file)]
         subprocess.run(argv, check=True, capture_output=True, timeout=300)
-        # docker-compose 1.29 takes the project's name from its command line alone.
-        content = yaml.load(self.folder / "compose.yaml")
-        self._name = content.pop("name")
-        yaml.dump(content, self.folder / "compose.yaml")
         # A daemon that may not raise limits cannot give more than it has; the test need not wait for the next check.
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         bounds = {"nofile": most, "memlock": resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]}

@@ -58,10 +58,11 @@ def written(config: Config, folder: Path) -> list[Object]:
     return objects
 
 
-def kubectl(kubeconfig: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def kubectl(kubeconfig: Path, folder: Path, by: str = "server") -> subprocess.CompletedProcess[str]:
     cache = folder / "cache"
     argv = [str(KUBECTL), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}", "--namespace=chat", "apply"]
-    argv += ["--server-side", "--dry-run=server", "--validate=false"]
+    argv += ["--server-side", "--dry-run=server"] if by == "server" else ["--dry-run=client"]
+    argv += ["--validate=false"]
     argv += [f"--filename={path}" for path in sorted(folder.glob("*.yaml"))]
     return subprocess.run(argv, env={"HOME": str(folder)}, capture_output=True, text=True, timeout=60, check=False)
 
@@ -74,6 +75,16 @@ def test_a_dry_run_of_kubectl_takes_every_object_of_a_cluster_with_engines_over_
     assert sorted(api.taken) == sorted((found["kind"], found["metadata"]["name"]) for found in objects)
     kinds = {kind for kind, _name in api.taken}
     assert {"LeaderWorkerSet", "ScaledObject", "Deployment", "Gateway", "HTTPRoute"} <= kinds
+
+
+@pytest.mark.parametrize("kind", ["production", "spread"])
+def test_kubectl_itself_reads_every_object_without_asking_the_cluster_to_take_it(kind: str, tmp_path: Path) -> None:
+    objects = written(spread() if kind == "spread" else production(), tmp_path)
+    with serving(checked) as api:
+        done = kubectl(api.kubeconfig(tmp_path), tmp_path, "client")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(dry run)") == len(objects)
+    assert api.taken == []
 
 
 def test_a_dry_run_says_which_object_the_cluster_refuses(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from forebay.render.containers import (
 from forebay.render.target import Subject, Target, targets
 from forebay.render.targets.alertmanager import files as alertmanager_files
 from forebay.render.targets.prometheus import prometheus_files
-from forebay.render.yaml_text import yaml_text
+from forebay.render.yaml_text import HEAD, yaml_text
 
 PROMETHEUS = "prom/prometheus:v3.5.0"
 ALERTMANAGER = "prom/alertmanager:v0.28.1"
@@ -43,6 +43,8 @@ def files(subject: Subject) -> dict[str, str]:
     _refuse(config)
     pages = tuple(f"{engine.name}:{ENGINE_PORT}" for engine in engines)
     made = {
+        # Not in compose.yaml: Compose 1.29 knows no `name` there, and both read this.
+        ".env": f"{HEAD}COMPOSE_PROJECT_NAME={config.service.replace('.', '-')}\n",
         "compose.yaml": yaml_text(_project(config, engines), about=_ABOUT.format(image=forebay_image())),
         "forebay.yaml": yaml_text(_gateway(config, engines)),
     }
@@ -78,7 +80,7 @@ def _project(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, 
         ["./alertmanager:/etc/alertmanager:ro", "alertmanager:/alertmanager"],
         "127.0.0.1:9093:9093",
     )
-    project: dict[str, Any] = {"name": config.service.replace(".", "-"), "services": services}
+    project: dict[str, Any] = {"services": services}
     if config.edge.certificate is not None:
         project["secrets"] = {"tls_chain": {"file": "./tls/chain.pem"}, "tls_key": {"file": "./tls/key.pem"}}
     return project | {"volumes": {"state": {}, "prometheus": {}, "alertmanager": {}}}
