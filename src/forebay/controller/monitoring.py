@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -26,15 +27,19 @@ class MonitoringFollower:
     def __init__(self, running: Callable[[], Running | None], journal: Journal) -> None:
         self.found: tuple[str, ...] = ()
         self._running, self._journal = running, journal
-        self._told = ""
+        self._told = self._tried = ""
+        self._again_s = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             running = self._running()
-            if running is not None and running.change is None and running.release.digest != self._told:
+            if running is not None and running.change is None and self._is_due(running.release.digest):
                 await self._tell(running)
-            await asyncio.sleep(_AGAIN_S if self.found else _EVERY_S)
+            await asyncio.sleep(_EVERY_S)
+
+    def _is_due(self, digest: str) -> bool:
+        return digest != self._told and (digest != self._tried or time.monotonic() >= self._again_s)
 
     async def _tell(self, running: Running) -> None:
         urls = read_config(running.release.config).observe.monitoring.reload
@@ -42,6 +47,7 @@ class MonitoringFollower:
         for said in refusals:
             self._journal.say("error", said, release=running.release.name)
         self.found = tuple(refusals)
+        self._tried, self._again_s = running.release.digest, time.monotonic() + _AGAIN_S
         if not refusals:
             self._told = running.release.digest
 
