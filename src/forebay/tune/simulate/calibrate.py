@@ -54,7 +54,8 @@ def calibrate(runs: Sequence[Measured], engines: int = 1) -> Calibration:
     found, rows, together = [0.0] * 5, list[list[float]](), list[float]()
     every = [answers(run) for run in runs]
     for _round in range(_ROUNDS):
-        rows, targets, together = [], [], []
+        rows, together = [], []
+        targets: list[float] = []
         for seen in every:
             _equations(seen, engines, found[1], rows, targets, together)
         if len(rows) < _FEWEST:

@@ -59,16 +59,16 @@ def one_at_a_time() -> Fleet:
 
 def test_one_server_waits_as_long_as_m_m_1_says() -> None:
     # 1,000 tokens of 1 ms at 0.7 calls a second: W = s / (1 - 0.7)
-    found = play(one_at_a_time(), Exponential(0.7, 1000, 60_000))
+    found = play(one_at_a_time(), Exponential(0.7, 1000, 40_000))
     assert found.e2e is not None
-    assert found.e2e.mean_ms == pytest.approx(1000 / 0.3, rel=0.06)
-    assert found.e2e.p50_ms == pytest.approx(1000 / 0.3 * 0.693, rel=0.06)
+    assert found.e2e.mean_ms == pytest.approx(1000 / 0.3, rel=0.08)
+    assert found.e2e.p50_ms == pytest.approx(1000 / 0.3 * 0.693, rel=0.08)
     assert found.engines[0].busy_ratio == pytest.approx(0.7, rel=0.02)
 
 
 def test_equal_calls_wait_half_as_long() -> None:
     # M/D/1: the wait before service is half of M/M/1's.
-    found = play(one_at_a_time(), Exponential(0.7, 1000, 60_000, fixed=True))
+    found = play(one_at_a_time(), Exponential(0.7, 1000, 30_000, fixed=True))
     assert found.e2e is not None
     assert found.e2e.mean_ms - 1000 == pytest.approx(1000 * 0.7 / (2 * 0.3), rel=0.06)
 
@@ -77,7 +77,7 @@ def test_sequences_that_share_an_engine_are_processor_sharing() -> None:
     # A step costs 10 µs for each sequence: M/G/1-PS, whose mean is s / (1 - load) whatever the lengths.
     step = StepTime(fixed_s=0.0, prompt_token_s=0.0, sequence_s=1e-5)
     engine = EngineShape(step=step, max_sequences=4096, max_batched_tokens=8192, cache_tokens=10_000_000)
-    found = play(Fleet(engines=(engine,)), Exponential(60.0, 1000, 60_000))
+    found = play(Fleet(engines=(engine,)), Exponential(60.0, 1000, 40_000))
     assert found.e2e is not None
     assert found.e2e.mean_ms == pytest.approx(10 / 0.4, rel=0.08)
 

@@ -1,0 +1,34 @@
+"""Reads files of figures (accelerators, prices, curves) into checked values; what is wrong is said with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from forebay.core.errors import ConfigError
+from forebay.messages import _
+
+T = TypeVar("T")
+_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+def read_figures(path: Path, form: type[T]) -> T:
+    """The YAML or JSON file as a `form`; ConfigError names the key that does not fit."""
+    try:
+        if path.stat().st_size > _LIMIT_BYTES:
+            raise ConfigError(_("the file is larger than 4 MiB"), where=str(path), fix=_("Is it the right one?"))
+        plain: Any = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(_("it cannot be read: {error}").format(error=error), where=str(path)) from error
+    except YAMLError as error:
+        raise ConfigError(_("this is no YAML: {error}").format(error=error), where=str(path)) from error
+    try:
+        return msgspec.convert(plain, form)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            str(error), where=str(path), fix=_("Compare it with the example that forebay ships")
+        ) from error
