@@ -15,7 +15,7 @@ from forebay.tune.load import Arrivals, ClientLimits, Lengths, Target, Workload,
 _TOKENS = Lengths(tokens=64)
 _PATH = "/v1/chat/completions"
 _PATIENT = ClientLimits(lag_p99_ms=1000.0)
-_PEERS = "an answer of 64 tokens takes vllm bench 5.2 ms, AIPerf 13.8 and GuideLLM 22.3 (measured once, on one quiet machine)"
+_PEERS = "beside it, measured once on a quiet machine: vllm bench 5.2 ms a stream, AIPerf 13.8, GuideLLM 22.3\n"
 
 
 def main() -> int:
@@ -25,7 +25,8 @@ def main() -> int:
     parser.add_argument("--core", type=int, default=1, help="core of the mock engine")
     parser.add_argument("--rates", type=float, nargs="*", default=[10.0, 50.0, 100.0, 200.0], help="streams a second")
     given = parser.parse_args()
-    print(f"{'streams/s':>10} {'streams':>8} {'CPU ms/stream':>14} {'CPU share':>10} {'late P99 ms':>12}")
+    head = f"{'streams/s':>10} {'streams':>8} {'CPU ms/stream':>14} {'CPU share':>10} {'late P99 ms':>12}\n"
+    sys.stdout.write(head)
     with mock_engine(given.core) as engine:
         target = Target(url=f"http://127.0.0.1:{engine.port}", model="m", path=_PATH)
         for rate_rps in given.rates:
@@ -35,8 +36,8 @@ def main() -> int:
             client = seen.client
             streams = len(seen.per_request.start_s) if seen.per_request is not None else seen.sent
             cost = f"{client.cpu_s / streams * 1000:>14.3f} {client.cpu_share:>10.1%} {client.lag_p99_ms:>12.2f}"
-            print(f"{rate_rps:>10g} {streams:>8} {cost}")
-    print(_PEERS)
+            sys.stdout.write(f"{rate_rps:>10g} {streams:>8} {cost}\n")
+    sys.stdout.write(_PEERS)
     return 0
 
 

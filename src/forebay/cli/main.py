@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tune": ("forebay.cli.tune:tune", N_("Tune an engine: climb a ladder of changes, find the load it bears.")),
     "compliance": ("forebay.cli.compliance:compliance", N_("Check the service against laws and standards.")),
     "audit": ("forebay.cli.audit:audit", N_("Verify and export the audit log, and prove what it holds.")),
+    "bench": ("forebay.cli.bench:bench", N_("Measure a service under load, and compare measurements.")),
     "doctor": ("forebay.cli.doctor:doctor", N_("Check this machine and say how to fix what is wrong.")),
 }
 

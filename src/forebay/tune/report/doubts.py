@@ -13,6 +13,7 @@ from forebay.tune.report.steady import drifts
 _PROMPT_ERROR = 0.05
 _SEVERAL = 0.8
 _SHORT = 0.9
+_FEW = 30
 _SILENT_TAIL = 0.1
 _COUNTER_GAP = 0.05
 
@@ -30,6 +31,8 @@ def _service(workload: Workload, found: Sequence[Row], good: Sequence[Row]) -> I
     if found[-1].intended_s - last_good_s > max(_SILENT_TAIL * span_s, 1.0):
         text = _("nothing that began after {at:.1f} s was answered: the service died or stopped serving")
         yield Doubt(code="died", text=text.format(at=last_good_s))
+    if len(good) < _FEW:
+        yield Doubt(code="few", text=_("only {count} answers: percentiles say little").format(count=len(good)))
     unwell = len(found) - len(good)
     if unwell:
         text = _("{unwell} of {all} requests failed or were rejected: latencies are of the others")

@@ -36,6 +36,13 @@ def bootstrap(series: Sequence[float], shares: Sequence[float], seed: int = 1) -
     """95 % intervals of quantiles and, for a share of -1, of the mean; None where the tail holds too few values."""
     if len(series) < _LEAST:
         return [None] * len(shares)
+    found = resampled(series, shares, seed)
+    enough = [share < 0 or len(series) * min(share, 1 - share) >= 1 for share in shares]
+    return [_middle(sorted(kept)) if fine else None for kept, fine in zip(found, enough, strict=True)]
+
+
+def resampled(series: Sequence[float], shares: Sequence[float], seed: int = 1) -> list[list[float]]:
+    """For each share its estimates from series drawn anew, batch by batch."""
     batches = _batches(series)
     chance = Random(seed)
     found: list[list[float]] = [[] for _ in shares]
@@ -47,17 +54,16 @@ def bootstrap(series: Sequence[float], shares: Sequence[float], seed: int = 1) -
                 drawn[index] = drawn.get(index, 0) + count
         for kept, estimate in zip(found, _estimates(drawn, values, shares), strict=True):
             kept.append(estimate)
-    enough = [share < 0 or len(series) * min(share, 1 - share) >= 1 for share in shares]
-    return [_middle(sorted(kept)) if fine else None for kept, fine in zip(found, enough, strict=True)]
+    return found
 
 
 def batch_means(values: Sequence[float]) -> Interval | None:
-    """95 % interval of the mean of figures that are batches themselves, such as rates of equal spans of time."""
+    """95 % interval of the mean of rates over equal spans of time, which are batches themselves; never below 0."""
     if len(values) < 3:
         return None
     degrees = len(values) - 1
     reach = (_T95[degrees - 1] if degrees <= len(_T95) else 1.96) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - reach, fmean(values) + reach
+    return max(0.0, fmean(values) - reach), fmean(values) + reach
 
 
 def _batches(series: Sequence[float]) -> list[dict[int, int]]:

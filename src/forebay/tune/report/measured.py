@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,14 @@ from forebay.tune.load.workload import Slo, Workload
 from forebay.tune.report.histogram import Histogram
 
 SCHEMA = 1
+UNTOLD = math.nan  # this very object: JSON holds no NaN, and a field that is its default is not written
 Interval = tuple[float, float]
 
 
-class Latency(msgspec.Struct, frozen=True, kw_only=True):
+class Latency(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How long something took, over the steady part of a run. Exact but for `itl`, whose error its histogram states.
+
+    Percentiles that another tool does not tell are UNTOLD; what is not known is left out of the JSON.
 
     `ci95_…`: where the true value lies with 95 % confidence, calls of one moment counted as resembling each other; None
     where too few were seen to say. `histogram` may be added to that of another run.
@@ -26,11 +30,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
     count: int
     p50_ms: float
-    p90_ms: float
-    p95_ms: float
-    p99_ms: float
-    mean_ms: float
-    max_ms: float
+    p90_ms: float = UNTOLD
+    p95_ms: float = UNTOLD
+    p99_ms: float = UNTOLD
+    mean_ms: float = UNTOLD
+    max_ms: float = UNTOLD
     ci95_p50_ms: Interval | None = None
     ci95_p95_ms: Interval | None = None
     ci95_p99_ms: Interval | None = None
@@ -41,7 +45,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """The generator itself. `lag`: how late it was in sending or in noticing; `cpu_share`: of a core, the busiest one.
 
-    `bottleneck` says why its figures are not to be trusted; empty where they are.
+    `bottleneck` says why its figures are not to be trusted; empty where they are. No processes: a tool that does not
+    say.
     """
 
     processes: int
@@ -168,16 +173,33 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path) -> Measured:
-    """A run from its file; StateError where the file is none, or of another schema."""
+    """The run of a file; StateError where it is none, of another schema, or several."""
+    found = read_all(path)
+    if len(found) != 1:
+        why = _("the file holds {count} runs, one is needed").format(count=len(found))
+        raise StateError(why, where=str(path), fix=_("Save each of them by itself"), code="not_measured")
+    return found[0]
+
+
+def read_all(path: Path) -> list[Measured]:
+    """The runs of a file; StateError where it holds none, or of another schema."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Measured)
+        text = path.read_bytes()
+        listed = text.lstrip()[:1] == b"["
+        found = msgspec.json.decode(text, type=list[Measured]) if listed else [msgspec.json.decode(text, type=Measured)]
     except (OSError, msgspec.MsgspecError) as error:
         why = _("this is no result of `forebay bench run`: {error}").format(error=error)
         fix = _("Results of other tools are read by `forebay bench import`")
         raise StateError(why, where=str(path), fix=fix, code="not_measured") from error
-    if found.schema != SCHEMA:
-        raise StateError(_("schema {n} of results is unknown here").format(n=found.schema), where=str(path))
+    other = next((run.schema for run in found if run.schema != SCHEMA), None)
+    if other is not None:
+        raise StateError(_("schema {n} of results is unknown here").format(n=other), where=str(path))
     return found
+
+
+def encode(runs: Sequence[Measured]) -> bytes:
+    """As they are kept: one as it is, several as a list."""
+    return runs[0].encode() if len(runs) == 1 else b"[%b]" % b",".join(run.encode() for run in runs)
 
 
 def finite(value: float) -> float | None:
