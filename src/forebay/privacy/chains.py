@@ -8,7 +8,7 @@ on that place alone, and on at most three spaces behind it: so text that comes i
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterable, Iterator
 
 from forebay.privacy.alphabet import SPACES, digits, run
 
@@ -16,41 +16,40 @@ MOST_SPACES = 3
 """The separator budget: more spaces than this in a row end a number."""
 
 # The line that opens a private key has spaces of its own.
-_KEY_LINE = ("-----BEGIN", "BEGIN RSA", "BEGIN EC", "BEGIN DSA", "BEGIN OPENSSH", "BEGIN ENCRYPTED", "BEGIN PGP")
-_KEY_WORDS = ("PRIVATE", "PRIVATE KEY")
+_KEY_LINE = (
+    *("-----BEGIN", "BEGIN RSA", "BEGIN EC", "BEGIN DSA", "BEGIN OPENSSH", "BEGIN ENCRYPTED", "BEGIN PGP"),
+    *("PRIVATE", "PRIVATE KEY"),
+)
 
 
-@cache
-def _joints() -> str:
-    """Spaces that do not end a chain, by what stands on both sides."""
-    digit, space = digits(), f"[{SPACES}]{{1,{MOST_SPACES}}}+"
-    key = "|".join(f"(?<={text})" for text in (*_KEY_LINE, *_KEY_WORDS))
-    return (
-        f"(?<=[{digit}]){space}(?=[{digit}A-Z(+.*_~xX-])"
-        f"|(?<=[A-Z]){space}(?=[0-9])"
-        f"|(?<=[).*_~-]){space}(?=[{digit}(+-])"
-        f"|(?:{key}) (?=[A-Z])"
-    )
+class Chains:
+    """Where chains lie. `more` are characters that stand in values, too; `phrases` values with spaces in them."""
+
+    __slots__ = ("_chain", "_open_end")
+
+    def __init__(self, more: str = "", phrases: Iterable[str] = ()) -> None:
+        own = [(phrase[:place], phrase[place + 1]) for phrase in phrases for place in _spaces(phrase)]
+        digit, space, inside = digits(), f"[{SPACES}]{{1,{MOST_SPACES}}}+", f"[{run()}{re.escape(more)}]++"
+        joints = [
+            f"(?<=[{digit}]){space}(?=[{digit}A-Z(+.*_~xX-])",
+            f"(?<=[A-Z]){space}(?=[0-9])",
+            f"(?<=[).*_~-]){space}(?=[{digit}(+-])",
+            *(f"(?<={text}) (?=[A-Z])" for text in _KEY_LINE),
+            *(f"(?<=(?i:{re.escape(left)})) (?=(?i:{re.escape(right)}))" for left, right in own),
+        ]
+        begun = [f"(?<={text}) " for text in _KEY_LINE] + [f"(?<=(?i:{re.escape(left)})) " for left, _ in own]
+        self._chain = re.compile(f"{inside}(?:(?:{'|'.join(joints)}){inside})*+")
+        self._open_end = re.compile(f"(?:(?<=[{digit}A-Z).*_~-])[{SPACES}]{{0,{MOST_SPACES}}}+|{'|'.join(begun)})\\Z")
+
+    def next(self, text: str, start: int) -> tuple[int, int] | None:
+        """The first chain at or behind `start`; None where there is none."""
+        found = self._chain.search(text, start)
+        return found.span() if found is not None else None
+
+    def is_open(self, text: str, end: int) -> bool:
+        """Whether the chain that ends at `end` may go on in what follows `text`."""
+        return end == len(text) or self._open_end.match(text, end) is not None
 
 
-@cache
-def _chain() -> re.Pattern[str]:
-    return re.compile(f"[{run()}]++(?:(?:{_joints()})[{run()}]++)*+")
-
-
-@cache
-def _open_end() -> re.Pattern[str]:
-    """Whether spaces at the very end may yet turn out to be inside a chain."""
-    key = "|".join(f"(?<={text})" for text in (*_KEY_LINE, *_KEY_WORDS))
-    return re.compile(f"(?:(?<=[{digits()}A-Z).*_~-])[{SPACES}]{{0,{MOST_SPACES}}}+|(?:{key}) )\\Z")
-
-
-def next_chain(text: str, start: int) -> tuple[int, int] | None:
-    """The first chain at or behind `start`; None where there is none."""
-    found = _chain().search(text, start)
-    return found.span() if found is not None else None
-
-
-def is_open(text: str, end: int) -> bool:
-    """Whether the chain that ends at `end` may go on in what follows `text`."""
-    return end == len(text) or _open_end().match(text, end) is not None
+def _spaces(phrase: str) -> Iterator[int]:
+    return (place for place, character in enumerate(phrase) if character == " ")

@@ -10,7 +10,8 @@ import re2
 
 from forebay.privacy import numbers
 from forebay.privacy.alphabet import foldable
-from forebay.privacy.fold import Folded, fold, fold_with_places
+from forebay.privacy.chains import Chains
+from forebay.privacy.fold import Folded, Folder
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, POSSIBLE, Found, Recogniser
 
 # The gate's automaton is built as text comes. Beyond this it would give up, and then say so: see `_hits`.
@@ -51,6 +52,9 @@ class Detector:
 
     def __init__(self, recognisers: Mapping[str, Recogniser], least: float = POSSIBLE) -> None:
         self.least = least
+        more = "".join(sorted({character for each in recognisers.values() for character in each.more}))
+        self.chains = Chains(more, [phrase for each in recognisers.values() for phrase in each.phrases])
+        self._folder = Folder(more)
         self._patterns = [
             (name, each, re2.compile(each.pattern.encode(), _options()))
             for name, each in recognisers.items()
@@ -59,6 +63,7 @@ class Detector:
         self._numbers = [(name, each) for name, each in recognisers.items() if each.lengths]
         self._lengths = frozenset[int]().union(*(each.lengths for _, each in self._numbers))
         self._rests = {name: rest for name, each in recognisers.items() if (rest := _rest(each)) is not None}
+        self.endless = frozenset(self._rests)
         self._gate = re2.Set.SearchSet(_options())
         for _, each, _ in self._patterns:
             self._gate.Add(each.gate or each.pattern)
@@ -68,12 +73,12 @@ class Detector:
 
     def passes(self, text: str) -> bool:
         """Whether `text` may hold anything at all; False is certain, and cheap."""
-        return len(self._hits(fold(text))) > 1
+        return len(self._hits(self._folder.fold(text))) > 1
 
     def find(self, before: str, text: str) -> list[Span]:
         """Values in `text`, none overlapping, in order; `before` is what stood before it, at most so much as counts."""
         whole = before + text
-        folded = fold_with_places(whole)
+        folded = self._folder.fold_with_places(whole)
         hits = self._hits(folded.text)
         if len(hits) == 1:
             return []
@@ -119,7 +124,8 @@ class Detector:
     def _judged(self, candidate: _Candidate, whole: str, folded: Folded, skipped: int) -> Span | None:
         begin, end = folded.span(candidate.begin, candidate.end)
         before = whole[max(0, begin - BEFORE_CHARACTERS) : begin].lower()
-        score = candidate.recogniser.judge(msgspec.structs.replace(candidate.found, before=before))
+        found = msgspec.structs.replace(candidate.found, before=before, written=whole[begin:end])
+        score = candidate.recogniser.judge(found)
         if score < self.least:
             return None
         return Span(candidate.type, begin - skipped, end - skipped, score, self._rests.get(candidate.type))

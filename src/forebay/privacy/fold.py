@@ -24,21 +24,6 @@ _SPECIAL_ASCII = ("\\", "<", "&#")
 _SPECIAL_ANY = (*_SPECIAL_ASCII, *_WORDS)
 
 
-@cache
-def _table() -> dict[int, str]:
-    return folds() | {point: " " for point in range(0x80, 0x3001) if chr(point).isspace()}
-
-
-def fold(text: str) -> bytes:
-    """`text` in ASCII. A character that means nothing here becomes `?`, which ends a value."""
-    if text.isascii():
-        if not any(mark in text for mark in _SPECIAL_ASCII):
-            return text.encode()
-    elif not any(mark in text for mark in _SPECIAL_ANY):
-        return text.translate(_table()).encode("ascii", "replace")
-    return _SPECIAL.sub(_meant, text).translate(_table()).encode("ascii", "replace")
-
-
 class Folded(msgspec.Struct, frozen=True, gc=False):
     """Folded text, and where in the text as written each of its bytes begins and ends; None where it is the same."""
 
@@ -57,28 +42,58 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
         return self.begins[begin], self.ends[end - 1]
 
 
-def fold_with_places(text: str) -> Folded:
-    """`text` folded, with the way back."""
-    if text.isascii() and not any(mark in text for mark in _SPECIAL_ASCII):
-        return Folded(text.encode())
-    pieces: list[str] = []
-    begins: list[int] = []
-    ends: list[int] = []
+class Folder:
+    """Folds text; `more` are further characters that mean something: they fold to a few signs of their own."""
 
-    def add(meant: str, begin: int, end: int) -> None:
-        pieces.append(meant)
-        begins.extend([begin] * len(meant))
-        ends.extend([end] * len(meant))
+    __slots__ = ("_table",)
 
-    at, table = 0, _table()
-    for begin, end, special in [*((*found.span(), found) for found in _SPECIAL.finditer(text)), (len(text), 0, None)]:
-        for index in range(at, begin):
-            add(table.get(ord(text[index]), text[index]), index, index + 1)
-        if special is not None:
-            add(_meant(special).translate(table), begin, end)
-        at = end
-    folded = "".join(pieces).encode("ascii", "replace")
-    return Folded(folded) if begins == list(range(len(text))) else Folded(folded, begins, ends)
+    def __init__(self, more: str = "") -> None:
+        self._table = _table() | {ord(character): _sign_of(character) for character in more}
+
+    def fold(self, text: str) -> bytes:
+        """`text` in ASCII. A character that means nothing here becomes `?`, which ends a value."""
+        if text.isascii():
+            if not any(mark in text for mark in _SPECIAL_ASCII):
+                return text.encode()
+        elif not any(mark in text for mark in _SPECIAL_ANY):
+            return text.translate(self._table).encode("ascii", "replace")
+        return _SPECIAL.sub(_meant, text).translate(self._table).encode("ascii", "replace")
+
+    def fold_with_places(self, text: str) -> Folded:
+        """`text` folded, with the way back."""
+        if text.isascii() and not any(mark in text for mark in _SPECIAL_ASCII):
+            return Folded(text.encode())
+        pieces: list[str] = []
+        begins: list[int] = []
+        ends: list[int] = []
+
+        def add(meant: str, begin: int, end: int) -> None:
+            pieces.append(meant)
+            begins.extend([begin] * len(meant))
+            ends.extend([end] * len(meant))
+
+        at, table = 0, self._table
+        for begin, end, special in [
+            *((*found.span(), found) for found in _SPECIAL.finditer(text)),
+            (len(text), 0, None),
+        ]:
+            for index in range(at, begin):
+                add(table.get(ord(text[index]), text[index]), index, index + 1)
+            if special is not None:
+                add(_meant(special).translate(table), begin, end)
+            at = end
+        folded = "".join(pieces).encode("ascii", "replace")
+        return Folded(folded) if begins == list(range(len(text))) else Folded(folded, begins, ends)
+
+
+@cache
+def _table() -> dict[int, str]:
+    return folds() | {point: " " for point in range(0x80, 0x3001) if chr(point).isspace()}
+
+
+def _sign_of(character: str) -> str:
+    """One of eighteen control characters: who matches them looks at what was written, too."""
+    return chr(0x0E + ord(character) % 18)
 
 
 def _meant(found: re.Match[str]) -> str:

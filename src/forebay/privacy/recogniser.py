@@ -20,7 +20,7 @@ LONGEST_CHARACTERS = 320
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """What may be a value. `text` is folded, `before` is as it was written, in lower case.
+    """What may be a value. `text` is folded, `written` is not, nor is `before`, which is in lower case.
 
     Of a number, `digits` are its digits (and a closing X), `groups` how many stood together each time, and `plus`
     says that a plus sign or 00 stood before it.
@@ -31,6 +31,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     digits: str = ""
     groups: tuple[int, ...] = ()
     plus: bool = False
+    written: str = ""
 
 
 Judge = Callable[[Found], float]
@@ -40,15 +41,19 @@ class Recogniser(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of value.
 
     Either a `pattern` (RE2 over folded text; what is not ASCII is `?` in it) whose first group is the value, or the
-    `lengths` that a number has in digits. `judge` gives the score of what was found. `gate`: a simpler
-    pattern that is found wherever this one is, if this one is not simple. `extends`: the value goes on as
-    long as these characters follow; `until`: it goes on to the end of what this matches.
+    `lengths` that a number has in digits. `judge` gives the score of what was found. `gate`: a simpler pattern that is
+    found wherever this one is, if this one is not simple.
+
+    `more` are characters that stand in its values and mean nothing elsewhere, `phrases` values with spaces in them.
+    `extends`: the value goes on as long as these characters follow; `until`: to the end of what this matches.
     """
 
     pattern: str = ""
     gate: str = ""
     lengths: frozenset[int] = frozenset()
     judge: Judge
+    more: str = ""
+    phrases: tuple[str, ...] = ()
     extends: str = ""
     until: str = ""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import msgspec
 
-from forebay.privacy.chains import is_open, next_chain
 from forebay.privacy.detector import Detector, Rest, Span
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, LONGEST_CHARACTERS
 
@@ -60,9 +59,9 @@ class Scan:
     def _skip(self, at: int) -> int:
         """Nothing is anywhere in what is held; the open chain at its end alone is undecided."""
         held = self._held
-        while (chain := next_chain(held, at)) is not None:
+        while (chain := self._detector.chains.next(held, at)) is not None:
             start, end = chain
-            if is_open(held, end):
+            if self._detector.chains.is_open(held, end):
                 steps = -(-max(0, end - start - WINDOW_CHARACTERS) // STEP_CHARACTERS)
                 return start + steps * STEP_CHARACTERS
             at = end
@@ -76,13 +75,13 @@ class Scan:
                 at = self._follow(at, self._rest, final=final)
                 if self._rest is not None:
                     return at
-            chain = next_chain(held, at)
+            chain = self._detector.chains.next(held, at)
             if chain is None:
                 return len(held)
             at, end = chain
             if end - at > WINDOW_CHARACTERS:
                 at = self._look_at(at, at + WINDOW_CHARACTERS, STEP_CHARACTERS)
-            elif not final and is_open(held, end):
+            elif not final and self._detector.chains.is_open(held, end):
                 return at
             else:
                 at = self._look_at(at, end, end - at)

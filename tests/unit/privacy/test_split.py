@@ -13,21 +13,8 @@ from forebay.privacy.detector import Span
 from forebay.privacy.recogniser import recognisers
 from forebay.privacy.scan import GOES_ON, LONGEST_CHARACTERS, STEP_CHARACTERS, Scan, spans_of
 
-_GLUE = [
-    "\n",
-    " ",
-    "一",
-    ". ",
-    "4111 ",
-    "GB29 ",
-    "eyJ",
-    "-----BEGIN ",
-    "<b>",
-    "\\u00",
-    "\u200b",
-    "1 2 3 4 " * 50,
-    "x" * 700,
-]
+_GLUE = ["\n", " ", "一", ". ", "4111 ", "GB29 ", "eyJ", "-----BEGIN ", "<b>", "\\u00", "\u200b"]
+_LONG = ["1 2 3 4 " * 50, "x" * 700]
 
 
 def _in_pieces(text: str, cuts: list[int]) -> list[Span]:

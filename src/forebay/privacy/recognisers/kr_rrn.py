@@ -5,6 +5,8 @@ from __future__ import annotations
 from forebay.privacy.checksums import is_date, weighted
 from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, near, recognisers
 
+# By the digit behind the date.
+_CENTURIES = (1800, 1900, 1900, 2000, 2000, 1900, 1900, 2000, 2000, 1800)
 _named = near("rrn", "주민등록번호", "주민번호", "resident registration")
 
 
@@ -19,7 +21,18 @@ def _judge(found: Found) -> float:
 
 
 def _is_valid(digits: str) -> bool:
-    year = {"1": 1900, "2": 1900, "3": 2000, "4": 2000, "5": 1900, "6": 1900, "7": 2000, "8": 2000, "9": 1800, "0": 1800}.get(digits[6], 0)
+    year = _CENTURIES[int(digits[6])]
+        "1": 1900,
+        "2": 1900,
+        "3": 2000,
+        "4": 2000,
+        "5": 1900,
+        "6": 1900,
+        "7": 2000,
+        "8": 2000,
+        "9": 1800,
+        "0": 1800,
+    }.get(digits[6], 0)
     born = is_date(year + int(digits[:2]), int(digits[2:4]), int(digits[4:6]))
     check = (11 - weighted(digits, (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)) % 11) % 10
     return born and (check == int(digits[12]) or (year == 2000 and int(digits[:2]) >= 20))

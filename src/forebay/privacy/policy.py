@@ -1,0 +1,60 @@
+"""What is done with what is found: frozen values, by direction and type, for tenants and models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Action = Literal["allow", "mask", "pseudonymise", "hash", "block"]
+Unreadable = Literal["block", "allow"]
+
+
+class Actions(msgspec.Struct, frozen=True):
+    """What is done in one direction: by type, and `default` with every other."""
+
+    default: Action = "mask"
+    types: dict[str, Action] = {}
+
+    def of(self, kind: str) -> Action:
+        return self.types.get(kind, self.default)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing would be done with anything."""
+        return {self.default, *self.types.values()} == {"allow"}
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy of calls of one tenant, of one model, or of one tenant to one model; None is any.
+
+    `unreadable` is what becomes of content that holds text no recogniser can read: images, prompts of token ids.
+    """
+
+    tenant: str | None = None
+    model: str | None = None
+    input: Actions = Actions()
+    output: Actions = Actions()
+    unreadable: Unreadable = "block"
+
+
+class Pattern(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of the operator's own: words, or an expression in RE2's syntax; with `near`, only behind one of these."""
+
+    name: str
+    words: tuple[str, ...] = ()
+    expression: str = ""
+    near: tuple[str, ...] = ()
+
+
+class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that workers must know. Of `scopes` the first that fits a call is in force.
+
+    `spared` are values that are nobody's: the company's own address and telephone number.
+    """
+
+    scopes: tuple[Scope, ...]
+    patterns: tuple[Pattern, ...] = ()
+    spared: tuple[str, ...] = ()
+    least: float = 0.6
+    off: tuple[str, ...] = ()
