@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.overhead.peers import limited
 from benchmarks.overhead.rounds import request_bytes
 from forebay.gateway import respond
@@ -81,21 +83,21 @@ def _measure(folder: Path) -> list[Stage]:
     call = Call(client, head, body, ledger)
     engine = parts.fleet.by_model["m"][0]
     _fill(ledger, route.endpoint, engine.ref.name)
-    waiting = parts.admission.enter
     text = answer[answer.index(b"\r\n\r\n") + 4 :]
 
-    key = identify(head, view, now)
+    key = identify(head, view, now, route, "127.0.0.1")
 
     def choose() -> None:
-        try:
-            waiting(call, "m", set(), 0.0).send(None)
-        except StopIteration as found:
-            parts.admission.leave(found.value)
+        taken = parts.admission.take(call, "m", frozenset())
+        if taken is not None:
+            parts.admission.leave(taken)
+
+    silent = msgspec.structs.replace(view, policy=msgspec.structs.replace(view.policy, log_access=False))
 
     def settle_silently() -> None:
-        parts.log.set_level("error")
+        parts.view = silent
         settle(call, parts)
-        parts.log.set_level("info")
+        parts.view = view
 
     return _in_turn(
         ("read the request", lambda: reader.feed(received), "lines looked up, or read by the grammar; body cut out"),
@@ -103,7 +105,11 @@ def _measure(folder: Path) -> list[Stage]:
         ("request id", new_request_id, "128 random bits, where the client sent none"),
         ("client address", lambda: client_ip("127.0.0.1", b"", view.trusted), "behind trusted proxies"),
         ("route", lambda: find_route(head), "allow-list"),
-        ("identify", lambda: identify(head, view, now), "a key that came before; its HMAC-SHA256 was computed then"),
+        (
+            "identify",
+            lambda: identify(head, view, now, route, "127.0.0.1"),
+            "a key that came before; its HMAC-SHA256 was computed then",
+        ),
         ("screen", lambda: screen(head, body, route, view), "JSON parsed, proven unambiguous, every field checked"),
         (
             "limits",

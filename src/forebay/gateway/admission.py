@@ -6,7 +6,7 @@ Who of those that wait is next is for `gateway.queue` to say, which engine takes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import cast
 
@@ -49,21 +49,23 @@ class Admission:
         self._reserve = Reserve(policy.classes) or None
 
     async def enter(
-        self, call: Call, name: str, avoid: set[str], wait_until: float, asked: Asked | None = None
+        self, call: Call, name: str, avoid: Set[str], wait_until: float, asked: Asked | None = None
     ) -> EngineSlot:
         """Take a place at an engine for the model or adapter `name`, waiting for it until `wait_until` if need be.
 
         `asked` tells how much work the call is. Raises Refusal: `queue_full` and `wait_too_long` at once,
         `queue_timeout` when the wait is over.
         """
+        return self.take(call, name, avoid) or await self._wait(call, name, avoid, wait_until, asked)
+
+    def take(self, call: Call, name: str, avoid: Set[str]) -> EngineSlot | None:
+        """A place at once; None where there is none, or where others wait for it already: then `enter` waits too."""
         lines = self.lines
         if (not lines.waiting or not lines.wait_for(self._fleet.model_of(name))) and (
             self._reserve is None or self._may_take(name, call.ledger.priority)
         ):
-            engine = self._pick(call, name, avoid)
-            if engine is not None:
-                return engine
-        return await self._wait(call, name, avoid, wait_until, asked)
+            return self._pick(call, name, avoid)
+        return None
 
     def leave(self, engine: EngineSlot, call: Call | None = None) -> None:
         """Give a place back; whoever waits for one gets it in the next turn of the loop."""
@@ -76,7 +78,7 @@ class Admission:
         if self.lines.waiting:
             self._serve_soon()
 
-    def _pick(self, call: Call, name: str, avoid: set[str]) -> EngineSlot | None:
+    def _pick(self, call: Call, name: str, avoid: Set[str]) -> EngineSlot | None:
         now = self._clock()
         engine = self._fleet.choose(name, call.want, now, avoid)
         if engine is not None:
@@ -92,7 +94,7 @@ class Admission:
         held = partial(self._fleet.classes.count, model)
         return self._reserve is None or self._reserve.may_take(priority, held, free, total)
 
-    async def _wait(self, call: Call, name: str, avoid: set[str], wait_until: float, asked: Asked | None) -> EngineSlot:
+    async def _wait(self, call: Call, name: str, avoid: Set[str], wait_until: float, asked: Asked | None) -> EngineSlot:
         ticket = Ticket(call, name, wait_until, avoid=avoid)
         ticket.model = self._fleet.model_of(name)
         ticket.priority, ticket.tenant = call.ledger.priority, call.ledger.tenant

@@ -61,7 +61,7 @@ class AnswerReader:
         self._head: ResponseHead | None = None
         self._chunks: ChunkedDecoder | None = None
         self._held = b""
-        self._body = bytearray()
+        self._body: bytearray | None = None
 
     def received(self, data: bytes) -> None:
         try:
@@ -75,7 +75,7 @@ class AnswerReader:
     def lost(self, reason: str) -> None:
         head = self._head
         if head is not None and head.body_bytes == UNTIL_CLOSE and reason == "closed":
-            self._finish(head, bytes(self._body), reusable=False)
+            self._finish(head, bytes(self._body or b""), reusable=False)
             return
         # A kept connection that the engine was just closing: nothing was begun, nobody is to blame.
         stale = self._connection.reused and head is None and not self._held and reason != "timeout"
@@ -112,15 +112,18 @@ class AnswerReader:
         head, chunks = self._head, self._chunks
         if head is None:
             return
-        self._body += chunks.feed(data) if chunks else data
-        size = len(self._body)
+        body = self._body
+        if body is None:
+            body = self._body = bytearray()
+        body += chunks.feed(data) if chunks else data
+        size = len(body)
         if size > self._limit_bytes:
             self._fail("answer_too_large")
         elif chunks is not None:
             if chunks.done:
-                self._finish(head, bytes(self._body), reusable=head.keep_alive and not chunks.rest)
+                self._finish(head, bytes(body), reusable=head.keep_alive and not chunks.rest)
         elif size == head.body_bytes:
-            self._finish(head, bytes(self._body), reusable=head.keep_alive)
+            self._finish(head, bytes(body), reusable=head.keep_alive)
         elif head.body_bytes != UNTIL_CLOSE and size > head.body_bytes:
             self._fail("bad_answer")  # it said less than it sends: which of the two is whole nobody knows
 

@@ -45,21 +45,23 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
 
     Raises Refusal: what admission raises, `engine_lost`, `engine_timeout`.
     """
-    policy, avoid, sent = view.policy, _avoided(call, asked, view), 0
-    call.ledger.priority, wait_s = view.standings.of(call.ledger.tenant, call.head, flex=asked.flex)
-    wait_until = parts.clock() + wait_s - call.ledger.queue_s  # it may have waited for a first model already
+    policy, ledger, name = view.policy, call.ledger, asked.model.name
+    avoid, sent = _avoided(call, asked, view), 0
+    ledger.priority, wait_s = view.standings.of(ledger.tenant, call.head, flex=asked.flex)
+    wait_until = parts.clock() + wait_s - ledger.queue_s  # it may have waited for a first model already
     parts.budget.earn()
-    group = parts.fleet.groups.get(asked.model.name)
+    group = parts.fleet.groups.get(name)
     if group is not None and group.plan.needs:
         call.want = want_of(group, call, asked)
     while True:
-        engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
-        call.ledger.engine = engine.ref.name
+        at_once = parts.admission.take(call, name, avoid)
+        engine = at_once or await parts.admission.enter(call, name, avoid, wait_until, asked)
+        ledger.engine = engine.ref.name
         asked_at = parts.clock() if call.want.timed else 0.0
         try:
             if engine.ref.name in asked.unable:  # those that could are all away
                 raise Refusal("not_ready", "No engine that serves this call is ready.", retry_after_s=1)
-            request = request_for(engine.ref, asked, call.ledger.request_id)
+            request = request_for(engine.ref, asked, ledger.request_id)
             answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
             if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:
                 asked_s = retry_after_s(answer.retry_after)
@@ -70,11 +72,11 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
                 engine.withdrawn()
             else:
                 engine.failed(failure.reason)
-            avoid.add(engine.ref.name)
+            avoid |= {engine.ref.name}
             sent += failure.sent
             if sent >= policy.retry_attempts or not _may_retry(failure, parts):
                 raise _lost(failure) from None
-            call.ledger.retries += 1
+            ledger.retries += 1
             parts.meter.count(catalogue.RETRIES, failure.reason)
         except BaseException:
             give_up(call, engine, parts, "cancelled")
@@ -85,12 +87,11 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
             return Answered(engine, answer)
 
 
-def _avoided(call: Call, asked: Asked, view: View) -> set[str]:
+def _avoided(call: Call, asked: Asked, view: View) -> frozenset[str]:
     """The engines that cannot serve the call, and those that are not in its lane of a rollout."""
-    avoid = set(asked.unable)
-    if asked.model.rollout is not None:
-        avoid |= view.lanes[asked.model.name].assign(call.ledger, asked.session, call.head.release)
-    return avoid
+    if asked.model.rollout is None:
+        return asked.unable
+    return asked.unable | view.lanes[asked.model.name].assign(call.ledger, asked.session, call.head.release)
 
 
 def _judge(engine: EngineSlot, answer: WholeAnswer | StreamPump, asked_at: float, parts: Parts) -> None:

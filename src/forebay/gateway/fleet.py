@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from forebay.gateway.breaker import Breaker
 from forebay.gateway.budget import RetryBudget
@@ -63,6 +63,8 @@ class EngineSlot(Candidate):
         if not ref.routable or self.suspended_until > now:
             return False
         free = ref.max_outstanding - self.outstanding
+        if self._siblings.none:
+            return free > 0
         if free > self._siblings.outstanding_lately(ref.name, now) + _NEAR_CALLS:
             return True
         return free > self._siblings.outstanding(ref.name)
@@ -184,7 +186,7 @@ class Fleet:
                 slot.readmit("closed")
         self._regroup()
 
-    def choose(self, name: str, want: Want, now: float, avoid: set[str]) -> EngineSlot | None:
+    def choose(self, name: str, want: Want, now: float, avoid: Set[str]) -> EngineSlot | None:
         """An engine with a place for the model or adapter `name`; None when none has one."""
         group = self.groups.get(name)
         return None if group is None else group.choose(want, now, avoid)

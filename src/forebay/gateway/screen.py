@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from forebay.gateway.support import NOBODY
 from forebay.gateway.view import View
 from forebay.gateway.wants import session_of, subject_of
 from forebay.wire.json_body import BadBody, parse_object
+from forebay.wire.media_type import JSON
 from forebay.wire.openai import BadField, check_fields
 from forebay.wire.request import RequestHead
 
@@ -45,12 +47,15 @@ class Asked(msgspec.Struct, frozen=True):
 
 def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     """Check a body; raises Refusal for the first thing that is wrong with it."""
-    _check_media_type(head)
+    if head.content_type != JSON or head.content_encoding:
+        _check_media_type(head)
     try:
         fields, canonical = parse_object(body)
         session = session_of(head, fields) if view.sessions else ""  # before fields of OpenAI's platform are dropped
         subject = subject_of(fields) if view.audited else ""
-        flex = fields.get("service_tier") == "flex"  # goes no further, but says that the call may wait
+        flex = (
+            "service_tier" in fields and fields["service_tier"] == "flex"
+        )  # goes no further, but says that the call may wait
         name = fields.get("model")
         model = view.models.get(name) if type(name) is str else None
         if model is None:
@@ -65,7 +70,8 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     except BadField as error:
         raise Refusal(error.code, error.message, param=error.field[:64]) from None
     _check_context(fields, model)
-    _check_choices(fields, view.policy.choices)
+    if "n" in fields or "prompt" in fields:
+        _check_choices(fields, view.policy.choices)
     if name != model.name:
         fields["model"] = model.name
         changed = True
@@ -116,7 +122,7 @@ def request_for(engine: EngineRef, asked: Asked, request_id: str) -> bytes:
         body = orjson.dumps({**asked.fields, "model": engine.served_name, **_usage_option(asked)})
     if asked.recorded and engine.continues and "return_token_ids" not in asked.fields:
         body = body[:-1] + b',"return_token_ids":true}'
-    return post(engine, asked.route.engine_path, salted(engine, asked, body), request_id)
+    return post(engine, asked.route.engine_path, salted(engine, asked, body) if asked.salt else body, request_id)
 
 
 def salted(engine: EngineRef, asked: Asked, body: bytes) -> bytes:
@@ -126,18 +132,21 @@ def salted(engine: EngineRef, asked: Asked, body: bytes) -> bytes:
 
 def post(engine: EngineRef, path: bytes, body: bytes, request_id: str) -> bytes:
     """One whole request to an engine."""
-    authorization = (
-        b"authorization: Bearer %b\r\n" % engine.authorization.encode() if engine.authorization is not None else b""
+    begun = _begun(path, engine.host, engine.port, engine.authorization)
+    return b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (begun, len(body), request_id.encode(), body)
+
+
+@lru_cache(maxsize=1024)
+def _begun(path: bytes, host: str, port: int, authorization: str | None) -> bytes:
+    """A request's head as far as it is the same for all calls of one route to one engine."""
+    named = b"[%b]" % host.encode() if ":" in host else host.encode()
+    key = b"authorization: Bearer %b\r\n" % authorization.encode() if authorization is not None else b""
+    return b"POST %b HTTP/1.1\r\nhost: %b:%d\r\ncontent-type: application/json\r\n%bcontent-length: " % (
+        path,
+        named,
+        port,
+        key,
     )
-    return (
-        b"POST %b HTTP/1.1\r\nhost: %b:%d\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-        b"x-request-id: %b\r\n%b\r\n%b"
-    ) % (path, _host_of(engine), engine.port, len(body), request_id.encode(), authorization, body)
-
-
-def _host_of(engine: EngineRef) -> bytes:
-    host = engine.host.encode()
-    return b"[%b]" % host if b":" in host else host
 
 
 def _usage_option(asked: Asked) -> dict[str, Any]:

@@ -32,7 +32,10 @@ class _Sibling:
 
 
 class Siblings:
-    """Pages lie in one folder as `<worker>.<pid>.page`; a page whose process is gone counts for nothing."""
+    """Pages lie in one folder as `<worker>.<pid>.page`; a page whose process is gone counts for nothing.
+
+    `none`: there is no other worker.
+    """
 
     def __init__(self, folder: Path, own_pid: int) -> None:
         self._folder = folder
@@ -44,6 +47,7 @@ class Siblings:
         self._budget: dict[tuple[str, ...], _Views] = {}
         self._sums: dict[str, int] = {}
         self._sums_until = 0.0
+        self.none = True
 
     def outstanding_lately(self, engine: str, now: float) -> int:
         """What `outstanding` was, a millisecond ago at most.
@@ -86,6 +90,7 @@ class Siblings:
                 self._known[path] = _Sibling(path)
             except (OSError, ValueError):  # just being made, or just gone: the next look tells
                 continue
+        self.none = not self._known
         for sibling in self._known.values():
             sibling.refresh()
         self._by_engine = {labels[0]: views for labels, views in self._views(ENGINE_OUTSTANDING).items()}
@@ -99,6 +104,7 @@ class Siblings:
         for sibling in self._known.values():
             sibling.close()
         self._known = {}
+        self.none = True
 
     def _views(self, metric: Metric) -> dict[tuple[str, ...], _Views]:
         """Where the series of one metric stand on all pages, by label values."""

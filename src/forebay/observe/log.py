@@ -17,7 +17,8 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _LIMIT_BYTES = 4 * 1024 * 1024
 # Written when this much is held, not only from time to time: a busy worker logs more in 250 ms than a pipe takes.
 _BATCH_BYTES = 32 * 1024
-_encode_into = msgspec.json.Encoder().encode_into
+_MILLISECONDS = tuple(f"{number:03d}Z" for number in range(1000))
+_encode = msgspec.json.Encoder().encode
 
 
 class Tokens(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +95,7 @@ class JsonLog:
         if len(held) > _LIMIT_BYTES:
             self.dropped += 1
             return
-        _encode_into(line, held, -1)
+        held += _encode(line)  # `encode_into` makes the buffer larger and smaller again each time
         held += b"\n"
         if len(held) > self._flush_at_bytes:
             self.flush()
@@ -108,7 +109,7 @@ class JsonLog:
             if second != self._second:
                 self._second = second
                 self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-            self._stamp = f"{self._second_text}{millisecond % 1000:03d}Z"
+            self._stamp = self._second_text + _MILLISECONDS[millisecond % 1000]
         return self._stamp
 
     def flush(self) -> None:

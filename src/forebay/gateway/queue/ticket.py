@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Set
 
 
 class Ticket:
@@ -26,11 +27,11 @@ class Ticket:
         "tenant",
     )
 
-    def __init__(self, owner: object, name: str, deadline: float, *, avoid: set[str] | None = None) -> None:
+    def __init__(self, owner: object, name: str, deadline: float, *, avoid: Set[str] | None = None) -> None:
         self.owner = owner
         self.name = self.model = name
         self.deadline = deadline
-        self.avoid: set[str] = avoid if avoid is not None else set()
+        self.avoid: Set[str] = avoid if avoid is not None else set()
         self.joined_at = 0.0
         self.priority = ""
         self.tenant = ""

@@ -6,7 +6,7 @@ fresh engines within their share; nobody over its bound. Then the plan's picker.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Generic, TypeVar, cast
 
 import msgspec
@@ -83,7 +83,7 @@ class Group(Generic[Engine]):
         self._dice = (self._dice * 6364136223846793005 + 1442695040888963407) % 2**64
         return (self._dice >> 33) % bound
 
-    def choose(self, want: Want, now: float, avoid: set[str]) -> Engine | None:
+    def choose(self, want: Want, now: float, avoid: Set[str]) -> Engine | None:
         """The engine that takes the call; None when none has a place.
 
         An engine in `avoid` has failed this very call: it is asked again only if there is no other at all.
@@ -93,7 +93,7 @@ class Group(Generic[Engine]):
             found = self._choose(want, now, _NOBODY)
         return found
 
-    def _choose(self, want: Want, now: float, avoid: set[str] | frozenset[str]) -> Engine | None:
+    def _choose(self, want: Want, now: float, avoid: Set[str]) -> Engine | None:
         if self._plain and now >= self.cold_until:
             return self._least_loaded(now, avoid)
         found = [each for each in self.engines if each.has_place(now)]
@@ -111,7 +111,7 @@ class Group(Generic[Engine]):
         taken = self.plan.picker.pick(cast("Group[Candidate]", self), cast("list[Candidate]", found), want, now)
         return cast("Engine", taken)
 
-    def _least_loaded(self, now: float, avoid: set[str] | frozenset[str]) -> Engine | None:
+    def _least_loaded(self, now: float, avoid: Set[str]) -> Engine | None:
         """What the default comes to, without a list: it is what most calls pay."""
         best: Engine | None = None
         best_score = 0.0
@@ -139,7 +139,7 @@ def _layer(engine: Candidate) -> int:
     return routing.tier + (_STANDBY_LAYER if routing.standby else 0)
 
 
-def _may_come_back(engine: Candidate, avoid: set[str]) -> bool:
+def _may_come_back(engine: Candidate, avoid: Set[str]) -> bool:
     return engine.ref.routable and not engine.ejected and engine.ref.name not in avoid
 
 

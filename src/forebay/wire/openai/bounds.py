@@ -25,7 +25,7 @@ def whole(low: int, high: int) -> Check:
 
 
 def number(low: float, high: float) -> Check:
-    return lambda value: type(value) in {int, float} and low <= value <= high
+    return lambda value: (type(value) is float or type(value) is int) and low <= value <= high
 
 
 def items(most: int, item: Check, *, at_least: int = 0) -> Check:
