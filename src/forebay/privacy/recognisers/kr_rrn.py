@@ -22,17 +22,6 @@ def _judge(found: Found) -> float:
 
 def _is_valid(digits: str) -> bool:
     year = _CENTURIES[int(digits[6])]
-        "1": 1900,
-        "2": 1900,
-        "3": 2000,
-        "4": 2000,
-        "5": 1900,
-        "6": 1900,
-        "7": 2000,
-        "8": 2000,
-        "9": 1800,
-        "0": 1800,
-    }.get(digits[6], 0)
     born = is_date(year + int(digits[:2]), int(digits[2:4]), int(digits[4:6]))
     check = (11 - weighted(digits, (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)) % 11) % 10
     return born and (check == int(digits[12]) or (year == 2000 and int(digits[:2]) >= 20))
