@@ -13,6 +13,9 @@ from forebay.release.judge.observation import Side, Stratum
 from forebay.release.judge.wager import Wager
 
 BLOCK = 8
+MOST_WAITING = 512
+"""Calls of one side that wait for their like: where a side has more, the oldest go. That depends on no outcome, so what
+is left is as good a sample, and those that are compared came closer together."""
 
 
 class EventGuard:
@@ -24,7 +27,10 @@ class EventGuard:
 
     def __init__(self, odds: float) -> None:
         self.wager = Wager(odds / (1 + odds))
-        self._waiting: dict[Side, deque[bool]] = {"baseline": deque(), "canary": deque()}
+        self._waiting: dict[Side, deque[bool]] = {
+            "baseline": deque(maxlen=MOST_WAITING),
+            "canary": deque(maxlen=MOST_WAITING),
+        }
 
     def add(self, side: Side, _stratum: Stratum, event: bool) -> None:
         self._waiting[side].append(event)
@@ -48,7 +54,10 @@ class ValueGuard:
         self._waiting: dict[tuple[Stratum, Side], list[float]] = defaultdict(list)
 
     def add(self, side: Side, stratum: Stratum, value: float) -> None:
-        self._waiting[stratum, side].append(value)
+        mine = self._waiting[stratum, side]
+        mine.append(value)
+        if len(mine) > MOST_WAITING:
+            del mine[:BLOCK]
         canary, baseline = self._waiting[stratum, "canary"], self._waiting[stratum, "baseline"]
         while len(canary) >= BLOCK and len(baseline) >= BLOCK:
             ours, theirs = median(canary[:BLOCK]), median(baseline[:BLOCK]) * self._factor

@@ -10,6 +10,7 @@ from forebay.release.judge.guards import EventGuard, ValueGuard
 from forebay.release.judge.observation import Observation, Side, Stratum
 from forebay.release.judge.ranks import compare, factor
 from forebay.release.judge.rates import rise
+from forebay.release.judge.series import Series
 from forebay.release.judge.tolerance import Tolerance
 
 Outcome = Literal["pass", "fail", "insufficient data"]
@@ -88,26 +89,26 @@ class Value:
         self.name = name
         self._tolerance, self._limits, self._both_ways = tolerance, limits, both_ways
         self._guards = [ValueGuard(tolerance)] + ([ValueGuard(tolerance)] if both_ways else [])
-        self._seen: dict[Side, list[tuple[Stratum, float]]] = {"baseline": [], "canary": []}
+        self._seen: dict[Side, Series] = {"baseline": Series(), "canary": Series()}
 
     def note(self, seen: Observation, value: float) -> None:
-        self._seen[seen.side].append((seen.stratum, value))
+        self._seen[seen.side].add(seen.stratum, value)
         self._guards[0].add(seen.side, seen.stratum, value)
         if self._both_ways:
             self._guards[1].add(_other(seen.side), seen.stratum, value)
 
     @property
     def calls(self) -> int:
-        return sum(map(len, self._seen.values()))
+        return sum(series.calls for series in self._seen.values())
 
     @property
     def alarm_p(self) -> float:
         return min(1.0, len(self._guards) * min(guard.wager.p_value for guard in self._guards))
 
     def finding(self, alpha: float) -> Finding:
-        baseline, canary = self._seen["baseline"], self._seen["canary"]
+        baseline, canary = self._seen["baseline"].held(), self._seen["canary"].held()
         change = factor(baseline, canary)
-        calls = min(len(baseline), len(canary))
+        calls = min(series.calls for series in self._seen.values())
         if calls < self._limits.least_calls or change is None:
             return Finding(self.name, "insufficient data", f"{calls} calls at the one with the fewer", change)
         said = f"{change - 1:+.1%} over {calls} calls"

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from forebay.release.judge.observation import Observation, Side, Stratum
+from forebay.release.judge.observation import Observation, Side
 from forebay.release.judge.ranks import compare, factor
+from forebay.release.judge.series import Series
 
-Series = list[tuple[Stratum, float]]
 _VALUES = ("TTFT", "inter-token latency", "output length")
 _RATES = ("error rate", "answers cut by length")
 _FEWEST = 2
+_SIDES: tuple[Side, Side] = ("baseline", "canary")
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +43,8 @@ class Effects:
     """The calls of one model."""
 
     def __init__(self) -> None:
-        self._values: dict[tuple[str, Side], Series] = {
-            (name, side): [] for name in _VALUES for side in ("baseline", "canary")
-        }
-        self._rates: dict[tuple[str, Side], list[int]] = {
-            (name, side): [0, 0] for name in _RATES for side in ("baseline", "canary")
-        }
+        self._values: dict[tuple[str, Side], Series] = {(name, side): Series() for name in _VALUES for side in _SIDES}
+        self._rates: dict[tuple[str, Side], list[int]] = {(name, side): [0, 0] for name in _RATES for side in _SIDES}
 
     def add(self, seen: Observation) -> None:
         """Take one call."""
@@ -59,7 +56,7 @@ class Effects:
         figures = (seen.ttft_s, seen.itl_s, None if not seen.output_tokens else float(seen.output_tokens))
         for name, figure in zip(_VALUES, figures, strict=True):
             if figure is not None:
-                self._values[name, seen.side].append((seen.stratum, figure))
+                self._values[name, seen.side].add(seen.stratum, figure)
 
     def found(self) -> tuple[Effect, ...]:
         """Every measure that both sides have figures of."""
@@ -73,12 +70,14 @@ class Effects:
         counts[1] += 1
 
     def _value(self, name: str) -> Effect | None:
-        first, second = self._values[name, "baseline"], self._values[name, "canary"]
+        sides = [self._values[name, side] for side in _SIDES]
+        first, second = (side.held() for side in sides)
         compared, by = compare(first, second), factor(first, second)
         if compared is None or by is None:
             return None
         p = min(1.0, 2 * min(compared.p_greater, compared.p_less))
-        return Effect(measure=name, calls=(len(first), len(second)), change=by - 1, size=compared.superiority, p=p)
+        calls = (sides[0].calls, sides[1].calls)
+        return Effect(measure=name, calls=calls, change=by - 1, size=compared.superiority, p=p)
 
     def _rate(self, name: str) -> Effect | None:
         (a, n), (b, m) = self._rates[name, "baseline"], self._rates[name, "canary"]

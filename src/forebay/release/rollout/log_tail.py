@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -75,12 +76,12 @@ class Calls:
         self._since = datetime.fromtimestamp(since_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3].encode()
         self._tails: dict[Path, Tail] = {}
 
-    def read(self) -> list[dict[str, Any]]:
-        """What is new, in the order of time as far as it was written by now."""
+    def read(self) -> Iterator[dict[str, Any]]:
+        """What is new, in the order of time as far as it was written by now; a piece of each log is held at a time."""
         for path in self._logs.glob("worker-*.log"):
             self._tails.setdefault(path, Tail(path, self._since_s))
-        found = [line for tail in self._tails.values() for line in _all(tail, self._since)]
-        return sorted(found, key=lambda line: str(line["timestamp"]))
+        logs = [_all(tail, self._since) for tail in self._tails.values()]
+        return heapq.merge(*logs, key=lambda line: str(line["timestamp"]))
 
 
 def _all(tail: Tail, since: bytes) -> Iterator[dict[str, Any]]:
