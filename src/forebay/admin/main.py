@@ -51,15 +51,15 @@ async def _serve(options: argparse.Namespace) -> int:
     folder = CounterFolder(state.counters)
     page = MetricsPage(folder, partial(read_status, state.status), time.monotonic)
     hosts = [*_LOOPBACK, options.bind] if options.bind not in {"0.0.0.0", "::"} else ["*"]  # noqa: S104  compared
+    log = JsonLog("forebay")
     servers = [
-        _server(admin_app(state, hosts), options.bind, options.port),
+        _server(admin_app(state, hosts, log), options.bind, options.port),
         _server(metrics_app(page), options.metrics_bind, options.metrics_port),
     ]
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    log = JsonLog("forebay")
     log.write("info", "the admin process is starting", time.time(), unit="admin")
     log.flush()
     async with asyncio.TaskGroup() as tasks:
@@ -76,7 +76,14 @@ async def _serve(options: argparse.Namespace) -> int:
 
 def _server(app: Starlette, host: str, port: int) -> _Server:
     config = uvicorn.Config(
-        app, host=host, port=port, access_log=False, log_level="warning", server_header=False, lifespan="off"
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,  # who asks is who connects: a header about earlier hops is anybody's to write
     )
     return _Server(config)
 

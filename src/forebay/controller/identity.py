@@ -24,6 +24,7 @@ def with_identity(
         issuers=issuers,
         roles={name: RolePolicy(tuple(role.scopes), tuple(role.models)) for name, role in security.roles.items()},
         everyone=_rules(security.networks),
+        administrators=_rules(security.admin_networks),
         networks={
             name: _rules(tenant.networks) for name, tenant in config.tenants.items() if tenant.networks != Networks()
         },

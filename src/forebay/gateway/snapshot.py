@@ -41,7 +41,8 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity beyond keys, see the `security` keys. `networks` are those of tenants by name, `everyone` of all.
+    """Identity beyond keys, see the `security` keys. `networks` are those of tenants by name, `everyone` of all
+    clients, `administrators` of the admin API.
 
     `revoked`: tokens and subjects that open nothing, as `security.tokens` writes them down, and from when on.
     """
@@ -49,6 +50,7 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     issuers: tuple[IssuerPolicy, ...] = ()
     roles: dict[str, RolePolicy] = {}
     everyone: NetworkRules = NetworkRules()
+    administrators: NetworkRules = NetworkRules()
     networks: dict[str, NetworkRules] = {}
     failures: FailurePolicy = FailurePolicy()
     revoked: dict[str, float] = {}

@@ -15,7 +15,7 @@ from forebay.core.errors import StateError, UsageError
 from forebay.core.networks import network
 from forebay.messages import _
 from forebay.security.keys import digest, new_key
-from forebay.security.roles import ADMINISTRATORS
+from forebay.security.roles import ADMINISTRATORS, TENANT_ADMIN
 from forebay.store.sqlite import transaction
 
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
@@ -24,12 +24,13 @@ _PEPPER = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH = 120
 _COLUMNS = (
     "id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at", "not_before", "networks",
+    "suspended",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608  our own words alone
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored key, without its secret. Times are seconds since the epoch."""
+    """A stored key, without its secret. Times are seconds since the epoch; `suspended` says why it is held back."""
 
     id: str
     digest: str
@@ -41,10 +42,13 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: float | None = None
     not_before: float | None = None
     networks: tuple[str, ...] = ()
+    suspended: str | None = None
 
     def is_active(self, now: float) -> bool:
         """Whether the key opens anything at `now`."""
-        return not self.has_ended(now) and (self.not_before is None or now >= self.not_before)
+        return (
+            not self.has_ended(now) and self.suspended is None and (self.not_before is None or now >= self.not_before)
+        )
 
     def has_ended(self, now: float) -> bool:
         """Whether the key opens nothing any more."""
@@ -95,12 +99,28 @@ def rows(database: sqlite3.Connection) -> list[KeyRow]:
 
 def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
     """Keys that workers must know at `now`: those that open something, and those that are going to."""
-    return [row for row in rows(database) if not row.has_ended(now)]
+    return [row for row in rows(database) if not row.has_ended(now) and row.suspended is None]
 
 
 def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
     """Mark a key as revoked and return it; a second time changes nothing. StateError where there is no such key."""
     database.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, identity))
+    return find(database, identity)
+
+
+def suspend(database: sqlite3.Connection, identity: str, why: str) -> bool:
+    """Hold a key back until `resume`: not revoked, as the suspicion may be wrong. False where it was held back already.
+
+    StateError where there is no such key.
+    """
+    find(database, identity)
+    changed = database.execute("UPDATE keys SET suspended = ? WHERE id = ? AND suspended IS NULL", (why, identity))
+    return changed.rowcount > 0
+
+
+def resume(database: sqlite3.Connection, identity: str) -> KeyRow:
+    """Give a key free that was held back, and return it. StateError where there is no such key."""
+    database.execute("UPDATE keys SET suspended = NULL WHERE id = ?", (identity,))
     return find(database, identity)
 
 
@@ -196,7 +216,7 @@ def _check(grant: KeyGrant, now: float) -> None:
 
 def _check_roles(scopes: tuple[str, ...]) -> None:
     """One administrator is not another, and none is a client: whoever grants must not use, whoever uses not watch."""
-    roles = ADMINISTRATORS.intersection(scopes)
+    roles = (ADMINISTRATORS | {TENANT_ADMIN}).intersection(scopes)
     if roles and len(set(scopes)) > 1:
         raise UsageError(
             _("a key of an administrator carries one role alone: {scopes}").format(scopes=", ".join(scopes)),
