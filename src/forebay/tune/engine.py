@@ -144,7 +144,7 @@ class Starter:
             base = self._space.loaded.path.resolve().parent
             one = embedded_specs(self._space.model, engine, base=base, threads=self._space.cores)
         else:
-            one = self._vllm(model, engine.model_copy(update={"shutdown": 1.0}))
+            one = self._vllm(model, engine.model_copy(update={"shutdown": 1.0, "log_level": "info"}))
         return tuple(
             msgspec.structs.replace(each, name=f"{name}-{copy}") for copy in range(setting.copies) for each in one
         )

@@ -38,7 +38,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     way: Way = "stages"
     alpha: float = 0.05
-    wide_alpha: float = 0.01
+    wide_alpha: float = 0.02
     screen_p: float = 0.25
     budget_s: float = 600.0
     window_s: float = 8.0

@@ -13,10 +13,12 @@ from forebay.core.errors import ForebayError
 from forebay.tune.bottleneck import causes
 from forebay.tune.engine import OutOfTime, Running, Starter, StartFailed
 from forebay.tune.hardware import Machine
-from forebay.tune.load import measure
+from forebay.tune.load import ClientWasTheBottleneck, measure
 from forebay.tune.load.target import Target
+from forebay.tune.load.workload import Workload
 from forebay.tune.objective import Objective
 from forebay.tune.quality import Labelled, heard, judged
+from forebay.tune.report.measured import Measured
 from forebay.tune.roofline import distance
 from forebay.tune.rung import load_of, rung_of
 from forebay.tune.scoring import explore, score
@@ -27,6 +29,7 @@ from forebay.tune.trial import Answers, Failure, Outcome, Rung, Trial
 _FIRST_WARM_S = 3.0
 _MOST_WARM_S = 8.0
 _OVERHEAD_S = 2.0
+_TRIES = 3
 _CROWD = 256
 """Requests in flight that one process of the generator is asked to carry."""
 
@@ -81,7 +84,7 @@ class Live:
                 made.failure = Failure(kind="answers differ", why=made.answers.why)
                 return
         target = self._target(running)
-        made.rungs = explore(
+        explore(
             lambda concurrency: self._rung(target, concurrency, ask, made),
             self._objective,
             first=ask.at,
@@ -120,8 +123,14 @@ class Live:
             window_s=self._conduct.window_s,
             seed=ask.id * 1000 + concurrency,
         )
-        measured = measure(target, load, processes=1 + (concurrency - 1) // _CROWD)
+        try:
+            measured = self._measured(target, load, 1 + (concurrency - 1) // _CROWD, ask.until_s)
+        except ClientWasTheBottleneck:
+            if not made.rungs:
+                raise
+            return None  # the loads below it were measured well
         rung = rung_of(measured, self._objective, concurrency, self._conduct.gpu)
+        made.rungs.append(rung)
         self._e2e_s = rung.e2e_p50_ms / 1000
         if concurrency == ask.begin:
             made.first_tokens_per_s = rung.output_tokens_per_s
@@ -130,6 +139,17 @@ class Live:
             f"TTFT P95 {rung.ttft_p95_ms:,.0f} ms, E2E P50 {rung.e2e_p50_ms:,.0f} P99 {rung.e2e_p99_ms:,.0f} ms"
         )
         return rung
+
+    def _measured(self, target: Target, load: Workload, processes: int, until_s: float) -> Measured:
+        """With more processes where the client was the limit, as long as there are any and time to use them."""
+        for more in range(_TRIES):
+            try:
+                return measure(target, load, processes=processes + more)
+            except ClientWasTheBottleneck as error:
+                if more + 1 == _TRIES or until_s - time.monotonic() < 2 * load.longest_s:
+                    raise
+                self._say(f"  {error.what}: again with {processes + more + 1} processes")
+        raise AssertionError("unreachable")
 
     def _trial(self, ask: Ask, made: _Made, began_at: float, whole_s: float) -> Trial:
         trial = Trial(

@@ -18,7 +18,7 @@ PRIOR_SD = 0.015
 
 Stands for the noise until repeats of the ladder itself tell, and counts like `PRIOR_FREEDOM` of those then.
 """
-PRIOR_FREEDOM = 4.0
+PRIOR_FREEDOM = 2.0
 
 Verdict = Literal["better", "worse", "unclear"]
 

@@ -101,8 +101,9 @@ def shift(first: Sequence[float], second: Sequence[float]) -> float:
 
 def student_cdf(t: float, freedom: float) -> float:
     """The distribution function of Student's t."""
-    tail = 0.5 * _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
-    return 1 - tail if t > 0 else tail
+    square = t * t / (freedom + t * t)  # near 0 the other form of it would be lost in rounding to 1
+    half = 0.5 * _incomplete_beta(0.5, freedom / 2, square)
+    return 0.5 + math.copysign(half, t)
 
 
 def student_quantile(chance: float, freedom: float) -> float:

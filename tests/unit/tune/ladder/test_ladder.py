@@ -1,0 +1,143 @@
+"""The ladder finds what is there, keeps nothing that is not, and goes on where it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.tune.ladder.simulated import VLLM, Simulated, climb, space
+
+from forebay.core.errors import RunError, StateError
+from forebay.tune.journal import NAME, Journal
+from forebay.tune.setting import Setting
+from forebay.tune.trial import Failure
+
+SEEDS = 150
+
+
+def by_sequences(gain: float) -> object:
+    """Eight sequences and more are worth so much."""
+    return lambda setting: 1 + gain * (setting.args.get("max_sequences", 4) >= 8)
+
+
+def nothing(_setting: Setting) -> float:
+    return 1.0
+
+
+def test_a_gain_of_ten_percent_is_found(tmp_path: Path) -> None:
+    where = space(tmp_path)
+    found = 0
+    for seed in range(40):
+        climbed = climb(tmp_path / str(seed), Simulated(by_sequences(0.10), seed=seed), where)
+        found += climbed.present.setting.args.get("max_sequences", 4) >= 8
+    assert found >= 36
+
+
+def test_what_changes_nothing_is_kept_in_fewer_than_three_of_a_hundred_trials(tmp_path: Path) -> None:
+    """The stated rate: screening at p 0.25, then fresh starts at p 0.05, each of them without a gain to find."""
+    where = space(tmp_path)
+    kept = tried = 0
+    for seed in range(SEEDS):
+        climb(tmp_path / str(seed), Simulated(nothing, seed=seed), where)
+        with Journal(tmp_path / str(seed) / "journal") as journal:
+            tried += len(journal.decisions)
+            kept += sum(each.kept for each in journal.decisions)
+    assert tried >= 2 * SEEDS
+    assert kept / tried < 0.03
+
+
+def test_noise_that_is_greater_than_thought_is_learned_from_repeats(tmp_path: Path) -> None:
+    """Four times the noise that is assumed at first: still hardly anything is kept."""
+    where = space(tmp_path)
+    kept = tried = 0
+    for seed in range(SEEDS):
+        climb(tmp_path / str(seed), Simulated(nothing, sd=0.06, seed=seed), where)
+        with Journal(tmp_path / str(seed) / "journal") as journal:
+            tried += len(journal.decisions)
+            kept += sum(each.kept for each in journal.decisions)
+    assert kept / tried < 0.08
+
+
+def test_strides_climb_with_few_starts(tmp_path: Path) -> None:
+    def effect(setting: Setting) -> float:
+        eager = setting.args.get("enforce-eager") is True
+        fp8 = setting.args.get("quantization") == "fp8"
+        return (1.0 if eager else 1.8) * (1.3 if fp8 else 1.0)
+
+    source = Simulated(effect)
+    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=200.0)
+    assert len(source.asked) == 3
+    assert "enforce-eager" not in climbed.present.setting.args
+    assert climbed.present.setting.args["quantization"] == "fp8"
+    assert climbed.present.precision
+    assert not climbed.finished
+
+
+def test_a_stride_that_fails_is_split_until_the_culprit_is_left_out(tmp_path: Path) -> None:
+    def fails(setting: Setting) -> Failure | None:
+        large = setting.args.get("max-num-seqs", 0) > 64
+        return Failure(kind="out of memory", why="CUDA out of memory") if large else None
+
+    def effect(setting: Setting) -> float:
+        return 1.0 if setting.args.get("enforce-eager") is True else 1.8
+
+    source = Simulated(effect, fails=fails)
+    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides")
+    assert "enforce-eager" not in climbed.present.setting.args
+    assert climbed.present.setting.args["max-num-seqs"] == 64
+    failed = [ask for ask in source.asked if ask.setting.args["max-num-seqs"] > 64]
+    assert len(failed) <= 4, "what one failure forbids is not tried again in other words"
+
+
+def test_nothing_is_tried_that_lint_rejects(tmp_path: Path) -> None:
+    t4 = VLLM.replace("h100", "t4").replace("bfloat16", "float16")
+    source = Simulated(nothing)
+    climb(tmp_path, source, space(tmp_path, t4), way="strides")
+    for ask in source.asked:
+        assert "quantization" not in ask.setting.args
+        assert not str(ask.setting.args.get("kv-cache-dtype", "")).startswith("fp8")
+
+
+def test_a_ladder_that_is_resumed_makes_no_trial_twice_and_ends_alike(tmp_path: Path) -> None:
+    where = space(tmp_path)
+    whole = Simulated(by_sequences(0.2))
+    at_once = climb(tmp_path / "whole", whole, where)
+    made: list[tuple[str, int]] = []
+    source = Simulated(by_sequences(0.2))
+    for _session in range(30):
+        before = len(source.asked)
+        climbed = climb(tmp_path / "parts", source, where, budget_s=130.0)
+        made += [(ask.setting.digest, ask.repeat) for ask in source.asked[before:]]
+        if climbed.finished:
+            break
+    assert climbed.finished
+    assert len(made) == len(set(made)) == len(whole.asked)
+    assert climbed.present.setting == at_once.present.setting
+
+
+def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
+    where = space(tmp_path)
+    climb(tmp_path, Simulated(nothing), where, budget_s=130.0)
+    path = tmp_path / "journal" / NAME
+    with path.open("ab") as file:
+        file.write(b'{"type":"trial","trial":{"id"')
+    source = Simulated(nothing)
+    climbed = climb(tmp_path, source, where)
+    assert climbed.finished
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_two_ladders_do_not_write_one_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path), pytest.raises(StateError):
+        Journal(tmp_path)
+
+
+def test_a_budget_without_room_for_one_trial_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="budget"):
+        climb(tmp_path, Simulated(nothing), space(tmp_path), budget_s=1.0)
+
+
+def test_a_baseline_that_cannot_run_is_told(tmp_path: Path) -> None:
+    source = Simulated(nothing, fails=lambda _setting: Failure(kind="ended", why="no such weights"))
+    with pytest.raises(RunError, match="no such weights"):
+        climb(tmp_path, source, space(tmp_path))

@@ -1,0 +1,81 @@
+"""Which loads are measured, and what they score."""
+
+from __future__ import annotations
+
+import msgspec
+
+from forebay.tune.objective import Bounds, Objective
+from forebay.tune.rung import with_pressure
+from forebay.tune.scoring import explore, score
+from forebay.tune.trial import Rung
+
+CHAT = Objective(name="chat", about="", slo=Bounds(ttft_p95_ms=500), most_concurrency=512)
+BATCH = Objective(name="batch", about="", most_concurrency=512)
+LATENCY = Objective(name="low-latency", about="", goal="latency", slo=Bounds(e2e_p99_ms=500), concurrency=1000)
+
+
+def rung(concurrency: int, tokens: float, ttft_ms: float = 0.0, **more: float) -> Rung:
+    made = Rung(
+        concurrency=concurrency,
+        requests_per_s=tokens / 100,
+        output_tokens_per_s=tokens,
+        input_tokens_per_s=tokens,
+        ttft_p95_ms=ttft_ms,
+        sent=100,
+    )
+    return with_pressure(msgspec.structs.replace(made, **more), CHAT)
+
+
+def saturating(concurrency: int) -> Rung:
+    """Throughput that grows until 200 in flight, and a first token that comes later the more there are."""
+    return rung(concurrency, 20.0 * min(concurrency, 200), 3.0 * concurrency)
+
+
+def unbounded(concurrency: int) -> Rung:
+    return with_pressure(saturating(concurrency), BATCH)
+
+
+def test_loads_go_up_until_the_bounds_break() -> None:
+    found = explore(saturating, CHAT, first=(), begin=64, most=9)
+    assert [each.concurrency for each in found] == [64, 96, 144, 216]
+    assert [each.keeps for each in found] == [True, True, True, False]
+
+
+def test_loads_go_up_until_nothing_is_gained() -> None:
+    found = explore(unbounded, BATCH, first=(), begin=128, most=9)
+    assert [each.concurrency for each in found] == [128, 192, 288]
+
+
+def test_loads_go_down_until_the_bounds_hold() -> None:
+    found = explore(saturating, CHAT, first=(), begin=400, most=9)
+    assert found[0].keeps
+    assert not any(each.keeps for each in found[1:])
+
+
+def test_no_more_loads_than_asked_and_none_twice() -> None:
+    seen: list[int] = []
+
+    def measured(concurrency: int) -> Rung:
+        seen.append(concurrency)
+        return unbounded(concurrency)
+
+    explore(measured, BATCH, first=(64, 64), begin=64, most=3)
+    assert seen == [64, 96, 144]
+
+
+def test_a_load_that_falls_a_hair_over_the_bound_hardly_changes_the_score() -> None:
+    below = [rung(144, 2880, 432), rung(216, 4000, 499)]
+    above = [rung(144, 2880, 432), rung(216, 4000, 501)]
+    assert abs(score(below, CHAT).value / score(above, CHAT).value - 1) < 0.02
+
+
+def test_what_keeps_no_bound_scores_less_the_further_it_is() -> None:
+    near, far = [rung(8, 1000, 600)], [rung(8, 1000, 2000)]
+    assert not score(near, CHAT).kept
+    assert score(near, CHAT).value > score(far, CHAT).value
+    assert score([rung(8, 500, 100)], CHAT).kept
+
+
+def test_latency_is_scored_by_its_tail() -> None:
+    slow, fast = (msgspec.structs.replace(rung(1000, 1), e2e_p99_ms=p99) for p99 in (4394.0, 450.0))
+    assert score([fast], LATENCY).value > score([slow], LATENCY).value
