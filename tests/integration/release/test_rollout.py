@@ -5,36 +5,23 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import orjson
 import pytest
+from tests.integration.release.trial import FAULTY, WIDE, change, last, name, step_of
+from tests.integration.release.trial import plan as trial_plan
 from tests.integration.service.load import Load
 
 from forebay.controller.status import RolloutStatus, read_status
-from forebay.release.running import Change, read_running
+from forebay.release.running import read_running
 from forebay.substrate.local import LocalSubstrate
 from forebay.testing.service import Service
 from forebay.testing.worker import free_port, wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 FINE = {("whole", "answered"), ("streamed", "complete")}
-FAULTY = Path(__file__).parent / "faulty_build"
-# No noise of a loaded machine is as large; what is tolerated here is ten times the usual.
-WIDE = {
-    "ttft_ratio": 20,
-    "itl_ratio": 20,
-    "slow_odds": 500,
-    "slow_rise": 0.98,
-    "error_rise": 0.6,
-    "length_ratio": 20,
-    "finish_odds": 500,
-    "finish_rise": 0.98,
-    "confidence": 0.6,
-}
-STEPS = [{"share": "40%", "lasts": "2s", "least_calls": 4}, {"share": "50%", "lasts": "2s", "least_calls": 4}]
 
 
 def models(count: int = 2, **more: object) -> dict[str, Any]:
@@ -54,34 +41,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def write(service: Service, engines: dict[str, Any], **plan: Any) -> None:
     service.content["models"] = engines
-    service.content["rollout"] = {"steps": STEPS, "tolerance": WIDE, **plan}
+    service.content["rollout"] = trial_plan(**plan)
     service.write()
-
-
-def change(service: Service) -> Change | None:
-    found = read_running(service.state.running)
-    return found.change if found is not None else None
-
-
-def name(service: Service) -> str:
-    found = read_running(service.state.running)
-    assert found is not None
-    return found.release.name
-
-
-def last(service: Service) -> tuple[str, str]:
-    found = read_running(service.state.running)
-    assert found is not None
-    assert found.last is not None
-    return found.last.result, found.last.why
-
-
-def step_of(service: Service) -> int:
-    """0 before the first step, and again when there is no rollout."""
-    found = change(service)
-    if found is None or found.rollout is None or not found.rollout.step_at or found.slots is None:
-        return 0
-    return found.rollout.step + 1
 
 
 def rollout(service: Service) -> dict[str, Any]:

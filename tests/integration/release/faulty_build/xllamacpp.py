@@ -47,14 +47,15 @@ class Server:
     """The real server at a port of its own, a relay at the one that was asked for."""
 
     def __init__(self, parameters: Any) -> None:
-        asked = parameters.port
+        (host,), asked = parameters.hostnames, parameters.port
+        parameters.hostnames = ["127.0.0.1"]
         with socket.create_server(("127.0.0.1", 0)) as probe:
             parameters.port = probe.getsockname()[1]
         self._server = REAL.Server(parameters)
         Relay.target = parameters.port
-        relay = Listening(("127.0.0.1", asked), Relay)
+        relay = Listening((host, asked), Relay)
         threading.Thread(target=relay.serve_forever, daemon=True).start()
-        self.listening_address = f"http://127.0.0.1:{asked}"
+        self.listening_address = f"http://{host}:{asked}"
 
 
 class Listening(ThreadingHTTPServer):
