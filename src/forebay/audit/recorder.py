@@ -18,7 +18,6 @@ from forebay.audit.note import Checkpoint, Note, Signer, signed
 from forebay.audit.record import ERASURE, Entry, Fact, leaf_of
 from forebay.audit.signing import log_signer
 from forebay.core.errors import StateError
-from forebay.core.files import write_atomically
 
 LOG, SUBJECTS, LOCK, STOPPED = "log.db", "subjects.db", "lock", "stopped"
 _KEEP_S = 60.0
@@ -113,8 +112,9 @@ class Recorder:
         if getattr(error, "sqlite_errorcode", None) in _PASSING:
             return Unrecorded("full")
         self.stopped = f"{type(error).__name__}: {error} ({getattr(error, 'sqlite_errorname', 'unknown')})"
-        with contextlib.suppress(OSError):  # the same disk, most likely: this process stays, and stays stopped
-            write_atomically(self._folder / STOPPED, f"{self.stopped}\n".encode())
+        # No fsync, which is what fails; should the file not come about, this process stays, and stays stopped.
+        with contextlib.suppress(OSError):
+            (self._folder / STOPPED).write_text(f"{self.stopped}\n")
         return Unrecorded("stopped")
 
 
@@ -130,6 +130,52 @@ def open_recorder(folder: Path, service: str) -> Recorder:
         os.close(lock)
         raise
     return Recorder(log, keys, signer, folder).hold(lock)
+
+
+def resume(folder: Path) -> str:
+    """Take up a log that was stopped: write all of it anew, to a disk that can be trusted again.
+
+    What is read back after a failed fsync may be in memory alone, and nothing but a new copy brings it to the disk.
+    Returns why it was stopped, empty where it was not. Raises StateError where a writer holds it or a copy fails.
+    """
+    lock = _locked(folder / LOCK)
+    try:
+        marker = folder / STOPPED
+        if not marker.exists():
+            return ""
+        why = marker.read_text().strip()
+        for name in (LOG, SUBJECTS):
+            _copy_anew(folder / name)
+        marker.unlink()
+        return why
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(
+            "the audit log cannot be written anew", where=str(folder), fix="Move the folder to a disk that works",
+            detail=str(error),
+        ) from error  # fmt: skip
+    finally:
+        os.close(lock)
+
+
+def _copy_anew(path: Path) -> None:
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("VACUUM INTO ?", (str(draft),))
+    draft.chmod(0o600)
+    _sync(draft)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    draft.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _locked(path: Path) -> int:

@@ -173,6 +173,18 @@ def witness(flags: Flags, log_key: tuple[str, ...], folder: Path, name: str, bin
     serve(application(folder, signer, logs), bind, port)
 
 
+@audit.command(help=_("Take up a log that was stopped because its disk failed: write all of it anew."))
+@common("config", "yes")
+def resume(flags: Flags) -> None:
+    """While the service is down; what is read back is checked before anything is recorded again."""
+    from forebay.audit.recorder import resume as resumed  # noqa: PLC0415
+
+    place = state_dir(flags).audit
+    flags.confirm(_("Can the disk be trusted again?"), _("a log on a disk that fails is not taken up unasked"))
+    why = resumed(place)
+    flags.say(_("the log was stopped: {why}").format(why=why) if why else _("the log was not stopped"))
+
+
 def _verify_proof(flags: Flags, proof: Path, key: str | None) -> int:
     from forebay.audit.note import read_verifier  # noqa: PLC0415
     from forebay.audit.proof import proves, read_proof  # noqa: PLC0415

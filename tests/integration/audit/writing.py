@@ -12,11 +12,14 @@ from typing import Any
 import orjson
 
 from forebay.audit.database import read_only
+from forebay.audit.messages import Append, Durable, Refused, Shredded, read_answered
+from forebay.audit.record import Entry
 from forebay.audit.recorder import LOG
 from forebay.audit.store import leaves_of
 from forebay.core.unix_sockets import connected
 from forebay.store.state_dir import StateDir
 from forebay.testing.worker import wait_for
+from forebay.wire.frames import Frames, framed
 
 
 def start_writer(state: StateDir, *program: str) -> subprocess.Popen[bytes]:
@@ -57,3 +60,35 @@ def records(state: StateDir) -> list[dict[str, Any]]:
         return [orjson.loads(each.leaf) for each in leaves_of(database)]
     finally:
         database.close()
+
+
+class Client:
+    """A worker's side of the socket, as plainly as it can be."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._socket = connected(state.audit_socket)
+        self._socket.settimeout(60)
+        self._frames = Frames()
+        self._next = 1
+
+    def send(self, count: int = 1, **facts: str) -> int:
+        """Send `count` entries with ids `n` to come; returns the number of the last."""
+        first = self._next
+        entries = tuple(Entry("intent", f"{facts.get('run', '')}{first + each}", 1, {}) for each in range(count))
+        self._socket.sendall(framed(Append(first, entries)))
+        self._next += count
+        return self._next - 1
+
+    def answer(self) -> Durable | Refused | Shredded:
+        """The next word of the writer. Raises OSError or EOFError where it has died."""
+        while True:
+            for frame in self._frames.feed(b""):
+                return read_answered(frame)
+            data = self._socket.recv(65536)
+            if not data:
+                raise EOFError
+            for frame in self._frames.feed(data):
+                return read_answered(frame)
+
+    def close(self) -> None:
+        self._socket.close()
