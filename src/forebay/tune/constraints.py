@@ -20,7 +20,7 @@ _DEMANDS = {
     "threads": 0.0,
     "api-server-count": 1.0,
 }
-_TEACHES = ("out of memory", "refused", "ended", "start too slow", "answers differ", "load failed")
+_TEACHES = ("out of memory", "refused", "ended", "start too slow", "answers differ")
 
 
 def failed_like(setting: Setting, trials: Iterable[Trial]) -> Trial | None:

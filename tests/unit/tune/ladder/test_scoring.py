@@ -43,7 +43,7 @@ def test_loads_go_up_until_the_bounds_break() -> None:
 
 def test_loads_go_up_until_nothing_is_gained() -> None:
     found = explore(unbounded, BATCH, first=(), begin=128, most=9)
-    assert [each.concurrency for each in found] == [128, 192, 288]
+    assert [each.concurrency for each in found] == [128, 192, 288, 432]
 
 
 def test_loads_go_down_until_the_bounds_hold() -> None:
