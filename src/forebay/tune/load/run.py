@@ -33,12 +33,14 @@ _SLACK_S = 120.0
 class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond these the generator, and not the service, made the figures.
 
-    The P99 of its lag may be `lag_p99_ms` or `lag_ratio` of the median time to the first token, whichever is more;
-    its busiest process may use `cpu_share` of a core.
+    The P99 of its lag may be `lag_p99_ms`, or `lag_ratio` of the median time to the first token where that is more,
+    though never above `lag_most_ms`: a service that is slow because its client is must not excuse it. Its busiest
+    process may use `cpu_share` of a core.
     """
 
     lag_p99_ms: float = 10.0
-    lag_ratio: float = 0.1
+    lag_ratio: float = 0.05
+    lag_most_ms: float = 100.0
     cpu_share: float = 0.9
 
 
@@ -156,7 +158,8 @@ def _client(shares: Sequence[Played], found: Sequence[Row], limits: ClientLimits
     busiest = max((share.cpu_s / share.wall_s for share in shares if share.wall_s > 0), default=0.0)
     good = [row for row in found if row.good]
     firsts = sorted(row.ttft_ms if math.isfinite(row.ttft_ms) else row.scheduled_e2e_ms for row in good)
-    allowed_ms = max(limits.lag_p99_ms, limits.lag_ratio * quantile(firsts, 0.5) if firsts else 0.0)
+    usual_ms = quantile(firsts, 0.5) if firsts else 0.0
+    allowed_ms = max(limits.lag_p99_ms, min(limits.lag_ratio * usual_ms, limits.lag_most_ms))
     why = ""
     if any(share.out_of_sockets for share in shares):
         why = _("this machine had no more connections to give")
