@@ -34,7 +34,8 @@ RESPONSES = (
             b'event: response.created\ndata: {"type":"response.created","response":{"status":"in_progress"}}\n\n',
             b'event: x\ndata: {"type":"response.output_text.delta","delta":"one"}\n\n',
             b'event: x\ndata: {"type":"response.output_text.delta","delta":" two"}\n\n',
-            b'event: x\ndata: {"type":"response.completed","response":{"usage":{"input_tokens":4,"output_tokens":2}}}\n\n',
+            b'event: x\ndata: {"type":"response.completed",'
+            b'"response":{"usage":{"input_tokens":4,"output_tokens":2}}}\n\n',
         )
     )
     + b"0\r\n\r\n"
@@ -78,10 +79,6 @@ def played(*pieces: bytes, lost: bool = False, retried: bool = True) -> tuple[Ex
 def plain(status: int, body: bytes) -> bytes:
     head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
     return head + body
-        status,
-        len(body),
-        body,
-    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,8 +16,6 @@ from forebay.tune.load.workload import Images, Workload
 KINDS = tuple(f"w{n}" for n in range(40))
 WORDS = Vocabulary(words=KINDS, tokens_per_word=1.0, overhead_tokens=6.0, exact=True, how="x")
 PLAIN = Workload()
-    words=tuple(f"w{n}" for n in range(40)), tokens_per_word=1.0, overhead_tokens=6.0, exact=True, how="x"
-)
 
 
 def body(path, load=PLAIN, prompt="hello", before=(), number=0):
