@@ -70,7 +70,10 @@ async def serve(call: Call, parts: Parts) -> None:
         _end(call, error, parts)
     finally:
         if call.trail is None:
-            _settle(call, parts)
+            try:
+                settle(call, parts)
+            finally:
+                call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
 async def serve_recorded(call: Call, parts: Parts) -> None:
@@ -82,7 +85,10 @@ async def serve_recorded(call: Call, parts: Parts) -> None:
         try:
             await conclude(call, parts)
         finally:
-            _settle(call, parts)
+            try:
+                settle(call, parts)
+            finally:
+                call.client.call_ended()
 
 
 async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
@@ -190,13 +196,6 @@ def _end(call: Call, error: Exception, parts: Parts) -> None:
         )
         error = Refusal("internal_error", "The gateway failed on this request.", close=True)
     _refuse(call, error, parts)
-
-
-def _settle(call: Call, parts: Parts) -> None:
-    try:
-        settle(call, parts)
-    finally:
-        call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
 def _refuse(call: Call, refusal: Refusal, parts: Parts) -> None:
