@@ -37,7 +37,7 @@ async def _answer(probe: Probe, spec: EngineSpec, port: int) -> str | None:
     headers = {"Authorization": spec.authorization} if spec.authorization else {}
     body = msgspec.json.encode(fields)
     answer = await ask(
-        Address(spec.host, port), "/v1/chat/completions", timeout_s=_ANSWER_S, body=body, headers=headers
+        Address(spec.host, port, spec.tls), "/v1/chat/completions", timeout_s=_ANSWER_S, body=body, headers=headers
     )  # fmt: skip
     if answer.status != 200:
         return None

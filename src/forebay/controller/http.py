@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from forebay.core.tls import EngineTls, engine_context
+
 _ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,12})\r\n", re.IGNORECASE)
 
@@ -23,6 +25,7 @@ class Answer(msgspec.Struct, frozen=True):
 class Address(msgspec.Struct, frozen=True):
     host: str
     port: int
+    tls: EngineTls | None = None
 
 
 async def ask(
@@ -47,7 +50,7 @@ async def connects(address: Address, timeout_s: float) -> bool:
     """Whether somebody accepts connections there."""
     try:
         async with asyncio.timeout(timeout_s):
-            _reader, writer = await asyncio.open_connection(address.host, address.port)
+            _reader, writer = await _open(address)
     except (OSError, TimeoutError):
         return False
     await _close(writer)
@@ -68,7 +71,7 @@ def _request(address: Address, target: str, body: bytes | None, headers: Mapping
 
 
 async def _exchange(address: Address, request: bytes) -> Answer:
-    reader, writer = await asyncio.open_connection(address.host, address.port)
+    reader, writer = await _open(address)
     try:
         writer.write(request)
         await writer.drain()
@@ -86,6 +89,13 @@ async def _exchange(address: Address, request: bytes) -> Answer:
         return Answer(status, bytes(body))
     finally:
         await _close(writer)
+
+
+async def _open(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if address.tls is None:
+        return await asyncio.open_connection(address.host, address.port)
+    context = engine_context(address.tls)
+    return await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=address.host)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -145,7 +145,7 @@ class EngineProbe:
     def _address(self, port: int) -> Address | None:
         """Where it listens; None for one in a cluster that has not been told yet."""
         if self._place is None:
-            return Address(self._spec.host, port)
+            return Address(self._spec.host, port, self._spec.tls)
         place = read_place(self._place)
         return Address(place.host, place.port) if place is not None else None
 

@@ -162,7 +162,8 @@ def _no_edge(config: Config) -> EdgeStatus:
 def _engine(keeper: Keeper) -> EngineStatus:
     spec, load = keeper.serving, keeper.load
     assert spec is not None  # noqa: S101  an engine's keeper is made with its spec
-    url = f"http://{url_host(spec.host)}:{keeper.port}" if keeper.port else ""
+    scheme = "http" if spec.tls is None else "https"
+    url = f"{scheme}://{url_host(spec.host)}:{keeper.port}" if keeper.port else ""
     return EngineStatus(
         **_common(keeper, url),
         model=spec.model,

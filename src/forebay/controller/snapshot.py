@@ -122,6 +122,7 @@ def _engine(engine: EngineNow, config: Config) -> EngineRef:
         routable=engine.routable,
         served_name=spec.served_name,
         authorization=spec.authorization,
+        tls=spec.tls,
         release=spec.release,
         task=spec.task,
         routing=spec.routing,

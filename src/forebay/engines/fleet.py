@@ -12,8 +12,10 @@ import msgspec
 
 from forebay.config.crosscheck.names import engine_names
 from forebay.config.schema import Config, DiscoveredEngine, EmbeddedEngine, Engine, ExternalEngine, Model, VllmEngine
+from forebay.config.schema.engines import Tls
 from forebay.config.secrets import resolve
 from forebay.core.errors import ConfigError, Finding
+from forebay.core.tls import EngineTls, engine_context
 from forebay.engines.embedded import embedded_specs
 from forebay.engines.spec import EngineRouting, EngineSpec
 from forebay.engines.spread import unstartable
@@ -93,13 +95,40 @@ def _external(model: str, engine: ExternalEngine, base: Path) -> EngineSpec:
         model=model,
         kind="external",
         host=address.hostname or "",
-        port=address.port or 80,
+        port=address.port or (443 if address.scheme == "https" else 80),
         max_outstanding=engine.max_outstanding or _EXTERNAL_OUTSTANDING,
         served_name=engine.served_name,
         authorization=_bearer(engine.api_key, base) if engine.api_key else None,
+        tls=_tls(engine.tls, base) if address.scheme == "https" else None,
         token_prompts=engine.token_prompts,
         stall_s=engine.stall,
     )
+
+
+def _tls(written: Tls | None, base: Path) -> EngineTls:
+    """Paths are relative to the configuration; ConfigError where a file is missing or cannot be used."""
+    if written is None:
+        return EngineTls()
+    own = written.certificate
+    tls = EngineTls(
+        ca=_path(written.ca, base),
+        crl=_path(written.crl, base),
+        chain=_path(own.chain if own else None, base),
+        key=_path(own.key.removeprefix("file:") if own else None, base),
+    )
+    try:
+        engine_context(tls)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            _("the engine cannot be reached over TLS: {why}").format(why=str(error)),
+            where="tls",
+            fix=_("Check the files that `tls` names; they are PEM, and paths are relative to the configuration"),
+        ) from None
+    return tls
+
+
+def _path(text: str | None, base: Path) -> str:
+    return str((base / Path(text).expanduser()).absolute()) if text else ""
 
 
 def _routing(engine: Engine) -> EngineRouting:

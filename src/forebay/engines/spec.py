@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from forebay.core.tls import EngineTls
+
 Kind = Literal["embedded", "vllm", "external"]
 
 
@@ -51,6 +53,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_outstanding: int
     served_name: str | None = None
     authorization: str | None = None
+    tls: EngineTls | None = None
     token_prompts: bool = False
     start_s: float = 900.0
     drain_s: float = 120.0

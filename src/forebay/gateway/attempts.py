@@ -33,6 +33,10 @@ _TOO_LARGE = {"answer_too_large", "event_too_long"}
 MakePump = Callable[[EngineConnection, ResponseHead], StreamPump]
 
 
+# An engine whose certificate is not believed will not be a moment later: only another one is worth waiting for.
+_UNTRUSTED = "untrusted"
+
+
 class Answered(msgspec.Struct, frozen=True):
     """An engine's answer, and the engine whose place the call still holds."""
 
@@ -74,7 +78,8 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
                 engine.failed(failure.reason)
             avoid |= {engine.ref.name}
             sent += failure.sent
-            if sent >= policy.retry_attempts or not _may_retry(failure, parts):
+            alone = failure.reason == _UNTRUSTED and avoid >= _names(name, parts)
+            if sent >= policy.retry_attempts or alone or not _may_retry(failure, parts):
                 raise _lost(failure) from None
             ledger.retries += 1
             parts.meter.count(catalogue.RETRIES, failure.reason)
@@ -85,6 +90,10 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
         else:
             _judge(engine, answer, asked_at, parts)
             return Answered(engine, answer)
+
+
+def _names(model: str, parts: Parts) -> set[str]:
+    return {engine.ref.name for engine in parts.fleet.by_model.get(model, ())}
 
 
 def _avoided(call: Call, asked: Asked, view: View) -> frozenset[str]:

@@ -39,7 +39,7 @@ class EngineSlot(Candidate):
         self, ref: EngineRef, page: CounterPage, siblings: Siblings, ejection: Ejection, clock: Callable[[], float]
     ) -> None:
         super().__init__(ref)
-        self.pool = EnginePool(ref.host, ref.port, clock)
+        self.pool = EnginePool(ref.host, ref.port, clock, ref.tls)
         self.breaker = Breaker(ejection.policy)
         self._ejection = ejection
         self._suspension_s = 0.0
@@ -159,7 +159,7 @@ class Fleet:
         for ref in engines:
             slot = self._by_name.pop(ref.name, None)
             was_routable = slot is not None and slot.ref.routable
-            if slot is None or (slot.ref.host, slot.ref.port) != (ref.host, ref.port):
+            if slot is None or (slot.ref.host, slot.ref.port, slot.ref.tls) != (ref.host, ref.port, ref.tls):
                 if slot is not None:
                     self._retire(slot)
                 slot, was_routable = self._new(ref), False

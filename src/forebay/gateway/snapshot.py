@@ -13,6 +13,7 @@ import msgspec
 
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
+from forebay.core.tls import EngineTls
 from forebay.engines.spec import EngineRouting
 from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.cascade.policy import CascadePolicy
@@ -73,6 +74,7 @@ class EngineRef(msgspec.Struct, frozen=True, kw_only=True):
     routable: bool
     served_name: str | None = None
     authorization: str | None = None
+    tls: EngineTls | None = None
     release: str | None = None
     task: str = ""
     continues: bool = False

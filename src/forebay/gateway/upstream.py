@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from forebay.core.tls import EngineTls, engine_context
 from forebay.gateway.refusal import EngineFailed
 
 # Below the 5 s after which vLLM's server closes an idle connection: a connection is given up before it is lost.
@@ -95,9 +97,10 @@ class EngineConnection(asyncio.Protocol):
 class EnginePool:
     """The connections of one worker to one engine."""
 
-    def __init__(self, host: str, port: int, clock: Callable[[], float]) -> None:
+    def __init__(self, host: str, port: int, clock: Callable[[], float], tls: EngineTls | None = None) -> None:
         self.host = host
         self.port = port
+        self._tls = tls
         self._clock = clock
         self._idle: list[EngineConnection] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -124,10 +127,16 @@ class EnginePool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                _, connection = await loop.create_connection(lambda: EngineConnection(self), self.host, self.port)
+                context = engine_context(self._tls) if self._tls is not None else None
+                name = self.host if context is not None else None
+                _, connection = await loop.create_connection(
+                    lambda: EngineConnection(self), self.host, self.port, ssl=context, server_hostname=name
+                )
         except TimeoutError:
             opened(EngineFailed("connect_timeout", sent=False))
-        except OSError:
+        except ssl.SSLError:
+            opened(EngineFailed("untrusted", sent=False))
+        except OSError:  # also where a file of its `tls` is gone: never without it
             opened(EngineFailed("refused", sent=False))
         else:
             opened(connection)

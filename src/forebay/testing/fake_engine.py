@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable
@@ -120,9 +121,10 @@ class FakeEngine:
     `connections` what was opened.
     """
 
-    def __init__(self, script: Script = say_hello, port: int = 0) -> None:
+    def __init__(self, script: Script = say_hello, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.port = port
+        self._tls = tls
         self.connections = 0
         self.requests = 0
         self.running = 0
@@ -156,7 +158,7 @@ class FakeEngine:
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(60)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**26)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**26, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _kill(self) -> None:

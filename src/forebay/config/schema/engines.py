@@ -9,6 +9,7 @@ from pydantic import Field
 from forebay.config.schema.base import ModelName, Name, Port, Seconds, SecretRef, Section
 from forebay.config.schema.cascade import Cascade
 from forebay.config.schema.discovery import DnsDiscovery, FileDiscovery, KubernetesDiscovery, ValkeyDiscovery
+from forebay.config.schema.edge import Certificate
 from forebay.config.schema.limits import Bounds, Price
 from forebay.config.schema.reuse import Cache, Prepare
 from forebay.config.schema.routing import Routing
@@ -129,12 +130,24 @@ class VllmEngine(OwnedEngine):
     """How long vLLM may finish work after SIGTERM, where the release can."""
 
 
+class Tls(Section):
+    """TLS to an engine. Its chain and its name are always checked."""
+
+    ca: str | None = None
+    """PEM file of the authority that it is believed for. Default: those that this machine trusts."""
+    crl: str | None = None
+    """PEM file of certificates that the authority took back."""
+    certificate: Certificate | None = None
+    """Certificate that the gateway shows, where the engine asks for one."""
+
+
 class ExternalEngine(EngineBase):
     """An OpenAI-compatible server that forebay does not start."""
 
     kind: Literal["external"]
-    url: Annotated[str, Field(pattern=r"^http://[^/\s?#@]+$")]
-    """`http://host:port`, without a path."""
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")]
+    """`https://host:port`, or `http://` where the way to it is private; without a path."""
+    tls: Tls | None = None
     api_key: SecretRef | None = None
     """Key that the engine wants."""
     served_name: str | None = None
