@@ -13,6 +13,7 @@ import pytest
 from tests.integration.ray.clients import WITHIN_S, Load
 from tests.integration.ray.cluster import Cluster
 from tests.integration.ray.machines import Machine, Machines
+from tests.integration.release.trial import ENDLESS, FAULTY, WIDE, last, name, plan
 
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
@@ -46,6 +47,25 @@ class Site:
     def ready(self) -> dict[str, str]:
         """Name and URL of the engines that take calls."""
         return {each["name"]: each["url"] for each in self.engines() if each["state"] == "ready"}
+
+    def try_out(self, env: dict[str, str], **how: Any) -> None:
+        """Write another release, and how it is to be tried."""
+        self.service.content["models"]["m"]["engines"][0]["env"] = env
+        self.service.content["rollout"] = plan(**how)
+        self.service.write()
+
+    def is_whole(self) -> bool:
+        """Whether one engine of each slot is left, and all are ready."""
+        found = self.engines()
+        return (
+            len(found) == 2
+            and {each["slot"] for each in found} == {"m-embedded-1", "m-embedded-2"}
+            and all(each["state"] == "ready" for each in found)
+        )
+
+    def shares(self, before: dict[str, str]) -> bool:
+        """Whether an engine is where one was."""
+        return bool(set(self.ready().values()) & set(before.values()))
 
     def machine_of(self, url: str) -> Machine:
         (found,) = (each for each in self.machines if f"//{each.address}:" in url)
@@ -123,6 +143,27 @@ def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
     site.service.run("up", "--detach")
     calls.all_answered()
     assert set(site.ready().values()) & set(before.values()) == set()
+
+
+def test_a_sound_canary_is_promoted_and_no_call_fails(site: Site) -> None:
+    before, old, calls = site.ready(), name(site.service), site.load()
+    site.try_out(env={"BUILD": "sound"})
+    site.service.run("apply", "--yes", "--rollout", "canary")
+    calls.all_answered()
+    assert last(site.service) == ("applied", "")
+    assert name(site.service) != old
+    wait_for("every engine is a new one", lambda: site.is_whole() and not site.shares(before), WITHIN_S)
+
+
+def test_a_canary_that_fails_calls_is_taken_back_and_clients_see_none(site: Site) -> None:
+    before, old, calls = site.ready(), name(site.service), site.load()
+    site.try_out(env={"PYTHONPATH": str(FAULTY), "FAULT_EVERY": "3"}, steps=ENDLESS, tolerance={**WIDE, "alpha": 0.5})
+    taken_back = site.service.run("apply", "--yes", "--rollout", "canary", check=False)
+    calls.all_answered()
+    assert taken_back.returncode == 1
+    assert "error rate" in taken_back.stderr
+    assert name(site.service) == old
+    assert site.ready() == before
 
 
 def test_a_node_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
