@@ -16,6 +16,8 @@ from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.idempotency.claims import replays
 from forebay.gateway.identity import client_ip, identify, permit
 from forebay.gateway.parts import Parts
+from forebay.gateway.privacy.guard import Guard, is_anyones, screened
+from forebay.gateway.privacy.outlet import outlet
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
 from forebay.gateway.reuse.plan import plan as reuse_plan
@@ -53,6 +55,7 @@ async def serve(call: Call, parts: Parts) -> None:
         if asked.model.prepare is not None:
             asked = prepare(asked, key, view.pepper)
         ledger.model, ledger.stream = permit(key, asked.model.name) if key.bounded else asked.model.name, asked.stream
+        asked = asked if view.privacy is None else screened(asked, key.tenant, view, view.privacy, parts.meter)
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
         if call.head.idempotency_key and await replays(call, parts, _answer):
             return
@@ -60,7 +63,7 @@ async def serve(call: Call, parts: Parts) -> None:
             await borrowing
         if call.trail is not None and parts.audit is not None:
             await parts.audit.intend(call, asked)
-        plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache else None
+        plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache and is_anyones(asked) else None
         if plan is None:
             await _generate(call, asked, view, parts)
         else:
@@ -93,9 +96,12 @@ async def serve_recorded(call: Call, parts: Parts) -> None:
 
 async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
     """Have an engine answer, and carry what it says to the client."""
-    second = None
+    second, answer = None, _answer
+    if asked.guard is not None:
+        call.client = outlet(call, asked, asked.guard)
+        answer = partial(_answer_searched, guard=asked.guard)
     if asked.model.cascade is not None:
-        second = await answered_first(call, asked, view, parts, _answer)
+        second = await answered_first(call, asked, view, parts, answer)
         if second is None:
             return
     asked = recorded(asked, call.head.path) if asked.model.continuation else asked
@@ -144,15 +150,22 @@ def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -
     """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
     began_at = parts.clock()
     if answer.status >= 400:
-        raise refusal_of(answer, asked.model.name, asked.route.endpoint)
+        refusal = refusal_of(answer, asked.model.name, asked.route.endpoint)
+        raise refusal if asked.guard is None else asked.guard.worded(refusal)
     if answer.status == 200 and (usage := asked.route.dialect.usage(answer.body, None)) is not None:
         call.ledger.input_tokens, call.ledger.output_tokens = usage
         if call.want.blocks or call.ledger.lane:
             call.ledger.cached_tokens = cached_in(answer.body)
         if call.ledger.lane:
             call.ledger.finish = finish_in(answer.body)
-    _answer(call, answer.status, answer.body, media_type(answer.content_type))
+    body = answer.body if asked.guard is None else asked.guard.whole(answer.body, asked.route.endpoint)
+    _answer(call, answer.status, body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)
+
+
+def _answer_searched(call: Call, status: int, body: bytes, *, guard: Guard) -> None:
+    """A whole answer that the cascade gives."""
+    _answer(call, status, guard.whole(body, call.ledger.endpoint))
 
 
 def _answer_probe(call: Call, route: Route, view: View, parts: Parts) -> None:

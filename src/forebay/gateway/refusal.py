@@ -18,6 +18,9 @@ class Code(msgspec.Struct, frozen=True):
 _REQUEST, _SERVER, _LIMIT = "invalid_request_error", "server_error", "rate_limit_error"
 
 CODES: dict[str, Code] = {
+    "answer_withheld": Code(
+        403, _REQUEST, "The answer holds what the policy of `privacy` refuses; none of it is sent."
+    ),
     "ambiguous_length": Code(400, _REQUEST, "Content-Length and Transfer-Encoding contradict each other."),
     "audit_unavailable": Code(503, _SERVER, "The call cannot be put on the audit log, so it is not answered."),
     "bad_chunk": Code(400, _REQUEST, "The chunked body cannot be framed."),
@@ -63,6 +66,8 @@ CODES: dict[str, Code] = {
     "not_found": Code(404, _REQUEST, "No such route."),
     "not_supported": Code(400, _REQUEST, "No engine of this model serves the route, the field or images."),
     "not_ready": Code(503, _SERVER, "A model has no engine that is ready."),
+    "personal_data_refused": Code(400, _REQUEST, "The request holds what the policy of `privacy` refuses."),
+    "privacy_failed": Code(503, _SERVER, "A text could not be searched for personal data, so it went nowhere."),
     "permission_denied": Code(403, "permission_error", "The key's scopes do not allow this."),
     "queue_full": Code(429, _LIMIT, "More calls wait than gateway.queue.calls, or than the class may have waiting."),
     "queue_timeout": Code(503, _SERVER, "No engine had a place within gateway.queue.wait, or the call's own deadline."),
@@ -74,6 +79,9 @@ CODES: dict[str, Code] = {
     "unexpected_body": Code(400, _REQUEST, "A body on a method that has none."),
     "unknown_field": Code(400, _REQUEST, "A field of the body is not on the route's allow-list."),
     "unknown_transfer_encoding": Code(501, _REQUEST, "A transfer encoding other than chunked."),
+    "unreadable_content": Code(
+        400, _REQUEST, "Images and token ids cannot be searched; `privacy.unreadable` is block."
+    ),
     "unsupported_media_type": Code(415, _REQUEST, "The body is not plain application/json in UTF-8."),
     "wait_too_long": Code(503, _SERVER, "The wait for a place is foreseen to be longer than this call may wait."),
 }

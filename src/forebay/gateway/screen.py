@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -19,6 +19,9 @@ from forebay.wire.media_type import JSON
 from forebay.wire.openai import BadField, check_fields
 from forebay.wire.request import RequestHead
 
+if TYPE_CHECKING:
+    from forebay.gateway.privacy.guard import Guard
+
 _MEDIA_TYPES = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 _INCLUDE_USAGE = b',"stream_options":{"include_usage":true}}'
 
@@ -29,6 +32,7 @@ class Asked(msgspec.Struct, frozen=True):
     `unable` are the model's engines that cannot serve this call. `subject` is the person that the call is for, where it
     names one and the audit log wants to know. `recorded`: its stream's tokens are noted, so that it
     can go on at another engine. `salt` keeps prefixes apart in an engine's cache; empty where all may share them.
+    `guard` is what its answer is searched by, if by anything.
     """
 
     model: ModelRef
@@ -43,6 +47,7 @@ class Asked(msgspec.Struct, frozen=True):
     salt: str = ""
     flex: bool = False
     subject: str = ""
+    guard: Guard | None = None
 
 
 def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:

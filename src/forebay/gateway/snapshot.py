@@ -23,6 +23,7 @@ from forebay.gateway.queue.policy import QueuePolicy
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
+from forebay.privacy.policy import PrivacyPolicy
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import NetworkRules
 from forebay.security.roles import RolePolicy
@@ -144,6 +145,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsPolicy | None = None
     queue: QueuePolicy = QueuePolicy()
     idempotency: IdempotencyPolicy | None = None
+    privacy: PrivacyPolicy | None = None
     audit: AuditPolicy | None = None
     identity: IdentityPolicy = IdentityPolicy()
 

@@ -14,6 +14,7 @@ from forebay.gateway.rollout.lanes import Lanes
 from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
 from forebay.gateway.support import Offer, offers_of
+from forebay.privacy.rules import Rules
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import Networks, compiled
 from forebay.security.roles import READ_MODELS, Access, Roles
@@ -51,6 +52,7 @@ class View(msgspec.Struct, frozen=True):
     standings: Standings
     model_entries: dict[bytes, bytes]
     offers: dict[str, dict[str, Offer]]
+    privacy: Rules | None = None
     sessions: bool = False
     audited: bool = False
     lanes: dict[str, Lanes] = {}
@@ -76,6 +78,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
         limits=RequestLimits(policy.target_bytes, policy.head_bytes, policy.body_bytes),
         models=models,
         keys={key.id: key for key in snapshot.keys},
+        privacy=None if snapshot.privacy is None else Rules(snapshot.privacy),
         pepper=snapshot.pepper,
         trusted=tuple(ipaddress.ip_network(text) for text in policy.trusted_proxies),
         model_list=_list(models),

@@ -109,6 +109,12 @@ CANCELLED = Metric(
 )
 REFUSALS = Metric("forebay_refusals_total", "counter", "Requests refused, by error code.", ("code",))
 CUT_STREAMS = Metric("forebay_cut_streams_total", "counter", "Streams that an engine did not finish.", ("reason",))
+PRIVACY = Metric(
+    "forebay_privacy_values_total",
+    "counter",
+    "Personal data and secrets found in requests (input) and answers (output), by type and by what was done with them.",
+    ("model", "direction", "type", "action"),
+)
 CACHE = Metric(
     "forebay_cache_total",
     "counter",
@@ -203,6 +209,7 @@ IDEMPOTENCY = Metric(
 IDEMPOTENCY_LOST = Metric(
     "forebay_idempotency_lost_total", "counter", "Times that what holds idempotency keys was lost, by why.", ("reason",)
 )
+ANOMALIES = Metric("forebay_anomalies_total", "counter", "What callers did that they do not usually do.", ("kind",))
 IN_FLIGHT = Metric("forebay_calls_in_flight", "gauge", "Calls between their first byte and their last.")
 QUEUED = Metric("forebay_queue_calls", "gauge", "Calls waiting for a place at an engine.")
 CLASS_QUEUED = Metric(
@@ -260,6 +267,12 @@ DISCOVERY_STALE = Metric(
 DISCOVERY_FAILURES = Metric(
     "forebay_discovery_failures_total", "counter", "Answers of a source that were missing, empty or wrong.", ("source",)
 )
+CERTIFICATE_DAYS = Metric(
+    "forebay_certificate_days_left", "gauge", "Days until the certificate that the edge serves ends; below 0 it has."
+)
+CERTIFICATE_REFUSED = Metric(
+    "forebay_certificate_refused", "gauge", "1 while a new certificate cannot be served and the old one stays."
+)
 RELEASE_REVERTED = Metric(
     "forebay_release_reverted", "gauge", "1 while the last change of the release is one that was taken back."
 )
@@ -312,6 +325,7 @@ METRICS: tuple[Metric, ...] = (
     REFUSALS,
     CUT_STREAMS,
     CONTINUATIONS,
+    PRIVACY,
     CACHE,
     CACHE_BYTES,
     CACHE_GARBLED,
@@ -330,6 +344,7 @@ METRICS: tuple[Metric, ...] = (
     IDEMPOTENCY_LOST,
     AUDIT,
     AUDIT_WAIT,
+    ANOMALIES,
     IN_FLIGHT,
     QUEUED,
     CLASS_QUEUED,
@@ -346,6 +361,8 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERED,
     DISCOVERY_STALE,
     DISCOVERY_FAILURES,
+    CERTIFICATE_DAYS,
+    CERTIFICATE_REFUSED,
     RELEASE_REVERTED,
     ROLLOUT_SHARE,
     ROLLOUT_HELD,
