@@ -14,7 +14,7 @@ import msgspec
 from forebay.config.load import load
 from forebay.tune.engine import Starter, cores
 from forebay.tune.front import Front
-from forebay.tune.load import measure
+from forebay.tune.load import ClientLimits, measure
 from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Lengths
 from forebay.tune.objective import Objective
@@ -26,6 +26,8 @@ from forebay.tune.trial import Rung
 ROUNDS = 4
 LOADS = (1, 16, 128)
 WINDOW_S = 5.0
+LIMITS = ClientLimits(lag_p99_ms=50.0, lag_ratio=0.25, cpu_share=0.98)
+"""Wide: what the client is late falls on both sides alike."""
 
 
 def main() -> int:
@@ -79,7 +81,7 @@ def _turns(asked: Any, targets: dict[str, Target], until_s: float) -> dict[int, 
                 if time.monotonic() + 2.5 * WINDOW_S > until_s:
                     return found
                 work = load_of(aim, concurrency, warm_s=1.5, window_s=WINDOW_S, seed=turn)
-                seen = measure(targets[side], work, processes=1 + concurrency // 128)
+                seen = measure(targets[side], work, processes=1 + concurrency // 64, limits=LIMITS)
                 found[concurrency][side].append(rung_of(seen, aim, concurrency))
     return found
 

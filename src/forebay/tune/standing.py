@@ -14,6 +14,8 @@ from forebay.tune.stage import ORDER, Situation, load_stages, proposals, stages
 from forebay.tune.trial import Score, Trial
 
 _ALL_AT_ONCE = "killers"
+_WORTH = 1.005
+"""What is usually worth less, or nothing, is not taken into a stride: it would hide behind the rest."""
 _PATIENCE = 2
 """So many changes of a stage without one that is kept, and the ladder goes on to the next stage."""
 
@@ -58,7 +60,9 @@ class Choices:
         for name in ORDER:
             while True:
                 at = self._situation(standing, setting)
-                open_changes = [change for change in stages[name](at) if change.precision == precision]
+                open_changes = [
+                    change for change in stages[name](at) if change.precision == precision and change.gain >= _WORTH
+                ]
                 change = next(self._allowed(open_changes, setting, seen), None)
                 if change is None:
                     break

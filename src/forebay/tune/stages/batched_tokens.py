@@ -24,5 +24,5 @@ def batched_tokens(at: Situation) -> Iterator[Change]:
         if size != now and size >= at.number("max-num-seqs", 256):
             why = f"{size} tokens in one step"
             args = {"max-num-batched-tokens": size}
-            gain = 1.05 if place == 0 else 1.02
+            gain = 1.05 if place == 0 else 1.004
             yield Change(stage="batched_tokens", name=f"{size} tokens a step", why=why, args=args, gain=gain)

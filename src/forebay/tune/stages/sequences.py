@@ -35,5 +35,5 @@ def sequences(at: Situation) -> Iterator[Change]:
     if lower and at.objective.goal == "latency":
         why = "fewer at once, each of them faster"
         yield Change(
-            stage="sequences", name=f"{lower[-1]} sequences", why=why, args={"max-num-seqs": lower[-1]}, gain=1.02
+            stage="sequences", name=f"{lower[-1]} sequences", why=why, args={"max-num-seqs": lower[-1]}, gain=1.004
         )
