@@ -16,6 +16,8 @@ from starlette.responses import Response
 from forebay.admin.answers import answer, forbidden, not_found
 from forebay.admin.body import read_body
 from forebay.admin.guard import Administrator
+from forebay.audit.client import decided
+from forebay.audit.record import Fact
 from forebay.controller.in_force import Claim, await_in_force
 from forebay.core.errors import StateError
 from forebay.gateway.uses import last_used
@@ -95,7 +97,8 @@ class KeysApi:
             not_before=None if wanted.begins_s is None else now + wanted.begins_s,
             networks=wanted.networks,
         )
-        with self._open() as database:
+        facts: dict[str, Fact] = {"tenant": grant.tenant, "scopes": " ".join(grant.scopes)}
+        with self._open() as database, decided(self._state, "key.create", who.id, facts):
             row, text = key_store.create(database, key_store.load_pepper(self._state.pepper), grant, now)
         return _public(row, None) | {"key": text, "in_force": self._in_force(_knows(row.id))}
 
@@ -106,14 +109,18 @@ class KeysApi:
             row = _changeable(database, identity, who)
             _check_grantable(row.scopes, who)
             pepper = key_store.load_pepper(self._state.pepper)
-            old, new, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
+            with decided(self._state, "key.rotate", who.id, {"tenant": row.tenant, "key": identity}):
+                old, new, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
         ends = {"key": text, "old": _public(old, None), "in_force": self._in_force(_knows(new.id))}
         return _public(new, None) | ends
 
     def _revoked(self, identity: str, who: Administrator) -> dict[str, Any]:
         with self._open() as database:
-            _changeable(database, identity, who)
-            row = key_store.revoke(database, identity, time.time())
+            tenant = _changeable(database, identity, who).tenant
+            facts: dict[str, Fact] = {"tenant": tenant, "key": identity}
+            # A key that must go goes, recorded or not.
+            with decided(self._state, "key.revoke", who.id, facts, lambda _why: None):
+                row = key_store.revoke(database, identity, time.time())
         gone = self._in_force(lambda snapshot: all(known.id != identity for known in snapshot.keys))
         return _public(row, None) | {"in_force": gone}
 

@@ -89,6 +89,8 @@ def ask(log: Path, asked: Asked) -> Note | None:
         path = log.with_name(f"{WITNESSED}-{asked.key.key_id.hex()}")
         old = _size_in(path, asked.key)
         size = checkpoint_of(head).size
+        if old > size:
+            raise _cut(old, size)
         status, body, kind = _post(asked.url, request(old, consistency_path(old, size, subtrees(database)), head))
         if status == http.client.CONFLICT and kind == SIZE_TYPE and body.strip().isdecimal():
             old = _sensible(int(body), size, old)
@@ -107,11 +109,15 @@ def ask(log: Path, asked: Asked) -> Note | None:
 
 def _sensible(seen: int, size: int, old: int) -> int:
     if seen > size:
-        why = f"the witness has seen {seen} records, the log has {size}: it was cut or taken back to an older state"
-        raise Refused(why, alarming=True)
+        raise _cut(seen, size)
     if seen == old:
         raise Refused("the witness has seen other records than the log has", alarming=True)
     return seen
+
+
+def _cut(seen: int, size: int) -> Refused:
+    why = f"the witness has seen {seen} records, the log has {size}: it was cut or taken back to an older state"
+    return Refused(why, alarming=True)
 
 
 def _size_in(path: Path, key: Verifier) -> int:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 
+import click
 import orjson
 
+from forebay.audit import client
 from forebay.audit.database import read_only
 from forebay.audit.note import BadNote, Note, Verifier, read_note
+from forebay.audit.record import Fact
 from forebay.audit.recorder import LOG, SUBJECTS
 from forebay.audit.signing import log_verifier
 from forebay.audit.store import Kept, leaves_of
@@ -18,6 +24,26 @@ from forebay.audit.subjects import Opener
 from forebay.audit.witness_feed import WITNESSED
 from forebay.core.errors import RunError, UsageError
 from forebay.messages import _
+from forebay.store.state_dir import StateDir
+
+
+def decided(state: StateDir, action: str, *, urgent: bool = False, **facts: Fact) -> AbstractContextManager[None]:
+    """What an operator decides, on the audit log before it is done; what is `urgent` is done also without."""
+
+    def warn(why: str) -> None:
+        click.echo(_("not recorded: {why}").format(why=why), err=True)
+
+    return client.decided(state, action, operator(), facts, warn if urgent else None)
+
+
+def operator() -> str:
+    """Whoever types: the system's word for it, which is as good as the system's log-in."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = ""
+    asked_for = os.environ.get("SUDO_USER", "")
+    return f"{name or os.getuid()}@{socket.gethostname()}" + (f" for {asked_for}" if asked_for else "")
 
 
 def own_key(folder: Path) -> Verifier:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from forebay.cli.auditing import decided
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import state_dir
 from forebay.controller.in_force import Claim, await_in_force, running_workers
@@ -52,7 +53,8 @@ def create(flags: Flags, **given: Any) -> None:
         not_before=None if given["begins"] is None else now + _duration(given["begins"]),
         networks=given["networks"],
     )
-    with _open(flags) as (state, database):
+    scopes = " ".join(grant.scopes)
+    with _open(flags) as (state, database), decided(state_dir(flags), "key.create", tenant=grant.tenant, scopes=scopes):
         row, text = key_store.create(database, key_store.load_pepper(state.pepper), grant, now)
         _show_new(flags, state, row, text)
 
@@ -80,7 +82,8 @@ def rotate(flags: Flags, identity: str, overlap: str) -> None:
     overlap_s = _duration(overlap)
     with _open(flags) as (state, database):
         pepper = key_store.load_pepper(state.pepper)
-        old, row, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
+        with decided(state, "key.rotate", key=identity):
+            old, row, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
         flags.say(_("The old key {id} works until {time}.").format(id=old.id, time=_moment(old.expires_at)))
         _show_new(flags, state, row, text)
 
@@ -92,7 +95,8 @@ def revoke(flags: Flags, identity: str) -> None:
     """Exit 1 where a worker may still accept the key when the time is over."""
     now = time.time()
     with _open(flags) as (state, database):
-        row = key_store.revoke(database, identity, now)
+        with decided(state, "key.revoke", urgent=True, key=identity):
+            row = key_store.revoke(database, identity, now)
         late = _await(flags, state, lambda snapshot: all(known.id != row.id for known in snapshot.keys))
         runs = bool(running_workers(state))
     if late:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from forebay.cli import planning, releasing
+from forebay.cli.auditing import decided
 from forebay.cli.findings import lines
 from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.service import sole
@@ -193,7 +194,8 @@ def _begin(flags: Flags, at: planning.Here, stored: Release, made: Plan, asked: 
     if asked.begun is not None and asked.begun.rollout.no_baseline:
         why = asked.begun.rollout.no_baseline
         flags.say(_("no fresh engine of the old release beside it: {why}").format(why=why))
-    change = releasing.begin_change(start, at.running, stored, asked)
+    with decided(at.state, asked.kind, release=stored.name, digest=stored.digest, environment=at.environment):
+        change = releasing.begin_change(start, at.running, stored, asked)
     return _Going(change=change, stored=stored, made=made, asked=asked)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from forebay.cli import releasing
+from forebay.cli.auditing import decided
 from forebay.cli.findings import lines
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import state_dir
@@ -115,7 +116,8 @@ def approve_release(flags: Flags, name: str, reason: str) -> None:
     approval = Approval(
         by=author(store.root), at=time.time(), digest=found.digest, environment=environment, reason=reason
     )
-    path = approve(store, found, approval, config.releases.approvers)
+    with decided(state_dir(flags), "release.approve", release=name, digest=found.digest, environment=environment):
+        path = approve(store, found, approval, config.releases.approvers)
     event = _event("approved", found, environment, approval.by, reason)
     append(store.root, event)
     releasing.committed(flags, event, path)
@@ -147,7 +149,8 @@ def promote(flags: Flags, name: str | None, to: str, reason: str) -> None:
     findings = missing_approvals(store, config, current, proven.digest, proven.created.by)
     if findings:
         raise ConfigError(_("{name} cannot be promoted").format(name=proven.name), findings=findings)
-    store.make_current(to, proven.name)
+    with decided(state_dir(flags), "release.promote", release=proven.name, digest=proven.digest, environment=to):
+        store.make_current(to, proven.name)
     event = _event("promoted", proven, to, author(store.root), reason)
     append(store.root, event)
     releasing.committed(flags, event)
