@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 _BATCH = 5
 _LEAST = 40
@@ -13,6 +13,7 @@ _BINS = 20
 _DRIFT = 1.3
 _SURE_PAIRS = 87
 _WORTH_CUTTING = 0.1
+_SURE_ERRORS = 4
 
 
 def warm_until(series: Sequence[float]) -> int:
@@ -36,8 +37,11 @@ def warm_until(series: Sequence[float]) -> int:
         if errors[at] < best * (1 - 1e-9):
             best, cut = errors[at], at
     # On a series that is steady from the start the rule still cuts here and there: that would only waste calls.
-    rest = fmean(means[cut:])
-    worth = cut and abs(fmean(means[:cut]) - rest) > _WORTH_CUTTING * rest
+    if not cut:
+        return 0
+    rest = means[cut:]
+    apart = abs(fmean(means[:cut]) - fmean(rest))
+    worth = apart > max(_WORTH_CUTTING * fmean(rest), _SURE_ERRORS * stdev(rest) / math.sqrt(cut))
     return cut * _BATCH if worth else 0
 
 
