@@ -110,6 +110,44 @@ def revoke(flags: Flags, identity: str) -> None:
     flags.answer(_public(row, now) | {"in_force": True}, lambda: _revoked_line(row, runs=runs))
 
 
+@key.command(help=_("Hold a key back: it opens nothing until it is given free again."))
+@click.argument("identity", metavar="ID")
+@click.option("--why", default="", help=_("The reason, for whoever asks later."))
+@common("config", "output", "timeout")
+def suspend(flags: Flags, identity: str, why: str) -> None:
+    """Like revoke, but it can be taken back."""
+    with _open(flags) as (state, database):
+        key_store.suspend(database, identity, why or _("by an operator"))
+        late = _await(flags, state, lambda snapshot: all(known.id != identity for known in snapshot.keys))
+        row = key_store.find(database, identity)
+    if late:
+        raise _not_in_force(identity, late)
+    flags.answer(_public(row, time.time()), lambda: _("{id} is suspended").format(id=identity))
+
+
+@key.command(help=_("Give a key free that was held back."))
+@click.argument("identity", metavar="ID")
+@common("config", "output", "timeout")
+def resume(flags: Flags, identity: str) -> None:
+    """The key does again what it did."""
+    with _open(flags) as (state, database):
+        row = key_store.resume(database, identity)
+        late = _await(flags, state, lambda snapshot: any(known.id == identity for known in snapshot.keys))
+    if late and row.is_active(time.time()):
+        raise _not_in_force(identity, late)
+    flags.answer(_public(row, time.time()), lambda: _("{id} is free again").format(id=identity))
+
+
+def _not_in_force(identity: str, late: tuple[str, ...]) -> RunError:
+    return RunError(
+        _("the change of the key {id} is stored, but {workers} do not know it yet").format(
+            id=identity, workers=", ".join(late)
+        ),
+        fix=_("See whether the controller runs: `forebay status`"),
+        code="not_in_force",
+    )
+
+
 def _show_new(flags: Flags, state: StateDir, row: KeyRow, text: str) -> None:
     flags.answer(_public(row, row.created_at) | {"key": text}, lambda: text)
     late = _await(flags, state, lambda snapshot: any(known.id == row.id for known in snapshot.keys))
@@ -160,12 +198,19 @@ def _public(row: KeyRow, now: float) -> dict[str, object]:
         "not_before": _moment(row.not_before) or None,
         "expires_at": _moment(row.expires_at) or None,
         "revoked_at": _moment(row.revoked_at) or None,
+        "suspended": row.suspended,
         "state": _state(row, now),
     }
 
 
 def _cells(row: KeyRow, now: float, used_at: float | None) -> tuple[str, ...]:
-    states = {"active": _("active"), "pending": _("pending"), "expired": _("expired"), "revoked": _("revoked")}
+    states = {
+        "active": _("active"),
+        "pending": _("pending"),
+        "expired": _("expired"),
+        "revoked": _("revoked"),
+        "suspended": _("suspended"),
+    }
     times = (_moment(row.created_at), _moment(row.expires_at) or "-", _moment(used_at) or "-")
     return (row.id, row.name or "-", row.tenant, ",".join(row.scopes) or "-", *times, states[_state(row, now)])
 
@@ -175,6 +220,8 @@ def _state(row: KeyRow, now: float) -> str:
         return "revoked"
     if row.has_ended(now):
         return "expired"
+    if row.suspended is not None:
+        return "suspended"
     return "active" if row.is_active(now) else "pending"
 
 

@@ -180,7 +180,7 @@ def _stage(name: str) -> str:
         return CONTROLLER
     if name == "edge":
         return name
-    if name in {"admin", "audit", "valkey", "embedder"}:
+    if name in {"admin", "audit", "valkey", "embedder", "watch"}:
         return "last"
     return "workers" if name.startswith("worker-") else "engines"
 

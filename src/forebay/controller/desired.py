@@ -109,6 +109,17 @@ def audit_unit(config: Config, state: StateDir) -> UnitSpec:
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)
 
 
+def watch_unit(config: Config, state: StateDir) -> UnitSpec:
+    """Whoever watches callers for what they do not usually do."""
+    argv = (
+        *(sys.executable, "-m", "forebay.ops.watch.main", "--state", str(state.root), "--service", config.service),
+        *("--learn-minutes", str(round(config.watch.learn / 60))),
+        *(part for kind in config.watch.suspend for part in ("--suspend", kind)),
+    )
+    unit = _unit("watch", argv, config, state)
+    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)
+
+
 def controller_units(config_path: Path, config: Config, state: StateDir) -> tuple[UnitSpec, ...]:
     """Every controller of this machine; one of them leads."""
     others = (f"{CONTROLLER}-{number}" for number in range(2, config.controller.replicas + 1))

@@ -28,7 +28,7 @@ from forebay.substrate.base import Substrate
 from forebay.substrate.local import is_running, why_ended
 from forebay.substrate.place import read_place
 
-Kind = Literal["engine", "worker", "admin", "audit", "edge", "valkey", "embedder"]
+Kind = Literal["engine", "worker", "admin", "audit", "edge", "valkey", "embedder", "watch"]
 _TURN_S = 0.1
 _LOOK_SOON_S = 0.1
 _LOOK_S = 1.0

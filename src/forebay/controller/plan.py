@@ -43,6 +43,8 @@ def plan(
         planned.append(_valkey(config, state))
     if config.audit.enabled:
         planned.append(_audit(config, state))
+    if config.watch.enabled:
+        planned.append(_watch(config, state))
     if is_semantic(config):
         planned.append(_embedder(config, state))
     if units.has_program("forebay.admin.main"):
@@ -134,6 +136,10 @@ def _valkey(config: Config, state: StateDir) -> Planned:
 
 def _audit(config: Config, state: StateDir) -> Planned:
     return _fixed("audit", units.audit_unit(config, state), state), SocketProbe(state.audit_socket)
+
+
+def _watch(config: Config, state: StateDir) -> Planned:
+    return _fixed("watch", units.watch_unit(config, state), state), SocketProbe(state.watch_socket)
 
 
 def _embedder(config: Config, state: StateDir) -> Planned:

@@ -46,6 +46,7 @@ def report(
         "edge": [],
         "valkey": [],
         "embedder": [],
+        "watch": [],
     }
     for keeper in keepers:
         by_kind[keeper.desired.kind].append(keeper)
@@ -56,7 +57,8 @@ def report(
     valkey = tuple(UnitStatus(**_common(keeper, f"valkey://127.0.0.1:{keeper.port}")) for keeper in by_kind["valkey"])
     embedder = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["embedder"])
     audit = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["audit"])
-    units = (*engines, *workers, *admin, *edge, *valkey, *embedder, *audit)
+    watch = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["watch"])
+    units = (*engines, *workers, *admin, *edge, *valkey, *embedder, *audit, *watch)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
     return Status(
@@ -72,6 +74,7 @@ def report(
         valkey=valkey[0] if valkey else None,
         embedder=embedder[0] if embedder else None,
         audit=audit[0] if audit else None,
+        watch=watch[0] if watch else None,
         controller=ControllerStatus(
             pid=os.getpid(),
             read_at=read_at,

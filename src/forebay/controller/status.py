@@ -174,6 +174,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     valkey: UnitStatus | None = None
     embedder: UnitStatus | None = None
     audit: UnitStatus | None = None
+    watch: UnitStatus | None = None
     controller: ControllerStatus
     release: ReleaseStatus | None = None
     snapshot: str
@@ -182,7 +183,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     def units(self) -> tuple[UnitStatus, ...]:
         """Every unit, the edge first."""
         edge = () if self.edge.state == "none" else (self.edge,)
-        others = tuple(unit for unit in (self.admin, self.valkey, self.embedder, self.audit) if unit is not None)
+        beside = (self.admin, self.valkey, self.embedder, self.audit, self.watch)
+        others = tuple(unit for unit in beside if unit is not None)
         return (*edge, *self.engines, *self.gateway.workers, *others)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 LANGUAGES = ("en", "zh")
 CATALOGUES = Path(__file__).parent
 _translations: gettext.NullTranslations = gettext.NullTranslations()
+_language = "en"
 
 
 def _(text: str) -> str:
@@ -26,10 +27,15 @@ def N_(text: str) -> str:  # noqa: N802  gettext's own name for it
 
 def speak(language: str | None = None) -> str:
     """Choose the language: the one named, else the locale's, else English. Returns the one chosen."""
-    global _translations  # noqa: PLW0603  one language a process, chosen once at start
-    chosen = language or _locale_language()
-    _translations = gettext.translation("forebay", CATALOGUES, languages=[chosen], fallback=True)
-    return chosen
+    global _translations, _language  # noqa: PLW0603  one language a process, chosen once at start
+    _language = language or _locale_language()
+    _translations = gettext.translation("forebay", CATALOGUES, languages=[_language], fallback=True)
+    return _language
+
+
+def spoken() -> str:
+    """The language chosen by `speak`."""
+    return _language
 
 
 def _locale_language() -> str:

@@ -24,6 +24,7 @@ _MIGRATIONS = (
             until REAL NOT NULL
         ) STRICT""",
     ),
+    ("ALTER TABLE keys ADD COLUMN suspended TEXT",),
 )
 SCHEMA_VERSION = len(_MIGRATIONS)
 

@@ -4,6 +4,7 @@ run/<unit>.json          a running unit: its holder's and its program's pid and 
 run/<worker>.ack         the snapshot a worker has taken
 run/embedder.sock        where workers ask how near two texts are
 run/audit.sock           where records for the audit log are taken
+run/watch.sock           where whoever watches callers answers
 run/status.json          what the controller last saw, in the form of `forebay status -o json`
 run/<unit>.standby       a controller that stands by
 leader                   which controller leads: the kernel's lock on it says whether it still does
@@ -15,6 +16,7 @@ tls/                     the development CA and certificate
 discovered.json          the engines that sources found last
 valkey/                  the bundled Valkey: its configuration, password and log of writes
 claims.db                idempotency keys of calls, where there is no Valkey
+watch.json               what callers usually do, and the newest anomalies
 audit/                   the audit log, its signing key, and the keys that personal fields are sealed with
 spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
@@ -104,6 +106,16 @@ class StateDir(msgspec.Struct, frozen=True):
     def audit(self) -> Path:
         """The audit log and its keys."""
         return self.root / "audit"
+
+    @property
+    def watch(self) -> Path:
+        """What callers usually do, and the newest anomalies."""
+        return self.root / "watch.json"
+
+    @property
+    def watch_socket(self) -> Path:
+        """Where whoever watches callers can be reached, if it works."""
+        return self.run / "watch.sock"
 
     @property
     def audit_socket(self) -> Path:

@@ -53,7 +53,7 @@ def test_an_engine_that_aborts_what_nobody_reads_is_not_charged_any_more(tmp_pat
         charged_s = orphaned_s(service)
         url = f"http://127.0.0.1:{service.content['gateway']['port']}/v1/chat/completions"
         headers = {"authorization": f"Bearer {service.key}"}
-        answer = httpx2.post(url, json={**STORY, "stream": False, "max_tokens": 200}, headers=headers, timeout=100)
+        answer = httpx2.post(url, json={**STORY, "stream": False, "max_tokens": 60}, headers=headers, timeout=100)
         assert answer.status_code == 200
         wait_for("the engine runs nothing again", lambda: scraped(service, 0))
         assert orphaned_s(service) == charged_s

@@ -16,6 +16,7 @@ from forebay.config.crosscheck.routing import routing
 from forebay.config.crosscheck.security import security
 from forebay.config.crosscheck.substrate import substrate
 from forebay.config.crosscheck.timeouts import timeouts
+from forebay.config.crosscheck.watch import watch
 from forebay.config.crosscheck.weights import weights
 from forebay.config.provenance import Node
 from forebay.config.schema import Config
@@ -38,6 +39,7 @@ def crosscheck(config: Config, tree: Node) -> list[Finding]:
         substrate,
         rollout,
         security,
+        watch,
         weights,
         includes,
     )

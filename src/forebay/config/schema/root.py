@@ -19,6 +19,7 @@ from forebay.config.schema.rollout import Rollout
 from forebay.config.schema.security import Security
 from forebay.config.schema.substrate import Substrate
 from forebay.config.schema.tenants import Tenant
+from forebay.config.schema.watch import Watch
 
 Environment = Literal["development", "staging", "production"]
 Scenario = Literal["chat", "batch", "mixed", "low-latency", "low-cost"]
@@ -60,6 +61,7 @@ class Config(Section):
     admin: Admin = Admin()
     security: Security = Security()
     audit: Audit = Audit()
+    watch: Watch = Watch()
     controller: Controller = Controller()
     releases: Releases = Releases()
     rollout: Rollout = Rollout()

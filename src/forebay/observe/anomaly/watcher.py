@@ -1,0 +1,89 @@
+"""Adds calls up to minutes, judges each finished minute by the caller's habits, and then learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from forebay.core.registry import Registry
+from forebay.observe.anomaly.seen import MINUTE_S, Minute, Seen
+from forebay.observe.anomaly.usual import Usual
+
+Detector = Callable[[Minute, Usual], str | None]
+"""Says in one sentence what is unusual about a minute; None where nothing is."""
+detectors: Registry[Detector] = Registry("detector of anomalies")
+_MOST_CALLERS = 20_000
+_QUIET_S = 3600.0
+_FORGET_S = 30 * 86_400.0
+
+
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
+    """Something unusual: its kind, whose, when (seconds since the epoch), and why, in one sentence."""
+
+    kind: str
+    tenant: str
+    key_id: str
+    networks: tuple[str, ...]
+    at_s: float
+    why: str
+
+
+class Watcher:
+    """Habits of every caller. `habits` may be kept and given back after a restart."""
+
+    def __init__(self, learn_minutes: int, habits: dict[str, Usual] | None = None) -> None:
+        if not list(detectors):
+            detectors.load("forebay.observe.anomaly.detectors")
+        self._learn_minutes = learn_minutes
+        self.habits = habits or {}
+        self._open: dict[str, Minute] = {}
+        self._told: dict[tuple[str, str], float] = {}
+
+    def see(self, call: Seen) -> None:
+        """Count a call into its caller's minute. A caller that nobody knows is no reason to grow without end."""
+        if not call.caller or (call.caller not in self._open and len(self._open) >= _MOST_CALLERS):
+            return
+        start_s = call.at_s // MINUTE_S * MINUTE_S
+        minute = self._open.get(call.caller)
+        if minute is None:
+            minute = self._open[call.caller] = Minute(start_s, call.tenant, call.key_id)
+        minute.add(call)
+
+    def judge(self, now_s: float) -> Iterator[Anomaly]:
+        """Close the minutes that are over and tell what was unusual in them; the same of one caller once an hour."""
+        over = [caller for caller, minute in self._open.items() if minute.start_s + MINUTE_S <= now_s]
+        for caller in over:
+            minute = self._open.pop(caller)
+            usual = self.habits.setdefault(caller, Usual())
+            for kind, why in self._unusual(minute, usual):
+                if now_s - self._told.get((caller, kind), 0.0) >= _QUIET_S:
+                    self._told[caller, kind] = now_s
+                    yield Anomaly(
+                        kind=kind,
+                        tenant=minute.tenant,
+                        key_id=minute.key_id,
+                        networks=tuple(sorted(minute.networks)),
+                        at_s=minute.start_s,
+                        why=why,
+                    )
+            usual.learn(minute)
+        self._forget(now_s)
+
+    def _unusual(self, minute: Minute, usual: Usual) -> Iterator[tuple[str, str]]:
+        for kind, detector in detectors.items():
+            needs_habits = kind not in ("probing", "refusals")
+            if needs_habits and usual.minutes < self._learn_minutes:
+                continue
+            why = detector(minute, usual)
+            if why is not None:
+                yield kind, why
+
+    def _forget(self, now_s: float) -> None:
+        if len(self.habits) > _MOST_CALLERS:
+            oldest = sorted(self.habits, key=lambda caller: self.habits[caller].last_s)
+            for caller in oldest[: len(self.habits) - _MOST_CALLERS]:
+                del self.habits[caller]
+        for caller in [name for name, usual in self.habits.items() if now_s - usual.last_s > _FORGET_S]:
+            del self.habits[caller]
+        self._told = {each: at_s for each, at_s in self._told.items() if now_s - at_s < _QUIET_S}

@@ -1,0 +1,1 @@
+"""The process that watches callers, and what it does about anomalies."""

@@ -1,0 +1,138 @@
+"""`python -m forebay.ops.watch.main`: reads access logs, tells anomalies, and suspends keys where that is wanted."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import selectors
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from forebay.core.errors import ForebayError
+from forebay.core.files import write_atomically
+from forebay.core.unix_sockets import listening
+from forebay.observe import catalogue
+from forebay.observe.anomaly.seen import read_line
+from forebay.observe.anomaly.usual import Usual
+from forebay.observe.anomaly.watcher import Anomaly, Watcher
+from forebay.observe.log import JsonLog
+from forebay.observe.page import CounterPage
+from forebay.ops.watch.tail import Tail
+from forebay.security import key_store
+from forebay.store.sqlite import connect
+from forebay.store.state_dir import StateDir
+
+_TURN_S = 1.0
+_KEEP_S = 60.0
+_MOST_TOLD = 500
+
+
+class Kept(msgspec.Struct):
+    """What survives a restart: habits by caller, and the newest anomalies."""
+
+    habits: dict[str, Usual] = {}
+    anomalies: list[Anomaly] = []
+
+
+class Watch:
+    """Follows the logs of all workers. Habits are kept once a minute: a crash costs that much of them."""
+
+    def __init__(self, state: StateDir, learn_minutes: int, suspend: frozenset[str], log: JsonLog) -> None:
+        self._state, self._suspend, self._log = state, suspend, log
+        kept = _kept(state.watch)
+        self._watcher = Watcher(learn_minutes, kept.habits)
+        self._anomalies = kept.anomalies
+        self._tails: dict[Path, Tail] = {}
+        self._page = CounterPage(state.counters / f"watch.{os.getpid()}.page")
+        self._database = connect(state.database)
+        self._kept_s = 0.0
+        self._first = True
+
+    def turn(self, now_s: float) -> None:
+        """Read what was written, judge the minutes that are over, tell and act."""
+        for path in self._state.logs.glob("worker-*.log"):
+            if path not in self._tails:
+                self._tails[path] = Tail(path, from_start=not self._first)
+        self._first = False
+        for tail in self._tails.values():
+            for line in tail.lines():
+                call = read_line(line)
+                if call is not None:
+                    self._watcher.see(call)
+        found = list(self._watcher.judge(now_s))
+        for anomaly in found:
+            self._tell(anomaly, now_s)
+        if found or now_s - self._kept_s >= _KEEP_S:
+            self.keep(now_s)
+
+    def keep(self, now_s: float) -> None:
+        """Write down what a restart must not forget."""
+        self._kept_s = now_s
+        kept = Kept(self._watcher.habits, self._anomalies)
+        with contextlib.suppress(OSError):  # the next minute tries again
+            write_atomically(self._state.watch, msgspec.json.encode(kept))
+
+    def _tell(self, anomaly: Anomaly, now_s: float) -> None:
+        self._anomalies = [*self._anomalies, anomaly][-_MOST_TOLD:]
+        self._page.values[self._page.index(catalogue.ANOMALIES, anomaly.kind)] += 1
+        self._log.write("warning", "anomaly", now_s, **msgspec.structs.asdict(anomaly))
+        if anomaly.kind in self._suspend and anomaly.key_id:
+            try:
+                fresh = key_store.suspend(self._database, anomaly.key_id, anomaly.why)
+            except (sqlite3.Error, ForebayError) as error:
+                self._log.write("error", f"the key {anomaly.key_id} could not be suspended: {error}", now_s)
+                return
+            if fresh:
+                self._log.write("warning", "key suspended", now_s, key_id=anomaly.key_id, kind=anomaly.kind)
+
+
+def main() -> None:
+    """Runs until it is told to stop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--service", required=True)
+    parser.add_argument("--learn-minutes", type=int, required=True)
+    parser.add_argument("--suspend", action="append", default=[])
+    given = parser.parse_args()
+    log = JsonLog(given.service)
+    state = StateDir(given.state)
+    watch = Watch(state, given.learn_minutes, frozenset(given.suspend), log)
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, _frame: stop.append(signum))
+    door = listening(state.watch_socket)  # whoever can connect knows that we work
+    with selectors.DefaultSelector() as selector:
+        selector.register(door, selectors.EVENT_READ)
+        while not stop:
+            if selector.select(_TURN_S):
+                with contextlib.suppress(OSError):
+                    door.accept()[0].close()
+            watch.turn(time.time())
+            log.flush()
+    watch.keep(time.time())
+    log.flush()
+
+
+def read_anomalies(state: StateDir) -> tuple[Anomaly, ...]:
+    """The newest anomalies that were told, oldest first."""
+    return tuple(_kept(state.watch).anomalies)
+
+
+def _kept(path: Path) -> Kept:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Kept)
+    except FileNotFoundError:
+        return Kept()
+    except msgspec.DecodeError:
+        sys.stderr.write(f"{path} is damaged: habits are learned anew\n")
+        return Kept()
+
+
+if __name__ == "__main__":
+    main()
