@@ -57,6 +57,8 @@ def streams(*payloads: object, done: bool = True, then: str = "end") -> Script:
             await exchange.end_stream()
         elif then == "reset":
             exchange.reset()
+        else:
+            exchange.close()
 
     return script
 
