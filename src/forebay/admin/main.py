@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 async def _serve(options: argparse.Namespace) -> int:
     state = StateDir(options.state.resolve())
     folder = CounterFolder(state.counters)
-    page = MetricsPage(folder, partial(read_status, state.status), time.monotonic)
+    page = MetricsPage(folder, partial(read_status, state.status), time.monotonic, state)
     hosts = [*_LOOPBACK, options.bind] if options.bind not in {"0.0.0.0", "::"} else ["*"]  # noqa: S104  compared
     log = JsonLog("forebay")
     servers = [

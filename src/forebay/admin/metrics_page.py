@@ -16,6 +16,8 @@ from forebay.observe.catalogue import METRICS, Metric
 from forebay.observe.gpu import gpu_utilization
 from forebay.observe.page import Series
 from forebay.observe.totals import CounterFolder
+from forebay.render.renewal import days_left, is_refused
+from forebay.store.state_dir import StateDir
 
 _WINDOW_S = 10.0
 _STATES = ("starting", "warming", "ready", "stalled", "draining", "failed")
@@ -25,8 +27,15 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 class MetricsPage(Collector):
     """Gathers on every scrape. `sample` is called about once a second, for rates."""
 
-    def __init__(self, folder: CounterFolder, status: Callable[[], Status], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        folder: CounterFolder,
+        status: Callable[[], Status],
+        clock: Callable[[], float],
+        state: StateDir | None = None,
+    ) -> None:
         self._folder = folder
+        self._state = state
         self._status = status
         self._clock = clock
         self._samples: deque[tuple[float, dict[str, float]]] = deque()
@@ -61,6 +70,7 @@ class MetricsPage(Collector):
             yield Series(catalogue.THROUGHPUT, (kind,), (rate,))
         for gpu, percent in gpu_utilization().items():
             yield Series(catalogue.GPU_UTILISATION, (gpu,), (percent,))
+        yield from self._certificate()
         yield from _release(self._status().release)
         for engine in self._status().engines:
             for state in _STATES:
@@ -74,6 +84,12 @@ class MetricsPage(Collector):
             yield Series(catalogue.DISCOVERED, (source.name,), (float(source.engines),))
             yield Series(catalogue.DISCOVERY_STALE, (source.name,), (float(bool(source.trouble)),))
             yield Series(catalogue.DISCOVERY_FAILURES, (source.name,), (float(source.failures),))
+
+    def _certificate(self) -> Iterator[Series]:
+        if self._state is None or (days := days_left(self._state)) is None:
+            return
+        yield Series(catalogue.CERTIFICATE_DAYS, (), (days,))
+        yield Series(catalogue.CERTIFICATE_REFUSED, (), (float(is_refused(self._state)),))
 
     def _throughput(self) -> dict[str, float]:
         if len(self._samples) < 2:

@@ -6,6 +6,7 @@ import json
 import shlex
 import time
 
+from forebay.cli.hardening import DEVELOPMENT_KEY
 from forebay.config.schema import Config
 from forebay.controller.status import Status
 from forebay.core.files import write_atomically
@@ -25,7 +26,7 @@ def ensure_dev_key(state: StateDir) -> None:
             parts = parse(state.dev_key.read_text().strip())
             if parts is not None and any(row.id == parts[0] for row in key_store.active(database, now)):
                 return
-        _row, text = key_store.create(database, pepper, key_store.KeyGrant(name="development"), now)
+        _row, text = key_store.create(database, pepper, key_store.KeyGrant(name=DEVELOPMENT_KEY), now)
         write_atomically(state.dev_key, f"{text}\n".encode())
     finally:
         database.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from forebay.cli.hardening import hardening
 from forebay.config.crosscheck.ports import listeners
 from forebay.config.schema import Config, VllmEngine
 from forebay.controller.desired import can_bind
@@ -37,6 +38,7 @@ def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> t
         *_disk(state.root),
         *gpus_missing(specs, frozenset(gpu_utilization())),
         *refusals(config),
+        *hardening(config, state),
     )
 
 

@@ -37,6 +37,7 @@ from forebay.gateway.siblings import Siblings
 from forebay.release.store import Store
 from forebay.release.strategy import has_room
 from forebay.render.edge import write_edge
+from forebay.render.renewal import note_renewal
 from forebay.security import key_store
 from forebay.security.revoked import revocations
 from forebay.store.sqlite import connect, data_version
@@ -370,7 +371,9 @@ class Controller:
         self._certificate_s = time.monotonic()
         try:
             await self._renew_edge(self._config)
+            note_renewal(self._state, "")
         except (ForebayError, OSError) as error:
+            note_renewal(self._state, str(error))
             self.journal.say("error", "the edge cannot be renewed; it keeps what it has", findings=said(error))
 
     async def _renew_edge(self, config: Config) -> None:

@@ -172,6 +172,24 @@ ALERTS = (
         "`abort` ends it; after `rollout.patience` one that has shown too little is taken back.",
     ),
     Alert(
+        name="ForebayCertificateEnds",
+        expr="forebay_certificate_days_left < 14",
+        hold="1h",
+        severity="critical",
+        summary="The edge's certificate ends in {{ $value | humanize }} days",
+        runbook="Have it renewed and put it where `edge.certificate` says: it is served within a minute, and no stream "
+        "is lost. `forebay_certificate_refused` says whether a new one lies there that cannot be served.",
+    ),
+    Alert(
+        name="ForebayCertificateRefused",
+        expr="forebay_certificate_refused == 1",
+        hold="3m",
+        severity="critical",
+        summary="A new certificate cannot be served: the old one stays",
+        runbook="`forebay check` and the controller's log say why: half a file, another key, names that are missing, "
+        "out of time. Nothing is broken until the old one ends.",
+    ),
+    Alert(
         name="ForebayLogLinesLost",
         expr="increase(forebay_log_lines_dropped_total[10m]) > 0",
         hold="0m",

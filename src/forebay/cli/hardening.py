@@ -1,0 +1,49 @@
+"""What production does not start with: a key made for development, and code that runs before ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from forebay.config.schema import Config
+from forebay.core.errors import Finding
+from forebay.messages import _
+from forebay.security import key_store
+from forebay.security.startup_files import foreign_startup_files
+from forebay.store.sqlite import connect
+from forebay.store.state_dir import StateDir
+
+DEVELOPMENT_KEY = "development"
+
+
+def hardening(config: Config, state: StateDir) -> Iterator[Finding]:
+    """Reasons not to start in production; nothing elsewhere. An open admin port is lint's to refuse, everywhere."""
+    if config.environment != "production":
+        return
+    if state.dev_key.exists():
+        why = _("the key made for development lies in clear text in {path}").format(path=state.dev_key)
+        yield _error(
+            "development-key", str(state.dev_key), why, _("Revoke it with `forebay key revoke`, and remove it")
+        )
+    for identity in _development_keys(state):
+        why = _("the key {id} was made for development and still opens the service").format(id=identity)
+        fix = _("Revoke it: forebay key revoke {id}").format(id=identity)
+        yield _error("development-key", identity, why, fix)
+    for path, reason in foreign_startup_files():
+        why = _("{path} runs before forebay, and nobody vouches for it: {reason}").format(path=path.name, reason=reason)
+        yield _error("startup-file", str(path), why, _("Find out where it comes from; install again with `make up`"))
+
+
+def _development_keys(state: StateDir) -> list[str]:
+    if not state.database.exists():
+        return []
+    database = connect(state.database)
+    try:
+        active = key_store.active(database, time.time())
+    finally:
+        database.close()
+    return [row.id for row in active if row.name == DEVELOPMENT_KEY]
+
+
+def _error(rule: str, where: str, why: str, fix: str) -> Finding:
+    return Finding(rule=rule, severity="error", where=where, why=why, fix=fix)

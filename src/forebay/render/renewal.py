@@ -1,0 +1,44 @@
+"""Whether the edge's certificate is in order: how long the one that is served lasts, and why a newer one is not."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from forebay.core.files import write_atomically
+from forebay.store.state_dir import StateDir
+
+_SERVED = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
+_NOTE = "certificate.refused"
+_DAY_S = 86400.0
+
+
+def note_renewal(state: StateDir, why: str) -> None:
+    """Write down that a certificate cannot be served, or, with no reason, that all is well."""
+    path = state.run / _NOTE
+    with contextlib.suppress(OSError):
+        write_atomically(path, why.encode()) if why else path.unlink(missing_ok=True)
+
+
+def is_refused(state: StateDir) -> bool:
+    """Whether a certificate lies there that cannot be served."""
+    return (state.run / _NOTE).exists()
+
+
+def days_left(state: StateDir, now: datetime | None = None) -> float | None:
+    """Days until the first certificate of the served chain ends; None where no edge has one."""
+    for conf in ("nginx.conf", "haproxy.cfg"):
+        try:
+            named = _SERVED.search((state.edge / conf).read_bytes())
+            if named is None:
+                continue
+            content = (state.edge / named[0].decode()).read_bytes()
+            chain = x509.load_pem_x509_certificates(content[content.index(b"-----BEGIN CERTIFICATE") :])
+        except (OSError, ValueError):
+            continue
+        ends = min(each.not_valid_after_utc for each in chain)
+        return (ends - (now or datetime.now(UTC))).total_seconds() / _DAY_S
+    return None
