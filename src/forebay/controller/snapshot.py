@@ -11,6 +11,7 @@ from forebay.controller.audit import audit_policy
 from forebay.controller.cascade import cascade_policy
 from forebay.controller.desired import worker_names
 from forebay.controller.limits import idempotency_policy, limits_policy
+from forebay.controller.privacy import privacy_policy
 from forebay.controller.queue import queue_policy
 from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, version_of
 from forebay.controller.routing import breaker_policy, routing_policy
@@ -73,6 +74,7 @@ def build(
         limits=limits_policy(config, keys, valkey),
         queue=queue_policy(config),
         idempotency=idempotency_policy(config, valkey),
+        privacy=privacy_policy(config),
         audit=audit_policy(config),
     )
 

@@ -14,6 +14,7 @@ from forebay.config.schema.engines import EngineDefaults, Model
 from forebay.config.schema.gateway import Gateway
 from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
+from forebay.config.schema.privacy import Privacy
 from forebay.config.schema.releases import Releases
 from forebay.config.schema.rollout import Rollout
 from forebay.config.schema.security import Security
@@ -62,6 +63,7 @@ class Config(Section):
     security: Security = Security()
     audit: Audit = Audit()
     watch: Watch = Watch()
+    privacy: Privacy = Privacy()
     controller: Controller = Controller()
     releases: Releases = Releases()
     rollout: Rollout = Rollout()

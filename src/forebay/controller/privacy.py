@@ -1,0 +1,47 @@
+"""What workers hold of the `privacy` keys. Pure."""
+
+from __future__ import annotations
+
+from forebay.config.schema import Config
+from forebay.config.schema.privacy import Direction, Privacy, PrivacyOf
+from forebay.privacy.policy import Actions, Pattern, PrivacyPolicy, Scope
+
+
+def privacy_policy(config: Config) -> PrivacyPolicy | None:
+    """None where nothing is searched: the request path then looks no further."""
+    privacy = config.privacy
+    return policy_of(privacy) if privacy.enabled else None
+
+
+def policy_of(privacy: Privacy) -> PrivacyPolicy:
+    """The policy as it is written, whether it is in force or not. What is said of fewer calls comes first."""
+    places = [(tenant, model) for tenant in (*privacy.tenants, None) for model in (*privacy.models, None)]
+    return PrivacyPolicy(
+        scopes=tuple(_scope(privacy, tenant, model) for tenant, model in places),
+        patterns=tuple(
+            Pattern(name=name, words=tuple(each.words), expression=each.expression, near=tuple(each.near))
+            for name, each in privacy.patterns.items()
+        ),
+        spared=tuple(privacy.spared),
+        least=privacy.score,
+        off=tuple(privacy.off),
+    )
+
+
+def _scope(privacy: Privacy, tenant: str | None, model: str | None) -> Scope:
+    said: list[PrivacyOf | Privacy] = [privacy]
+    if model is not None:
+        said.insert(0, privacy.models[model])
+    if tenant is not None:
+        said.insert(0, privacy.tenants[tenant])
+    return Scope(
+        tenant=tenant,
+        model=model,
+        input=_actions(next(each.input for each in said if each.input is not None)),
+        output=_actions(next(each.output for each in said if each.output is not None)),
+        unreadable=next(each.unreadable for each in said if each.unreadable is not None),
+    )
+
+
+def _actions(direction: Direction) -> Actions:
+    return Actions(direction.default, dict(direction.types))
