@@ -17,7 +17,7 @@ from forebay.observe.catalogue import METRICS
 from forebay.observe.page import Series, read_page
 
 _BY_NAME = {metric.name: metric for metric in METRICS}
-_WORKER = "forebay.gateway.worker"
+_WRITERS = {"forebay.gateway.worker", "forebay.ops.watch.main"}
 
 Totals = dict[tuple[str, tuple[str, ...]], list[float]]
 
@@ -111,6 +111,6 @@ def _series_of(path: Path) -> list[Series]:
 def _is_alive(path: Path) -> bool:
     pid = path.name.split(".")[-2]
     try:
-        return pid.isdigit() and _WORKER in psutil.Process(int(pid)).cmdline()
+        return pid.isdigit() and not _WRITERS.isdisjoint(psutil.Process(int(pid)).cmdline())
     except psutil.Error:
         return False
