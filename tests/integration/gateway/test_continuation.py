@@ -266,16 +266,17 @@ def test_a_continuation_comes_out_of_the_retry_budget(trio: Trio) -> None:
     assert first.requests + second.requests <= 40 + 2 * 8  # what one dying engine throws back
 
 
-def test_an_engine_that_says_something_else_is_not_believed(trio: Trio) -> None:
+@pytest.mark.parametrize("in_one_piece", [False, True])
+def test_an_engine_that_says_something_else_is_not_believed(trio: Trio, in_one_piece: bool) -> None:
     first, second, worker = trio
     other = FakeVllm(tokens("Something else.", 1))
 
     async def elsewhere(exchange: Exchange) -> None:
         await exchange.begin_stream()
-        for payload in other.stream({**exchange.fields, "prompt": "x"}, TEXT):
-            await exchange.event(payload)
-        await exchange.event(b"[DONE]")
-        await exchange.end_stream()
+        payloads = [*other.stream({**exchange.fields, "prompt": "x"}, TEXT), b"[DONE]"]
+        pieces = [*(chunk(b"data: " + payload + b"\n\n") for payload in payloads), LAST_CHUNK]
+        for piece in [b"".join(pieces)] if in_one_piece else pieces:
+            await exchange.send(piece)
 
     first.script = second.script = once(cut(3, groups=(3, 3)), elsewhere)
     text, end, _ = said(asked(worker))

@@ -120,6 +120,10 @@ class RecordedPump(StreamPump):
             self.record.prompt_ids = ids
             self.origin = origin_of(whole)
 
+    def _end(self, cut: str, last: bytes = b"") -> None:
+        # A stream may come whole in one piece: what was wrong in it then counts, and not that its end is missing.
+        super()._end(self._fault or cut, last)
+
     def _ending(self) -> bytes:
         return b"" if self.cut else LAST_CHUNK
 
