@@ -88,7 +88,7 @@ def run(flags: Flags, **given: Any) -> None:
         return
     target = target_of(flags, given, _PATHS[given["route"]])
     limits = ClientLimits(lag_p99_ms=_duration_ms(given["most_lag"]))
-    bounds = _slo(given["slo"])
+    bounds = None if given["slo"] is None else bounds_of(given["slo"])
     runs = []
     for load in loads:
         with live(flags, load) as tell:
@@ -151,9 +151,8 @@ def _duration_ms(text: str) -> float:
         raise UsageError(str(error)) from error
 
 
-def _slo(text: str | None) -> Slo | None:
-    if text is None:
-        return None
+def bounds_of(text: str) -> Slo:
+    """Read `ttft=500ms,e2e=3s`; UsageError where it is no such list."""
     bounds: dict[str, float] = {}
     for part in text.split(","):
         name, _equals, value = part.partition("=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,86 @@ def run(flags: Flags, model: str | None, **given: Any) -> None:
         return
     told = session.run(loaded, asked, flags.say)
     flags.answer(told, lambda: session.table(told))
+
+
+@tune.command(help=_("Find the highest load that a running service bears within an SLO."))
+@click.option(
+    "--slo",
+    default="ttft=500ms",
+    show_default=True,
+    metavar="NAME=DURATION,…",
+    help=_("Bounds of a good answer: ttft, tpot, e2e."),
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0.5, 0.999),
+    default=0.95,
+    show_default=True,
+    help=_("Share of answers that must be good."),
+)
+@click.option(
+    "--rate", type=float, default=1.0, show_default=True, help=_("Requests a second where the search begins.")
+)
+@click.option("--input-tokens", default="512", show_default=True, metavar="LENGTHS", help=_("Length of prompts."))
+@click.option("--output-tokens", default="128", show_default=True, metavar="LENGTHS", help=_("Length of answers."))
+@click.option("--window", type=_Time(), default="10s", show_default=True, help=_("How long one look at a rate takes."))
+@click.option("--budget", type=_Time(), default="15m", show_default=True, help=_("How long all of it may take."))
+@click.option("--url", help=_("Address of the service. Default: the one that runs here."))
+@click.option("--model", help=_("Model to ask for. Default: the first of the configuration."))
+@click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=_("File with the API key. Default: FOREBAY_API_KEY, or the one here."),
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=_("Certificate that signs the service's. Default: the one here."),
+)
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=_("Write what was measured as JSON."),
+)
+@common("config", "env", "output")
+def slo(flags: Flags, **given: Any) -> None:
+    """Exit code 1 where no load keeps the SLO."""
+    from msgspec import json  # noqa: PLC0415  not needed for --help
+
+    from forebay.cli.bench import bounds_of  # noqa: PLC0415  heavy, and --help needs none of it
+    from forebay.cli.bench_asked import target_of  # noqa: PLC0415
+    from forebay.tune.load.lengths import parse  # noqa: PLC0415
+    from forebay.tune.slo import Limits, highest  # noqa: PLC0415
+    from forebay.tune.slo_probe import Looked, probe_of  # noqa: PLC0415
+
+    target = target_of(flags, {**given, "engine_metrics": ()}, "/v1/completions")
+    looked = Looked(
+        target=target,
+        slo=bounds_of(given["slo"]),
+        input_tokens=parse(given["input_tokens"]),
+        output_tokens=parse(given["output_tokens"]),
+        window_s=given["window"],
+        say=flags.say,
+    )
+    until_s = time.monotonic() + given["budget"]
+    found = highest(probe_of(looked), given["rate"], Limits(share=given["share"]), lambda: time.monotonic() > until_s)
+    if given["save"] is not None:
+        given["save"].write_bytes(json.encode(found))
+    head = (_("REQUESTS/S"), _("VERDICT"), _("GOOD"), _("BETWEEN"), _("LOOKS"))
+    rows = [
+        (
+            f"{each.rate_rps:.3g}",
+            each.verdict,
+            f"{each.share:.1%}",
+            f"{each.low:.1%} - {each.high:.1%}",
+            len(each.windows),
+        )
+        for each in found.rates
+    ]
+    flags.answer(found, lambda: f"{columns(head, rows)}\n\n{found.why}")
+    if found.highest_rps is None:
+        click.get_current_context().exit(1)
 
 
 def _asked(flags: Flags, loaded: Any, model: str | None, given: dict[str, Any]) -> Asked:

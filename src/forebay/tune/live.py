@@ -112,7 +112,7 @@ class Live:
         return Target(url=url, model=self._space.model, key=key, engine_metrics_urls=metrics)
 
     def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:
-        warm_s = min(_MOST_WARM_S, max(_FIRST_WARM_S, 1.3 * self._e2e_s))
+        warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s / 2), 1.3 * self._e2e_s))
         # Answers that are under way when the window ends are waited for, and so is the prompt of every client at first.
         needed_s = warm_s + self._conduct.window_s + 1.5 * self._e2e_s + _OVERHEAD_S
         if ask.until_s - time.monotonic() < needed_s:

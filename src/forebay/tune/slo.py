@@ -1,0 +1,178 @@
+"""The highest load that keeps an SLO: bisection over rates, each of them decided by intervals and not by one look.
+
+A rate is measured window after window until the share of good answers is surely above what is asked, or surely below.
+What stays unsure is not counted as kept. The rate that comes out is measured once more, by windows that did not choose
+it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import NormalDist, fmean, variance
+from typing import Literal
+
+import msgspec
+
+from forebay.tune.stats import student_quantile
+
+Verdict = Literal["kept", "broken", "unsure"]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What one window at a rate has shown: `good` of `sent` kept all bounds; failed and rejected ones never do."""
+
+    sent: int
+    good: int
+    ttft_p95_ms: float = 0.0
+    e2e_p95_ms: float = 0.0
+    output_tokens_per_s: float = 0.0
+
+    @property
+    def share(self) -> float:
+        return self.good / self.sent if self.sent else 0.0
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """A rate, its windows, and what they say: the share of good answers with the interval around it."""
+
+    rate_rps: float
+    verdict: Verdict
+    share: float
+    low: float
+    high: float
+    windows: tuple[Window, ...]
+    again: bool = False
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`share` of the answers must be good. `resolution`: the ratio between rates at which the search ends."""
+
+    share: float = 0.95
+    confidence: float = 0.95
+    resolution: float = 1.1
+    least_windows: int = 2
+    most_windows: int = 6
+    least_rps: float = 0.05
+    most_rps: float = 10_000.0
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """`highest_rps` is None where no load keeps the SLO; `broken_rps` is the lowest that breaks it, or may."""
+
+    highest_rps: float | None
+    broken_rps: float | None
+    confirmed: bool
+    why: str
+    rates: tuple[Rate, ...]
+
+
+Probe = Callable[[float, int], Window]
+
+
+def highest(probe: Probe, begin_rps: float, limits: Limits, enough: Callable[[], bool] = lambda: False) -> Found:
+    """Search from `begin_rps`; `probe(rate, number)` measures one window, `enough()` says that the time has ended."""
+    search = _Search(probe, limits, enough)
+    kept, broken = search.bracket(begin_rps)
+    while kept is not None and broken is not None and broken / kept > limits.resolution and not enough():
+        middle = math.sqrt(kept * broken)
+        kept, broken = (middle, broken) if search.keeps(middle) else (kept, middle)
+    confirmed = False
+    while kept is not None and not enough():
+        confirmed = search.keeps(kept, again=True)
+        if confirmed:
+            break
+        broken, lower = kept, kept / limits.resolution
+        kept = lower if lower >= limits.least_rps else None
+    return Found(
+        highest_rps=kept,
+        broken_rps=broken,
+        confirmed=confirmed,
+        why=_why(kept, broken, confirmed, search.rates, limits),
+        rates=tuple(search.rates),
+    )
+
+
+def judged(windows: Sequence[Window], limits: Limits) -> tuple[Verdict, float, float, float]:
+    """What windows say: verdict, share, and the wider of two intervals.
+
+    Wilson's counts each answer as news of its own; Student's over windows knows that slow moments come in rows.
+    """
+    sent = sum(window.sent for window in windows)
+    good = sum(window.good for window in windows)
+    if not sent:
+        return "unsure", 0.0, 0.0, 1.0
+    share = good / sent
+    low, high = _wilson(good, sent, limits.confidence)
+    if len(windows) > 1:
+        shares = [window.share for window in windows]
+        half = student_quantile(limits.confidence, len(shares) - 1) * math.sqrt(variance(shares) / len(shares))
+        low, high = min(low, fmean(shares) - half), max(high, fmean(shares) + half)
+    verdict: Verdict = "kept" if low >= limits.share else "broken" if high < limits.share else "unsure"
+    return verdict, share, max(0.0, low), min(1.0, high)
+
+
+class _Search:
+    def __init__(self, probe: Probe, limits: Limits, enough: Callable[[], bool]) -> None:
+        self._probe, self._limits, self._enough = probe, limits, enough
+        self.rates: list[Rate] = []
+
+    def bracket(self, begin_rps: float) -> tuple[float | None, float | None]:
+        """A rate that keeps the SLO and one that does not, by doubling or halving."""
+        rate = min(max(begin_rps, self._limits.least_rps), self._limits.most_rps)
+        if self.keeps(rate):
+            kept = rate
+            while kept < self._limits.most_rps and not self._enough():
+                rate = min(kept * 2, self._limits.most_rps)
+                if not self.keeps(rate):
+                    return kept, rate
+                kept = rate
+            return kept, None
+        while rate > self._limits.least_rps and not self._enough():
+            lower = max(rate / 2, self._limits.least_rps)
+            if self.keeps(lower):
+                return lower, rate
+            rate = lower
+        return None, rate
+
+    def keeps(self, rate_rps: float, *, again: bool = False) -> bool:
+        """Measure windows until they are sure, or there are too many of them."""
+        windows: list[Window] = []
+        verdict, share, low, high = judged(windows, self._limits)
+        while len(windows) < self._limits.most_windows:
+            windows.append(self._probe(rate_rps, len(windows)))
+            verdict, share, low, high = judged(windows, self._limits)
+            hopeless = windows[-1].share < self._limits.share / 2  # a queue that grows: another look costs time alone
+            if hopeless or (len(windows) >= self._limits.least_windows and verdict != "unsure") or self._enough():
+                verdict = "broken" if hopeless else verdict
+                break
+        self.rates.append(
+            Rate(
+                rate_rps=rate_rps, verdict=verdict, share=share, low=low, high=high, windows=tuple(windows), again=again
+            )
+        )
+        return verdict == "kept"
+
+
+def _wilson(good: int, sent: int, confidence: float) -> tuple[float, float]:
+    """Wilson's score interval, one-sided on either side."""
+    z = NormalDist().inv_cdf(confidence)
+    share = good / sent
+    middle = (share + z * z / (2 * sent)) / (1 + z * z / sent)
+    half = z / (1 + z * z / sent) * math.sqrt(share * (1 - share) / sent + z * z / (4 * sent * sent))
+    return middle - half, middle + half
+
+
+def _why(kept: float | None, broken: float | None, confirmed: bool, rates: Sequence[Rate], limits: Limits) -> str:
+    if kept is None:
+        least = min(rates, key=lambda each: each.rate_rps)
+        last = least.windows[-1]
+        return (
+            f"no load keeps the SLO: at {least.rate_rps:.2g} requests/s {least.share:.0%} of the answers are good, "
+            f"{limits.share:.0%} are asked (TTFT P95 {last.ttft_p95_ms:.0f} ms, E2E P95 {last.e2e_p95_ms:.0f} ms)"
+        )
+    if broken is None:
+        return f"{kept:.3g} requests/s keep it, and no rate was found that does not"
+    if not confirmed:
+        return f"the time ended: about {kept:.3g} requests/s, not confirmed"
+    return f"{kept:.3g} requests/s keep it, {broken:.3g} do not, or not surely"

@@ -1,0 +1,58 @@
+"""One look at a rate: an open loop of requests, and how many of the answers were good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from forebay.tune.load import measure
+from forebay.tune.load.target import Target
+from forebay.tune.load.workload import Arrivals, Lengths, Slo, Workload
+from forebay.tune.slo import Probe, Window
+
+_LEAST_REQUESTS = 20
+_LONGEST_WINDOW_S = 60.0
+_WARM_RATIO = 0.2
+_TOKENS_PER_PROCESS = 12_500.0
+"""Tokens a second that take half a core of the generator."""
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked at, and with what."""
+
+    target: Target
+    slo: Slo
+    input_tokens: Lengths
+    output_tokens: Lengths
+    window_s: float
+    say: Callable[[str], None]
+
+
+def probe_of(looked: Looked) -> Probe:
+    """Windows of that load; each has other gaps between its requests."""
+
+    def probe(rate_rps: float, number: int) -> Window:
+        length_s = max(looked.window_s, min(_LONGEST_WINDOW_S, _LEAST_REQUESTS / rate_rps))
+        warm_s = _WARM_RATIO * length_s
+        load = Workload(
+            arrivals=Arrivals(shape="poisson", rate_rps=rate_rps),
+            input_tokens=looked.input_tokens,
+            output_tokens=looked.output_tokens,
+            duration_s=length_s + warm_s,
+            warm_up_s=warm_s,
+            seed=1 + number,
+        )
+        processes = 1 + int(rate_rps * looked.output_tokens.largest / _TOKENS_PER_PROCESS)
+        seen = measure(looked.target, load, processes=processes, slo=looked.slo)
+        good = round((seen.attained_ratio or 0.0) * seen.sent)
+        looked.say(f"{rate_rps:.3g} requests/s: {good} of {seen.sent} good")
+        return Window(
+            sent=seen.sent,
+            good=good,
+            ttft_p95_ms=seen.ttft.p95_ms if seen.ttft else 0.0,
+            e2e_p95_ms=seen.e2e.p95_ms if seen.e2e else 0.0,
+            output_tokens_per_s=seen.output_tokens_per_s,
+        )
+
+    return probe
