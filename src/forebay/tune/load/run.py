@@ -22,7 +22,7 @@ from forebay.tune.load.target import Target
 from forebay.tune.load.vocabulary import learn
 from forebay.tune.load.workload import Slo, Workload, check
 from forebay.tune.report.assemble import latency, pooled, rates, slice_of, timeline, tokens_interval, window
-from forebay.tune.report.doubts import doubts
+from forebay.tune.report.doubts import cut_away, doubts
 from forebay.tune.report.intervals import quantile
 from forebay.tune.report.measured import Client, Measured, Prompts
 from forebay.tune.report.rows import Row, columns, rows
@@ -142,7 +142,7 @@ def _measured(run: _Run, found: Sequence[Row], within: Sequence[Within], beside:
         ci95_requests_per_s=done.ci95_requests_per_s,
         ci95_output_tokens_per_s=tokens_interval(within, slice_of(length_s), run.steady_s),
         prompts=prompts,
-        doubts=doubts(run.workload, began, prompts, whole),
+        doubts=cut_away(found, run.workload.warm_up_s, begin_s) + doubts(run.workload, began, prompts, whole),
         engine=beside.engine(start + begin_s, start + end_s),
         gpu=beside.gpu(start),
         timeline=timeline(found, within, slice_of(length_s)),

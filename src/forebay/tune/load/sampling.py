@@ -16,6 +16,7 @@ from forebay.tune.report.measured import Engine, Gpu
 _EVERY_S = 1.0
 _PREFIXES = ("vllm:", "llamacpp:", "sglang:")
 _COUNTS = ("_total", "_sum", "_count")
+_SHARES = ("_perc", "_ratio")
 
 
 class Beside:
@@ -83,9 +84,7 @@ class Beside:
     def _run(self) -> None:
         while True:
             at = time.monotonic()
-            page: dict[str, float] = {}
-            for url in self._urls:
-                _add(page, _page(url, self._ca_file))
+            page = _add([_page(url, self._ca_file) for url in self._urls])
             if page:
                 self._pages.append((at, page))
             if self._nvml is not None:
@@ -103,19 +102,18 @@ def _page(url: str, ca_file: str) -> str:
     return ""
 
 
-def _add(totals: dict[str, float], page: str) -> None:
-    """Sum the page's values over labels; buckets are left out, and gauges of shares are summed like the rest."""
-    for line in page.splitlines():
-        if not line.startswith(_PREFIXES):
-            continue
-        name, _brace, _rest = line.partition("{")
-        name = name.split(" ", 1)[0]
-        if name.endswith(("_bucket", "_created")):
+def _add(pages: Sequence[str]) -> dict[str, float]:
+    """The values of all engines by name: sums over labels and engines, means of what is a share."""
+    found: dict[str, list[float]] = {}
+    for line in (line for page in pages for line in page.splitlines() if line.startswith(_PREFIXES)):
+        name = line.partition("{")[0].split(" ", 1)[0]
+        if name.endswith(("_bucket", "_created", "_info")):
             continue
         with contextlib.suppress(ValueError):
             value = float(line.rsplit(" ", 1)[1])
             if not math.isnan(value):
-                totals[name] = totals.get(name, 0.0) + value
+                found.setdefault(name, []).append(value)
+    return {name: sum(each) / (len(each) if name.endswith(_SHARES) else 1) for name, each in found.items()}
 
 
 def _nvml() -> Any:

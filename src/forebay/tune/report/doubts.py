@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 from forebay.messages import _
 from forebay.tune.load.workload import Workload
@@ -23,6 +24,17 @@ def doubts(workload: Workload, found: Sequence[Row], prompts: Prompts, engine: E
     good = [row for row in found if row.good]
     every = (_service(workload, found, good), _tokens(workload, good), _lengths(prompts), _counters(good, engine))
     return tuple(doubt for group in every for doubt in group)
+
+
+def cut_away(found: Sequence[Row], warm_up_s: float, begin_s: float) -> tuple[Doubt, ...]:
+    """What was taken for warm-up beyond that which was asked for; nothing is left out in silence."""
+    early = [row.scheduled_e2e_ms for row in found if row.good and warm_up_s <= row.intended_s < begin_s]
+    later = [row.scheduled_e2e_ms for row in found if row.good and row.intended_s >= begin_s]
+    if not early or not later:
+        return ()
+    text = _("{count} answers of the first {begin:.1f} s are left out as warm-up: they took {factor:.1f} times as long")
+    factor = fmean(early) / fmean(later)
+    return (Doubt(code="warm_up", text=text.format(count=len(early), begin=begin_s, factor=factor)),)
 
 
 def _service(workload: Workload, found: Sequence[Row], good: Sequence[Row]) -> Iterator[Doubt]:

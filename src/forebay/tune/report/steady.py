@@ -19,8 +19,8 @@ _SURE_ERRORS = 4
 def warm_until(series: Sequence[float]) -> int:
     """How many values of a series belong to its warm-up, by MSER-5: the cut after which the mean is surest.
 
-    White (1997): of all truncations choose the one with the least squared standard error of what remains. It never
-    cuts more than half: then the series is not steady at all, and `drifts` says so.
+    White (1997): of all truncations choose the one with the least squared standard error of what remains. At most a
+    quarter is cut: a stall or a change half-way is no warm-up, and to cut it would flatter. `drifts` tells of those.
     """
     if len(series) < _LEAST:
         return 0
@@ -33,11 +33,12 @@ def warm_until(series: Sequence[float]) -> int:
         squares += means[at] ** 2
         left = len(means) - at
         errors[at] = max(0.0, squares - total * total / left) / left / left
-    for at in range(len(means) // 2):
+    most = len(means) // 4
+    for at in range(most + 1):
         if errors[at] < best * (1 - 1e-9):
             best, cut = errors[at], at
     # On a series that is steady from the start the rule still cuts here and there: that would only waste calls.
-    if not cut:
+    if cut in (0, most):
         return 0
     rest = means[cut:]
     apart = abs(fmean(means[:cut]) - fmean(rest))

@@ -76,6 +76,13 @@ def test_a_warm_up_is_found():
     assert 55 <= warm_until([*slow, *steady]) <= 120
 
 
+@pytest.mark.parametrize("slow", [100, 200, 300])
+def test_a_long_slow_part_is_no_warm_up_and_stays(slow):
+    chance = Random(1)
+    series = [chance.gauss(400 if at < slow else 100, 20) for at in range(400)]
+    assert warm_until(series) == 0
+
+
 def test_nothing_is_cut_from_a_steady_run():
     chance = Random(2)
     cuts = [warm_until([chance.lognormvariate(4, 0.3) for _ in range(400)]) for _ in range(40)]

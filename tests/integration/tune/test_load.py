@@ -1,0 +1,279 @@
+"""The generator sees what an engine of known behaviour did, and says so where it cannot."""
+
+import asyncio
+import time
+from itertools import pairwise
+
+import orjson
+import pytest
+from tests.integration.tune.engines import Known, token
+
+from forebay.testing.fake_engine import FakeEngine
+from forebay.testing.worker import free_port
+from forebay.tune.load import (
+    Arrivals,
+    ClientLimits,
+    ClientWasTheBottleneck,
+    Lengths,
+    NothingMeasured,
+    Slo,
+    Target,
+    Unreachable,
+    Workload,
+    measure,
+)
+from forebay.tune.report.intervals import quantile
+
+# A machine under test is late for reasons of its own: tests state errors by what both sides say of their own lateness.
+PATIENT = ClientLimits(lag_p99_ms=60_000.0, cpu_share=2.0)
+
+
+def load(come, *, tokens=4, **more):
+    given = {"duration_s": 0.75} | more
+    lengths = {"input_tokens": Lengths(tokens=40), "output_tokens": Lengths(tokens=tokens)}
+    return Workload(arrivals=come, **lengths, **given)
+
+
+def rate(rps, shape="constant"):
+    return Arrivals(shape=shape, rate_rps=rps)
+
+
+def target(engine, **more):
+    return Target(url=f"http://127.0.0.1:{engine.port}", model="m", **more)
+
+
+def codes(seen):
+    return {doubt.code for doubt in seen.doubts}
+
+
+def test_known_latencies_are_recovered_within_the_lateness_of_both_sides():
+    known = Known(first_s=0.2, gap_s=0.02, spread=0.5)
+    with FakeEngine(known) as engine:
+        come = load(rate(60.0, "poisson"), tokens=5, duration_s=3.0)
+        seen = measure(target(engine), come, processes=2, limits=PATIENT, slo=Slo(ttft_ms=60_000))
+    assert seen.sent == seen.completed == len(known.ttft_s)
+    assert sum(seen.failed.values()) == 0
+    assert seen.client.processes == 2
+    off_ms = 30 + 2 * seen.client.lag_max_ms + 2000 * known.late_s
+    for share, ttft_ms, e2e_ms in (
+        (0.5, seen.ttft.p50_ms, seen.scheduled_e2e.p50_ms),
+        (0.99, seen.ttft.p99_ms, seen.scheduled_e2e.p99_ms),
+    ):
+        assert ttft_ms == pytest.approx(1000 * quantile(sorted(known.ttft_s), share), abs=off_ms)
+        assert e2e_ms == pytest.approx(1000 * quantile(sorted(known.e2e_s), share), abs=off_ms)
+    assert seen.tpot.p50_ms >= 19
+    assert seen.itl.count == 4 * seen.completed
+    assert seen.prompts.exact
+    assert seen.prompts.error_ratio == 0
+    assert seen.attained_ratio == 1
+    assert {len(body["prompt"].split()) for body in known.bodies if body.get("stream")} == {40}
+
+
+def test_beyond_its_limit_it_refuses_to_report():
+    with FakeEngine(Known()) as engine, pytest.raises(ClientWasTheBottleneck, match="nothing is reported") as refused:
+        # No interpreter sends 1,500 requests in 15 ms: most leave late, whatever the machine.
+        measure(target(engine), load(rate(100_000.0), tokens=1, requests=1500), limits=ClientLimits(lag_ratio=0.0))
+    assert refused.value.code == "client_bottleneck"
+
+
+def test_an_engine_that_stalls_is_not_excused_by_requests_that_were_never_sent():
+    """Coordinated omission: a closed loop would have sent one request during the stall, and called the P99 fine."""
+    stalled_until = 0.0
+
+    async def script(exchange):
+        nonlocal stalled_until
+        if not exchange.fields.get("stream"):
+            await known(exchange)
+            return
+        if not stalled_until:
+            stalled_until = time.monotonic() + 1.0
+        await asyncio.sleep(max(0.0, stalled_until - time.monotonic()))
+        await known(exchange)
+
+    known = Known()
+    with FakeEngine(script) as engine:
+        seen = measure(target(engine), load(rate(40.0), duration_s=2.0), limits=PATIENT)
+    # Half of all requests were due in the stall: they waited evenly spread times of up to a second.
+    assert seen.sent == 80
+    assert seen.scheduled_e2e.p95_ms > 800
+    assert seen.scheduled_e2e.mean_ms > 200
+
+
+def test_a_closed_loop_keeps_its_concurrency_and_ends_after_its_requests():
+    with FakeEngine(Known(first_s=0.02)) as engine:
+        come = load(Arrivals(shape="closed", concurrency=6), duration_s=None, requests=60)
+        seen = measure(target(engine), come, processes=2, limits=PATIENT)
+        assert engine.most_running <= 6
+    assert len(seen.per_request.start_s) == 60
+
+
+def test_a_session_goes_on_from_what_was_said():
+    known = Known()
+    with FakeEngine(known) as engine:
+        seen = measure(target(engine), load(rate(10.0), turns=3, duration_s=0.5), limits=PATIENT)
+    assert len(seen.per_request.start_s) == 15
+    asked = [body["prompt"] for body in known.bodies if body.get("stream")]
+    longest = max(asked, key=len)
+    assert longest.count(" hi hi hi hi ") == 2
+    assert sum(longest.startswith(shorter) for shorter in asked) == 3
+
+
+def test_whole_answers_have_no_first_token():
+    with FakeEngine(Known()) as engine:
+        seen = measure(target(engine), load(rate(40.0), stream=False), limits=PATIENT)
+    assert (seen.ttft, seen.tpot, seen.itl) == (None, None, None)
+    assert seen.completed == 30
+    assert seen.output_tokens_per_s > 0
+
+
+class Lying(Known):
+    def usage(self, prompt, tokens):
+        return super().usage(prompt, tokens) | {"completion_tokens": tokens * 10}
+
+
+class Silent(Known):
+    def usage(self, prompt, tokens):
+        return {}
+
+
+def test_an_engine_that_lies_about_its_tokens_is_not_believed():
+    with FakeEngine(Lying()) as engine:
+        seen = measure(target(engine), load(rate(30.0)), limits=PATIENT)
+    assert "tokens_disputed" in codes(seen)
+    assert set(seen.per_request.output_tokens) == {4}
+
+
+def test_an_engine_that_counts_nothing_is_counted():
+    with FakeEngine(Silent()) as engine:
+        seen = measure(target(engine), load(rate(30.0)), limits=PATIENT)
+    assert "tokens_untold" in codes(seen)
+    assert set(seen.per_request.output_tokens) == {4}
+
+
+def test_rejections_failures_and_dropped_streams_are_kept_in():
+    known, number = Known(), iter(range(10**6))
+
+    async def script(exchange):
+        kind = next(number) % 4 if exchange.fields.get("stream") else 3
+        if kind == 0:
+            await exchange.answer(b'{"error":{"code":"rate_limited"}}', 429)
+        elif kind == 1:
+            await exchange.begin_stream()
+            await exchange.event(token("a", None))
+            exchange.reset()
+        elif kind == 2:
+            await exchange.answer(b"oh", 500)
+        else:
+            await known(exchange)
+
+    with FakeEngine(script) as engine:
+        seen = measure(target(engine), load(rate(80.0)), slo=Slo(ttft_ms=60_000), limits=PATIENT)
+    assert seen.sent == 60
+    assert seen.rejected == {"429 rate_limited": 15}
+    assert seen.failed == {"500": 15, "dropped in the answer": 15}
+    assert seen.attained_ratio == 0.25
+    assert "failures" in codes(seen)
+    # What failed is in no rate either.
+    assert seen.output_tokens_per_s == pytest.approx(4 * seen.requests_per_s, rel=0.2)
+
+
+def test_an_engine_that_slows_down_half_way_is_named():
+    known, began = Known(first_s=0.02), []
+
+    async def script(exchange):
+        if exchange.fields.get("stream"):
+            began.append(time.monotonic())
+            if began[-1] - began[0] > 1.0:
+                await asyncio.sleep(1.0)
+        await known(exchange)
+
+    with FakeEngine(script) as engine:
+        seen = measure(target(engine), load(rate(60.0), duration_s=2.0), limits=PATIENT)
+    assert "slowing" in codes(seen)
+
+
+def test_an_engine_that_dies_is_named_and_what_followed_counted():
+    known = Known()
+
+    async def script(exchange):
+        await known(exchange)
+        if len(known.ttft_s) == 20:
+            engine._server.close()
+            for writer in list(engine._writers):
+                writer.transport.abort()
+
+    with FakeEngine(script) as engine:
+        seen = measure(target(engine), load(rate(40.0), duration_s=2.0), limits=PATIENT)
+    assert "died" in codes(seen)
+    assert seen.sent == 80
+    assert 15 <= seen.completed <= 25
+    assert seen.failed["not connected: refused"] > 30
+    assert seen.requests_per_s < 16
+
+
+def test_an_engine_that_answers_nothing_well_is_not_reported():
+    async def script(exchange):
+        await exchange.answer(b"{}", 500)
+
+    with FakeEngine(script) as engine, pytest.raises(NothingMeasured, match=r"not one of 30 .*500: 30"):
+        measure(target(engine), load(rate(40.0)), limits=PATIENT)
+
+
+def test_nobody_there():
+    with pytest.raises(Unreachable, match="nothing answers"):
+        measure(Target(url=f"http://127.0.0.1:{free_port()}", model="m"), load(rate(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(401, "key is refused"), (404, "no model 'm'"), (400, "refuses what every")]
+)
+def test_a_service_that_refuses_all_alike_is_found_out_at_once(status, why):
+    async def script(exchange):
+        await exchange.answer(b'{"error":{"code":"no"}}', status)
+
+    with FakeEngine(script) as engine:
+        with pytest.raises(Unreachable, match=why):
+            measure(target(engine), load(rate(1.0)))
+        assert engine.requests <= 2
+
+
+def test_a_timeout_is_a_failure_that_took_its_time():
+    async def script(exchange):
+        if exchange.fields.get("stream") and len(known.bodies) > 25:
+            await exchange.until_client_leaves()
+        else:
+            await known(exchange)
+
+    known = Known()
+    with FakeEngine(script) as engine:
+        seen = measure(target(engine), load(rate(30.0), duration_s=1.5, timeout_s=0.5), limits=PATIENT)
+    assert seen.failed["timeout"] >= 10
+
+
+def test_the_engines_counters_are_read_beside_it():
+    known = Known()
+
+    async def script(exchange):
+        if exchange.head.startswith(b"GET"):
+            page = f'vllm:generation_tokens_total{{a="b"}} {4 * len(known.ttft_s)}\nvllm:num_requests_running 2.0\n'
+            await exchange.answer(page.encode(), content_type="text/plain")
+        else:
+            await known(exchange)
+
+    with FakeEngine(script) as engine:
+        page = f"http://127.0.0.1:{engine.port}/metrics"
+        seen = measure(target(engine, engine_metrics_urls=(page,)), load(rate(30.0), duration_s=1.5), limits=PATIENT)
+    assert seen.engine.gauges["vllm:num_requests_running"] == 2.0
+    assert seen.engine.counters["vllm:generation_tokens_total"] > 0
+
+
+def test_the_same_seed_sends_the_same_prompts():
+    found = []
+    for processes in (1, 3):
+        known = Known()
+        with FakeEngine(known) as engine:
+            measure(target(engine), load(rate(30.0), duration_s=0.3), processes=processes, limits=PATIENT)
+        found.append(sorted(body["prompt"] for body in known.bodies if body.get("stream")))
+    assert found[0] == found[1]
+    assert all(first != second for first, second in pairwise(found[0]))
+    assert orjson.dumps(found[0])
