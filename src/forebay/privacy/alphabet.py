@@ -91,6 +91,12 @@ def digits() -> str:
 
 
 @cache
+def inert() -> str:
+    """A class of what means letters and digits, or nothing: within a long run of these no value begins."""
+    return "0-9A-Za-z" + _ranges({point: text for point, text in folds().items() if not text or text.isalnum()})
+
+
+@cache
 def run() -> str:
     """A class of all characters that may stand inside a value."""
     return _ASCII_RUN + foldable()

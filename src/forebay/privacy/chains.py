@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from forebay.privacy.alphabet import SPACES, digits, run
+from forebay.privacy.alphabet import SPACES, digits, inert, run
 
 MOST_SPACES = 3
 """The separator budget: more spaces than this in a row end a number."""
@@ -25,7 +25,7 @@ _KEY_LINE = (
 class Chains:
     """Where chains lie. `more` are characters that stand in values, too; `phrases` values with spaces in them."""
 
-    __slots__ = ("_chain", "_open_end")
+    __slots__ = ("_chain", "_inert", "_open_end")
 
     def __init__(self, more: str = "", phrases: Iterable[str] = ()) -> None:
         own = [(phrase[:place], phrase[place + 1]) for phrase in phrases for place in _spaces(phrase)]
@@ -39,6 +39,7 @@ class Chains:
         ]
         begun = [f"(?<={text}) " for text in _KEY_LINE] + [f"(?<=(?i:{re.escape(left)})) " for left, _ in own]
         self._chain = re.compile(f"{inside}(?:(?:{'|'.join(joints)}){inside})*+")
+        self._inert = re.compile(f"(?<=[{inert()}])[{inert()}]++")
         self._open_end = re.compile(f"(?:(?<=[{digit}A-Z).*_~-])[{SPACES}]{{0,{MOST_SPACES}}}+|{'|'.join(begun)})\\Z")
 
     def next(self, text: str, start: int) -> tuple[int, int] | None:
@@ -49,6 +50,11 @@ class Chains:
     def is_open(self, text: str, end: int) -> bool:
         """Whether the chain that ends at `end` may go on in what follows `text`."""
         return end == len(text) or self._open_end.match(text, end) is not None
+
+    def inert_end(self, text: str, start: int) -> int:
+        """Where the run of letters and digits ends in the midst of which `start` lies; `start` if it does not."""
+        found = self._inert.match(text, start)
+        return start if found is None else found.end()
 
 
 def _spaces(phrase: str) -> Iterator[int]:

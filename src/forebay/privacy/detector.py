@@ -63,6 +63,7 @@ class Detector:
         self._numbers = [(name, each) for name, each in recognisers.items() if each.lengths]
         self._lengths = frozenset[int]().union(*(each.lengths for _, each in self._numbers))
         self._rests = {name: rest for name, each in recognisers.items() if (rest := _rest(each)) is not None}
+        self.begins_anywhere = any(each.anywhere for each in recognisers.values())
         self.endless = frozenset(self._rests)
         self._gate = re2.Set.SearchSet(_options())
         for _, each, _ in self._patterns:
@@ -105,6 +106,8 @@ class Detector:
                 yield from self._in_numbers(folded, start)
                 continue
             name, recogniser, pattern = self._patterns[index]
+            if recogniser.needs not in folded:
+                continue
             group = 1 if pattern.groups else 0
             for match in pattern.finditer(folded):
                 begin, end = match.span(group)

@@ -36,7 +36,7 @@ def of_operator(pattern: Pattern) -> Recogniser:
     if len(phrases) > MOST_PHRASES:
         raise BadPattern(f"at most {MOST_PHRASES} words may hold spaces")
     judge = _judge(words, more, pattern.near)
-    return Recogniser(pattern=f"((?i:{expression}))", more=more, phrases=phrases, judge=judge)
+    return Recogniser(pattern=f"((?i:{expression}))", more=more, phrases=phrases, judge=judge, anywhere=True)
 
 
 def _meaningless(text: str) -> str:

@@ -44,6 +44,8 @@ class Recogniser(msgspec.Struct, frozen=True, kw_only=True):
     `lengths` that a number has in digits. `judge` gives the score of what was found. `gate`: a simpler pattern that is
     found wherever this one is, if this one is not simple.
 
+    `needs` must stand somewhere in the text. `anywhere`: values may begin in the midst of letters and digits.
+
     `more` are characters that stand in its values and mean nothing elsewhere, `phrases` values with spaces in them.
     `extends`: the value goes on as long as these characters follow; `until`: to the end of what this matches.
     """
@@ -52,6 +54,8 @@ class Recogniser(msgspec.Struct, frozen=True, kw_only=True):
     gate: str = ""
     lengths: frozenset[int] = frozenset()
     judge: Judge
+    needs: bytes = b""
+    anywhere: bool = False
     more: str = ""
     phrases: tuple[str, ...] = ()
     extends: str = ""

@@ -98,7 +98,7 @@ class Replacer:
         if action == "pseudonymise":
             return self._names.of(kind, value)
         if action == "hash":
-            return f"[{kind.upper()}:{self._hash(kind, value)}]"
+            return f"[{kind.upper()}#{self._hash(kind, value)}]"
         return f"[{kind.upper()}]"
 
     def _hash(self, kind: str, value: str) -> str:

@@ -80,11 +80,21 @@ class Scan:
                 return len(held)
             at, end = chain
             if end - at > WINDOW_CHARACTERS:
+                at = self._over_inert(at)
+                if end - at <= WINDOW_CHARACTERS:
+                    continue
                 at = self._look_at(at, at + WINDOW_CHARACTERS, STEP_CHARACTERS)
             elif not final and self._detector.chains.is_open(held, end):
                 return at
             else:
                 at = self._look_at(at, end, end - at)
+
+    def _over_inert(self, at: int) -> int:
+        """Step over windows in which no value begins, since they lie in a run of letters and digits."""
+        if self._detector.begins_anywhere or at == 0:
+            return at
+        whole = self._detector.chains.inert_end(self._held, at) - at
+        return at + max(0, (whole - WINDOW_CHARACTERS) // STEP_CHARACTERS + 1) * STEP_CHARACTERS
 
     def _look_at(self, start: int, end: int, step: int) -> int:
         """Take the values that begin in the first `step` characters; returns where to look next."""

@@ -123,7 +123,7 @@ def test_a_hash_is_the_same_for_the_same_value_and_tells_nothing(worker: Masking
         worker.ask(_user(text), tenant="hashed")
         seen.append(engine.seen[-1].fields["messages"][0]["content"][2:])
     assert seen[0] == seen[1]
-    assert seen[0].startswith("[CN_MOBILE:")
+    assert seen[0].startswith("[CN_MOBILE#")
     assert seen[2] == f"{seen[0]} {MAIL}"
 
 

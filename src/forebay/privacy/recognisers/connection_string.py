@@ -22,6 +22,7 @@ recognisers.add("connection_string")(
             r"[A-Za-z0-9._\-:]{1,80}(?:/[A-Za-z0-9._\-]{0,40})?)"
         ),
         gate=r"://[^\s:/@?]{0,60}:",
+        needs=b"@",
         judge=_judge,
     )
 )

@@ -12,6 +12,8 @@ _versioned = near("version", "ver", "v", "release", "firmware", "版本", "chrom
 
 def _judge(found: Found) -> float:
     text = found.text
+    if ":" in text and "::" not in text and text.count(":") + text.count(".") // 3 != 7:
+        return NO  # most of what has colons is told by their number
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -29,7 +31,7 @@ recognisers.add("ip")(
     Recogniser(
         pattern=(
             r"(?:^|[^A-Za-z0-9.:])((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}"
-            r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)(?:$|[^A-Za-z0-9.:]|[.:](?:$|[^A-Za-z0-9]))"
+            r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)(?:$|[^A-Za-z0-9.:-]|[.:](?:$|[^A-Za-z0-9])|-(?:$|[^A-Za-z]))"
         ),
         gate=r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|:[0-9A-Fa-f]{0,4}:",
         judge=_judge,
