@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from forebay.audit.messages import Append, Durable, Refused, Shred, Shredded, read_answered
+from forebay.audit.messages import Append, Durable, Hold, Refused, Shred, Shredded, read_answered
 from forebay.audit.record import DECISION, Entry, Fact
 from forebay.audit.recorder import LOG, Recorder, Unrecorded, open_recorder
 from forebay.core.errors import StateError
@@ -30,6 +30,7 @@ class Book(Protocol):
 
     def record(self, entry: Entry) -> None: ...
     def shred(self, tenant: str, subject: str, by: str) -> Shredded: ...
+    def hold(self, tenant: str, subject: str, by: str, *, on: bool) -> None: ...
 
 
 def exists(folder: Path) -> bool:
@@ -112,7 +113,10 @@ class _OverSocket:
 
     def shred(self, tenant: str, subject: str, by: str) -> Shredded:
         answer = self._answer(Shred(tenant, subject, by, time.time_ns() // 1000))
-        return answer if isinstance(answer, Shredded) else Shredded("", 0)
+        return answer if isinstance(answer, Shredded) else Shredded((), 0)
+
+    def hold(self, tenant: str, subject: str, by: str, *, on: bool) -> None:
+        self._answer(Hold(tenant, subject, by, time.time_ns() // 1000, on))
 
     def close(self) -> None:
         self._socket.close()
@@ -147,7 +151,13 @@ class _ByItself:
             receipt = self._recorder.shred(tenant, subject, by, time.time_ns() // 1000)
         except Unrecorded as error:
             raise _unrecorded(error.reason) from error
-        return Shredded(receipt.key, receipt.position)
+        return Shredded(receipt.keys, receipt.position, receipt.held)
+
+    def hold(self, tenant: str, subject: str, by: str, *, on: bool) -> None:
+        try:
+            self._recorder.hold(tenant, subject, by, time.time_ns() // 1000, on=on)
+        except Unrecorded as error:
+            raise _unrecorded(error.reason) from error
 
     def close(self) -> None:
         self._recorder.close()

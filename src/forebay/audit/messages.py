@@ -29,6 +29,16 @@ class Shred(msgspec.Struct, frozen=True, array_like=True, tag="shred"):
     at_us: int
 
 
+class Hold(msgspec.Struct, frozen=True, array_like=True, tag="hold"):
+    """Keep a tenant's subject from being erased, or no longer."""
+
+    tenant: str
+    subject: str
+    by: str
+    at_us: int
+    on: bool
+
+
 class Durable(msgspec.Struct, frozen=True, array_like=True, tag="durable", gc=False):
     """Every entry up to number `upto` is on the disk."""
 
@@ -43,13 +53,14 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused", gc=Fa
 
 
 class Shredded(msgspec.Struct, frozen=True, array_like=True, tag="shredded"):
-    """The key that was destroyed, empty where there was none, and where the record of it stands."""
+    """The keys that were destroyed, and where the record of it stands; `held`: the person may not be erased."""
 
-    key: str
+    keys: tuple[str, ...]
     position: int
+    held: bool = False
 
 
-Asked = Append | Shred
+Asked = Append | Shred | Hold
 Answered = Durable | Refused | Shredded
 read_asked = msgspec.msgpack.Decoder(Asked).decode
 read_answered = msgspec.msgpack.Decoder(Answered).decode

@@ -7,7 +7,8 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -35,10 +36,11 @@ class Unrecorded(Exception):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A key that was destroyed, empty where there was none; `position` is where the log says so."""
+    """The keys that were destroyed; `position` is where the log says so. `held`: the person may not be erased."""
 
-    key: str
+    keys: tuple[str, ...]
     position: int
+    held: bool = False
 
 
 class Recorder:
@@ -76,23 +78,41 @@ class Recorder:
         return first
 
     def shred(self, tenant: str, subject: str, by: str, at_us: int) -> Receipt:
-        """Destroy a subject's key and record that: first that it is asked for, so that no key goes unseen.
+        """Destroy a subject's keys and record that: first that it is asked for, so that none goes unseen.
 
         Raises Unrecorded.
         """
-        identity = self._keys.id_of(subjects.person(tenant, subject))
-        facts: dict[str, Fact] = {"tenant": tenant, "by": by, "key_name": identity or "", "result": "asked"}
-        if identity is None:
-            position = self.record([Entry(ERASURE, f"erasure-{at_us}", at_us, {**facts, "result": "no_key"})])
-            return Receipt("", position)
-        entry = Entry(ERASURE, f"erasure-{at_us}", at_us, facts)
-        self.record([entry])
-        try:
-            self._keys.shred_id(identity, at_us)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        done = Entry(ERASURE, entry.id, at_us, {**facts, "result": "destroyed"})
-        return Receipt(identity, self.record([done]))
+        who = subjects.person(tenant, subject)
+        names = self._keys.ids_of(who)
+        entry = Entry(ERASURE, f"erasure-{at_us}", at_us, {"tenant": tenant, "by": by, "keys": " ".join(names)})
+        if self._keys.is_held(who):
+            return Receipt((), self._note(entry, "held"), held=True)
+        if not names:
+            return Receipt((), self._note(entry, "no_key"))
+        self._note(entry, "asked")
+        self._destroying(partial(self._keys.shred, who))
+        return Receipt(names, self._note(entry, "destroyed"))
+
+    def expire(self, before_us: int, at_us: int) -> int:
+        """Destroy the keys of what is older; returns how many. What a crash interrupts the next time completes.
+
+        Raises Unrecorded.
+        """
+        count = self._keys.old(before_us)
+        if count:
+            entry = Entry(ERASURE, f"retention-{at_us}", at_us, {"before_us": before_us, "count": count})
+            self._note(entry, "asked")
+            self._destroying(partial(self._keys.expire, before_us))
+            self._note(entry, "expired")
+        return count
+
+    def hold(self, tenant: str, subject: str, by: str, at_us: int, *, on: bool) -> Receipt:
+        """Keep a subject's records from being erased, or no longer. Raises Unrecorded."""
+        who = subjects.person(tenant, subject)
+        entry = Entry(ERASURE, f"hold-{at_us}", at_us, {"tenant": tenant, "by": by}, subject)
+        self._note(entry, "hold_asked" if on else "release_asked")
+        self._destroying(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
+        return Receipt((), self._note(entry, "held" if on else "released"), held=on)
 
     def close(self) -> None:
         self._log.close()
@@ -100,10 +120,20 @@ class Recorder:
         if self._lock >= 0:
             os.close(self._lock)
 
-    def hold(self, lock: int) -> Recorder:
+    def keep_lock(self, lock: int) -> Recorder:
         """Keep the lock for as long as this is open."""
         self._lock = lock
         return self
+
+    def _note(self, entry: Entry, result: str) -> int:
+        facts: dict[str, Fact] = {**entry.facts, "result": result}
+        return self.record([msgspec.structs.replace(entry, facts=facts)])
+
+    def _destroying(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
     def _sign(self, checkpoint: Checkpoint) -> Note:
         return signed(checkpoint, self._signer.sign(checkpoint.text))
@@ -129,7 +159,7 @@ def open_recorder(folder: Path, service: str) -> Recorder:
     except BaseException:
         os.close(lock)
         raise
-    return Recorder(log, keys, signer, folder).hold(lock)
+    return Recorder(log, keys, signer, folder).keep_lock(lock)
 
 
 def resume(folder: Path) -> str:

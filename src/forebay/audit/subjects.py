@@ -20,9 +20,14 @@ SCHEMA = (
     # What is deleted is overwritten, also in what SQLite still holds of a page.
     "PRAGMA secure_delete = ON",
     "CREATE TABLE IF NOT EXISTS secret (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS subjects (name BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS shredded (id TEXT PRIMARY KEY, at_us INTEGER NOT NULL) STRICT",
+    """CREATE TABLE IF NOT EXISTS subjects (
+        name BLOB NOT NULL, period INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, key BLOB NOT NULL,
+        PRIMARY KEY (name, period)
+    ) STRICT""",
+    "CREATE TABLE IF NOT EXISTS holds (name BLOB PRIMARY KEY, at_us INTEGER NOT NULL) STRICT",
 )
+PERIOD_US = 7 * 86_400 * 1_000_000
+_OLD = "period < ? AND name NOT IN (SELECT name FROM holds)"
 _REMEMBERED = 4096
 _NONCE_BYTES = 12
 
@@ -33,15 +38,18 @@ class _Key(msgspec.Struct, frozen=True):
 
 
 class SubjectKeys:
-    """The keys by person. Persons stand here by a keyed hash of their name, keys in the log by a random name."""
+    """The keys by person and week. Persons stand here by a keyed hash of their name, keys in the log by a random name.
+
+    A key of its own for each week lets what is old go while what is new can still be read.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         with transaction(database):
             database.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (secrets.token_bytes(32),))
         self._secret = bytes(database.execute("SELECT value FROM secret").fetchone()[0])
-        self._known: OrderedDict[str, _Key] = OrderedDict()
-        self._fresh: dict[bytes, tuple[str, bytes]] = {}
+        self._known: OrderedDict[tuple[str, int], _Key] = OrderedDict()
+        self._fresh: dict[tuple[bytes, int], tuple[str, bytes]] = {}
 
     def seal(self, entry: Entry) -> Sealed | None:
         """Close what of an entry is a person's. A key that is made for it lasts once `commit` has returned.
@@ -52,7 +60,8 @@ class SubjectKeys:
         if not personal:
             return None
         tenant = str(entry.facts.get("tenant", ""))
-        key = self._of(person(tenant, entry.subject or holder(str(entry.facts.get("key", "")))))
+        subject = person(tenant, entry.subject or holder(str(entry.facts.get("key", ""))))
+        key = self._of(subject, entry.at_us // PERIOD_US)
         nonce = os.urandom(_NONCE_BYTES)
         box = nonce + key.cipher.encrypt(nonce, orjson.dumps(personal), _bound(entry.kind, entry.id))
         return Sealed(key.id, base64.b64encode(box).decode())
@@ -61,8 +70,8 @@ class SubjectKeys:
         """Write the keys that were made: before the records that need them, never after."""
         if self._fresh:
             with transaction(self._database):
-                rows = [(name, identity, key) for name, (identity, key) in self._fresh.items()]
-                self._database.executemany("INSERT INTO subjects VALUES (?, ?, ?)", rows)
+                rows = [(*place, identity, key) for place, (identity, key) in self._fresh.items()]
+                self._database.executemany("INSERT INTO subjects VALUES (?, ?, ?, ?)", rows)
             self._fresh = {}
 
     def forget_fresh(self) -> None:
@@ -70,49 +79,66 @@ class SubjectKeys:
         self._fresh = {}
         self._known.clear()
 
-    def id_of(self, subject: str) -> str | None:
-        """The name of a person's key; None where there is none, or none any more."""
-        row = self._database.execute("SELECT id FROM subjects WHERE name = ?", (self._name(subject),)).fetchone()
-        return None if row is None else str(row[0])
+    def ids_of(self, subject: str) -> tuple[str, ...]:
+        """The names of a person's keys, oldest first; none where there are none, or none any more."""
+        found = self._database.execute("SELECT id FROM subjects WHERE name = ? ORDER BY period", (self._name(subject),))
+        return tuple(str(identity) for (identity,) in found.fetchall())
 
-    def shred(self, subject: str, at_us: int) -> str | None:
-        """Destroy a person's key; returns the name it had, None where there is none."""
-        self._known.clear()
-        identity = self.id_of(subject)
-        if identity is not None:
-            self.shred_id(identity, at_us)
-        return identity
+    def shred(self, subject: str) -> None:
+        """Destroy a person's keys."""
+        self._destroy("DELETE FROM subjects WHERE name = ?", (self._name(subject),))
 
-    def shred_id(self, identity: str, at_us: int) -> None:
-        """Destroy a key by its name: after a backup was restored, those of earlier erasures once more."""
-        self._known.clear()
+    def old(self, before_us: int) -> int:
+        """How many keys have sealed something from before this time, of people who are not held."""
+        query = f"SELECT count(*) FROM subjects WHERE {_OLD}"  # noqa: S608  our own words alone
+        (count,) = self._database.execute(query, (before_us // PERIOD_US,)).fetchone()
+        return int(count)
+
+    def expire(self, before_us: int) -> None:
+        """Destroy the keys that have sealed something from before this time."""
+        self._destroy(f"DELETE FROM subjects WHERE {_OLD}", (before_us // PERIOD_US,))  # noqa: S608
+
+    def hold(self, subject: str, at_us: int) -> None:
+        """Nothing of this person is destroyed until they are released."""
         with transaction(self._database):
-            self._database.execute("DELETE FROM subjects WHERE id = ?", (identity,))
-            self._database.execute("INSERT OR IGNORE INTO shredded VALUES (?, ?)", (identity, at_us))
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log of writes still held the page as it was
+            self._database.execute("INSERT OR IGNORE INTO holds VALUES (?, ?)", (self._name(subject), at_us))
+
+    def release(self, subject: str) -> None:
+        with transaction(self._database):
+            self._database.execute("DELETE FROM holds WHERE name = ?", (self._name(subject),))
+
+    def is_held(self, subject: str) -> bool:
+        found = self._database.execute("SELECT 1 FROM holds WHERE name = ?", (self._name(subject),))
+        return found.fetchone() is not None
 
     def close(self) -> None:
         self._database.close()
 
-    def _of(self, subject: str) -> _Key:
-        known = self._known.get(subject)
+    def _destroy(self, statement: str, bindings: tuple[object, ...]) -> None:
+        self._known.clear()
+        with transaction(self._database):
+            self._database.execute(statement, bindings)
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log of writes still held the page as it was
+
+    def _of(self, subject: str, period: int) -> _Key:
+        known = self._known.get((subject, period))
         if known is None:
-            known = self._known[subject] = self._read(subject) or self._made(subject)
+            known = self._known[subject, period] = self._read(subject, period) or self._made(subject, period)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return known
 
-    def _read(self, subject: str) -> _Key | None:
-        name = self._name(subject)
-        if name in self._fresh:
-            identity, key = self._fresh[name]
+    def _read(self, subject: str, period: int) -> _Key | None:
+        place = (self._name(subject), period)
+        if place in self._fresh:
+            identity, key = self._fresh[place]
             return _Key(identity, AESGCM(key))
-        row = self._database.execute("SELECT id, key FROM subjects WHERE name = ?", (name,)).fetchone()
+        row = self._database.execute("SELECT id, key FROM subjects WHERE name = ? AND period = ?", place).fetchone()
         return None if row is None else _Key(row[0], AESGCM(bytes(row[1])))
 
-    def _made(self, subject: str) -> _Key:
+    def _made(self, subject: str, period: int) -> _Key:
         identity, key = secrets.token_hex(8), AESGCM.generate_key(256)
-        self._fresh[self._name(subject)] = (identity, key)
+        self._fresh[self._name(subject), period] = (identity, key)
         return _Key(identity, AESGCM(key))
 
     def _name(self, subject: str) -> bytes:

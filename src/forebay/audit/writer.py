@@ -18,10 +18,11 @@ from pathlib import Path
 
 import msgspec
 
-from forebay.audit.messages import LARGEST_BYTES, Append, Durable, Refused, Shred, Shredded, read_asked
+from forebay.audit.messages import LARGEST_BYTES, Append, Durable, Hold, Refused, Shred, Shredded, read_asked
 from forebay.audit.note import BadNote, read_verifier
 from forebay.audit.record import Entry
 from forebay.audit.recorder import LOG, Recorder, Unrecorded, open_recorder
+from forebay.audit.subjects import PERIOD_US
 from forebay.audit.witness_feed import Asked, Feed
 from forebay.core.errors import ForebayError
 from forebay.core.unix_sockets import listening
@@ -33,6 +34,7 @@ _MOST_ENTRIES = 4096
 _TURN_S = 1.0
 _LOCK_S = 10.0
 _AGAIN_S = 0.05
+_RETENTION_S = 3600.0
 
 
 class _Peer:
@@ -43,7 +45,7 @@ class _Peer:
         self.frames = Frames(LARGEST_BYTES)
         self.entries: list[Entry] = []
         self.upto = 0
-        self.shreds: list[Shred] = []
+        self.about_people: list[Shred | Hold] = []
 
     def read(self) -> bool:
         """Take what has come; False where the peer has left or makes no sense."""
@@ -65,9 +67,9 @@ class _Peer:
         except OSError:
             return False
 
-    def _take(self, asked: Append | Shred) -> None:
-        if isinstance(asked, Shred):
-            self.shreds.append(asked)
+    def _take(self, asked: Append | Shred | Hold) -> None:
+        if not isinstance(asked, Append):
+            self.about_people.append(asked)
         elif asked.entries:
             self.entries += asked.entries
             self.upto = asked.first + len(asked.entries) - 1
@@ -76,10 +78,12 @@ class _Peer:
 class Writer:
     """Reads all sockets, flushes once, answers everybody, again."""
 
-    def __init__(self, recorder: Recorder, door: socket.socket, log: JsonLog) -> None:
+    def __init__(self, recorder: Recorder, door: socket.socket, log: JsonLog, personal_s: float = 0.0) -> None:
         self._recorder = recorder
         self._door = door
         self._log = log
+        self._personal_s = personal_s
+        self._expired_s = float("-inf")
         self._peers: dict[socket.socket, _Peer] = {}
         self._said = ""
         self._selector = selectors.DefaultSelector()
@@ -100,6 +104,7 @@ class Writer:
         """Serve until asked to stop."""
         while not self._stopping:
             self.turn(_TURN_S)
+            self._retain()
         self.turn(0.0)  # what was sent before the end is recorded, and told
         for peer in list(self._peers.values()):
             self._leave(peer)
@@ -116,7 +121,7 @@ class Writer:
                 peer = key.data
                 stays = peer.read()
                 count += len(peer.entries)
-                if peer.entries or peer.shreds:
+                if peer.entries or peer.about_people:
                     waiting.append(peer)
                 if not stays:
                     self._leave(peer)
@@ -133,9 +138,9 @@ class Writer:
                 if not peer.say(answer):
                     self._leave(peer)
         for peer in waiting:
-            shreds, peer.shreds = peer.shreds, []
-            for asked in shreds:
-                self._shred(peer, asked)
+            asked_for, peer.about_people = peer.about_people, []
+            for asked in asked_for:
+                self._about_person(peer, asked)
 
     def _record(self, entries: list[Entry]) -> str:
         try:
@@ -148,11 +153,31 @@ class Writer:
         self._say("")
         return ""
 
-    def _shred(self, peer: _Peer, asked: Shred) -> None:
-        answer: Shredded | Refused
+    def _retain(self) -> None:
+        """What of people is older than it may be goes; looked at once an hour, and at every start."""
+        now_s = time.monotonic()
+        if not self._personal_s or now_s - self._expired_s < _RETENTION_S:
+            return
+        self._expired_s = now_s
+        now = time.time()
+        # A key seals a week: it goes when the first record of its week is due, so that none stays longer.
+        before_us = int((now - self._personal_s) * 1_000_000) + PERIOD_US
         try:
-            receipt = self._recorder.shred(asked.tenant, asked.subject, asked.by, asked.at_us)
-            answer = Shredded(receipt.key, receipt.position)
+            count = self._recorder.expire(before_us, int(now * 1_000_000))
+        except Unrecorded as error:
+            self._say(error.reason)
+            return
+        if count:
+            self._log.write("info", "personal fields have passed their time", now, keys=count)
+            self._log.flush()
+
+    def _about_person(self, peer: _Peer, asked: Shred | Hold) -> None:
+        answer: Shredded | Refused
+        who = (asked.tenant, asked.subject, asked.by, asked.at_us)
+        try:
+            act = self._recorder.shred if isinstance(asked, Shred) else partial(self._recorder.hold, on=asked.on)
+            receipt = act(*who)
+            answer = Shredded(receipt.keys, receipt.position, receipt.held)
         except Unrecorded as error:
             self._say(error.reason)
             answer = Refused(0, error.reason)
@@ -191,12 +216,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--service", default="forebay")
     parser.add_argument("--witness", nargs=3, action="append", default=[], metavar=("URL", "KEY", "SECONDS"))
+    parser.add_argument("--personal-for", type=float, default=0.0, metavar="SECONDS")
     options = parser.parse_args(arguments)
     try:
         witnesses = [Asked(url, read_verifier(key), float(every_s)) for url, key, every_s in options.witness]
         recorder = _taken(options.folder, options.service)
         log = JsonLog(options.service, "info")
-        writer = Writer(recorder, listening(options.socket), log)
+        writer = Writer(recorder, listening(options.socket), log, options.personal_for)
     except (ForebayError, OSError, BadNote) as error:
         print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forebay.cli import subject
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration
 from forebay.core.errors import UsageError
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("forebay.yaml")
 
 
-@click.group(help=_("Look for personal data and secrets in texts."))
+@click.group(help=_("Look for personal data in texts; export and erase what is kept of a person."))
 def privacy() -> None:
-    """Group of the command below."""
+    """Group of the command below and of those about people."""
+
+
+for about_people in (subject.erase, subject.export, subject.hold, subject.receipt, subject.release):
+    privacy.add_command(about_people)
 
 
 @privacy.command(help=_("List what is found in FILE, or in what is piped in: its type, and where it stands."))

@@ -104,6 +104,7 @@ def audit_unit(config: Config, state: StateDir) -> UnitSpec:
         *(sys.executable, "-m", "forebay.audit.writer", "--folder", str(state.audit)),
         *("--socket", str(state.audit_socket), "--service", config.service),
         *(part for each in config.audit.witnesses for part in ("--witness", each.url, each.key, str(each.every))),
+        *(("--personal-for", str(config.audit.personal)) if config.audit.personal is not None else ()),
     )
     unit = _unit("audit", argv, config, state)
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)

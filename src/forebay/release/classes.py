@@ -47,6 +47,7 @@ _TABLE: dict[tuple[str, ...], RestartClass] = {
     ("admin",): "service_restart",
     ("audit", "enabled"): "recreate",
     ("audit", "witnesses"): "service_restart",
+    ("audit", "personal"): "service_restart",
     ("observe", "metrics", "bind"): "service_restart",
     ("observe", "metrics", "port"): "service_restart",
     ("observe", "monitoring"): "monitoring_reload",

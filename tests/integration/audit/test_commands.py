@@ -25,16 +25,6 @@ from forebay.store.state_dir import StateDir
 from forebay.testing.worker import free_port, wait_for
 
 
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FOREBAY_STATE", raising=False)
-    (tmp_path / "forebay.yaml").write_text("version: 1\nmodels: {m: {engines: [{kind: embedded}]}}\n")
-    made = StateDir.beside(Path("forebay.yaml"))
-    made.prepare()
-    return made
-
-
 def written(state: StateDir, count: int = 3) -> None:
     client = Client(state)
     last = client.send(count)

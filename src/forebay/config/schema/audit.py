@@ -35,5 +35,8 @@ class Audit(Section):
     """How often refusals of callers whom nobody knows are told, counted."""
     samples: Annotated[int, Field(ge=0, le=1000)] = 16
     """How many of these each worker tells one by one, each time."""
+    personal: Annotated[Seconds, Field(ge=14 * 86400)] | None = None
+    """How long names and addresses can be read, at least 14d: then their keys are destroyed, a week's at a time and up
+    to a week early; the records stay, and verify. Default: until `forebay privacy erase`."""
     witnesses: list[Witness] = []
     """Who signs what the log says of itself."""

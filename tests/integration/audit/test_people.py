@@ -1,0 +1,61 @@
+"""What a person may ask for: everything that is kept of them, and that it goes, with a receipt that can be checked."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from tests.integration.audit.test_commands import told
+from tests.integration.audit.writing import records, writer
+
+from forebay.audit.record import INTENT, Entry
+from forebay.audit.recorder import open_recorder
+from forebay.store.state_dir import StateDir
+
+
+def recorded(state: StateDir) -> None:
+    recorder = open_recorder(state.audit, "test")
+    facts = {"tenant": "default", "key": "k1", "model": "m"}
+    recorder.record([Entry(INTENT, f"c{number}", 1, facts, name, "192.0.2.1") for number, name in enumerate("aabb")])
+    recorder.close()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_person_is_exported_and_erased_with_a_receipt(
+    state: StateDir,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    runs: bool,
+) -> None:
+    recorded(state)
+    with writer(state) if runs else nullcontext():
+        found = json.loads(told(capsys, "privacy", "export", "a"))
+        assert [(each["id"], each["ip"]) for each in found["records"]] == [("c0", "192.0.2.1"), ("c1", "192.0.2.1")]
+        receipt = tmp_path / "receipt"
+        receipt.write_text(told(capsys, "privacy", "erase", "a", "--yes"))
+        assert json.loads(told(capsys, "privacy", "export", "a"))["records"] == []
+        assert len(json.loads(told(capsys, "privacy", "export", "b"))["records"]) == 2
+        assert "subject a" in told(capsys, "privacy", "receipt", str(receipt))
+        receipt.write_text(receipt.read_text().replace("subject a", "subject b"))
+        told(capsys, "privacy", "receipt", str(receipt), code=1)
+        told(capsys, "audit", "verify")
+    actions = [each.get("action") or each.get("result") for each in records(state)[4:]]
+    assert actions[:4] == ["privacy.export", "privacy.export", "asked", "destroyed"]
+
+
+def test_nobody_is_erased_under_a_legal_hold(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded(state)
+    told(capsys, "privacy", "hold", "a")
+    told(capsys, "privacy", "erase", "a", "--yes", code=1)
+    told(capsys, "privacy", "release", "a")
+    assert "keys 2" in told(capsys, "privacy", "erase", "a", "--yes")  # the hold itself named them, this week
+
+
+def test_the_holder_of_a_key_is_erased_with_the_key(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
+    open_recorder(state.audit, "test").close()
+    identity = json.loads(told(capsys, "key", "create", "-o", "json", "--name", "Jane Doe"))["id"]
+    told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
+    (row,) = json.loads(told(capsys, "key", "list", "-o", "json"))
+    assert (row["name"], row["state"]) == ("", "revoked")
