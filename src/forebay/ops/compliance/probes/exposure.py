@@ -64,7 +64,8 @@ def no_unknown_outbound(subject: Subject) -> Outcome:
     )
     if seen and not external:
         return failed(_("a process talks to the outside"), *seen, fix=_("Find out why; nothing in the file says so"))
-    return passed(_("no process talks to an address that the file does not name"), *seen)
+    looked = _("connections to public addresses: {count}").format(count=len(seen))
+    return passed(_("no process talks to an address that the file does not name"), looked, *seen)
 
 
 def _connections(subject: Subject) -> Iterator[tuple[str, Connection]]:
