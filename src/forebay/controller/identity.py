@@ -9,6 +9,7 @@ import msgspec
 from forebay.config.schema import Config
 from forebay.config.schema.security import Networks
 from forebay.gateway.snapshot import IdentityPolicy, Snapshot
+from forebay.security.client_certificates import CertificateGrant
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import NetworkRules
 from forebay.security.roles import RolePolicy
@@ -27,6 +28,9 @@ def with_identity(
         administrators=_rules(security.admin_networks),
         networks={
             name: _rules(tenant.networks) for name, tenant in config.tenants.items() if tenant.networks != Networks()
+        },
+        certificates={
+            name: CertificateGrant(known.tenant, tuple(known.scopes)) for name, known in security.certificates.items()
         },
         failures=FailurePolicy(security.failures.allowed, security.failures.wait, security.failures.longest_wait),
         revoked=dict(revoked),

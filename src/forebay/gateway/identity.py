@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
@@ -10,13 +11,16 @@ from forebay.core.networks import plain_address
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import Route
 from forebay.gateway.view import Caller, Network, View
+from forebay.security.client_certificates import shown
 from forebay.security.keys import PREFIX, verify
 from forebay.security.network import NetworkRules, Networks, compiled
 from forebay.security.roles import INFERENCE, READ_MODELS
-from forebay.security.tokens import BadToken, check_token
+from forebay.security.tokens import BadToken, check_token, written_down
 from forebay.wire.request import RequestHead
 
 _SCHEME = b"Bearer "
+# No header holds NUL: what follows it was not sent as a credential, but passed on by a proxy that is believed.
+_CERTIFICATE = b"\0"
 _KEY_SCHEME = _SCHEME + PREFIX.encode()
 # One text for every reason: whoever has no valid key learns nothing about the keys there are.
 _MESSAGE = "Send a valid API key as `Authorization: Bearer fb_…`."
@@ -26,8 +30,8 @@ _MOST_TOKENS = 8192
 _MAY_NOT = {INFERENCE: "This key may not call models.", READ_MODELS: "This key may not list models."}
 
 
-def identify(head: RequestHead, view: View, now: float, route: Route, address: str) -> Caller:
-    """Who asks for `route` from `address`, `now` in seconds since the epoch.
+def identify(head: RequestHead, view: View, now: float, route: Route, address: str, peer: str = "") -> Caller:
+    """Who asks for `route` from `address`, `now` in seconds since the epoch; `peer` is who is connected.
 
     Raises Refusal: `invalid_api_key`, or `permission_denied` where the caller may not do that, or not from there.
     """
@@ -37,6 +41,8 @@ def identify(head: RequestHead, view: View, now: float, route: Route, address: s
     if route.x_api_key and head.api_key:
         # Two keys on one request: which of them pays is nobody's to guess.
         credential = b"" if credential else _SCHEME + head.api_key
+    if head.client_certificate and not credential and view.certificates and _is_trusted(peer, view.trusted):
+        credential = _CERTIFICATE + head.client_certificate
     if head.ambiguous_authorization:
         raise Refusal("invalid_api_key", _MESSAGE)
     # A key is worked out once a snapshot (3 µs, a token 100): good ones alone are kept, so there are no more of them
@@ -64,12 +70,14 @@ def _verified(credential: bytes, view: View, now: float) -> Caller:
         caller = _by_key(credential[len(_SCHEME) :].decode("latin-1"), view, now)
     elif view.issuers and credential.startswith(_SCHEME):
         caller = _by_token(credential[len(_SCHEME) :], view, now)
-        if len(view.verified) >= _MOST_TOKENS + len(view.keys):
-            view.verified.pop(next(iter(view.verified)), None)
+    elif credential.startswith(_CERTIFICATE):
+        caller = _by_certificate(credential[1:], view, now)
     else:
         caller = None
     if caller is None:
         raise Refusal("invalid_api_key", _MESSAGE)
+    if len(view.verified) >= _MOST_TOKENS + len(view.keys):
+        view.verified.pop(next(iter(view.verified)), None)
     view.verified[credential] = caller
     return caller
 
@@ -104,6 +112,25 @@ def _by_token(token: bytes, view: View, now: float) -> Caller | None:
         expires_at=bearer.expires_at,
         access=access,
         places=_places(bearer.tenant, view),
+        bounded=(INFERENCE, "") not in access.allowed,
+    )
+
+
+def _by_certificate(header: bytes, view: View, now: float) -> Caller | None:
+    found = shown(header, datetime.fromtimestamp(now, UTC))
+    name = None if found is None else next((each for each in found.names if each in view.certificates), None)
+    if found is None or name is None:
+        return None
+    grant = view.certificates[name]
+    access = view.roles.access(grant.scopes, unscoped=False)
+    return Caller(
+        id=f"cert.{written_down(view.pepper, 'cert', grant.tenant, name)[:16]}",
+        digest="",
+        tenant=grant.tenant,
+        scopes=grant.scopes,
+        expires_at=found.expires_at,
+        access=access,
+        places=_places(grant.tenant, view),
         bounded=(INFERENCE, "") not in access.allowed,
     )
 

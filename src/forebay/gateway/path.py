@@ -46,7 +46,7 @@ async def serve(call: Call, parts: Parts) -> None:
         if route.open:
             _answer_probe(call, route, view, parts)
             return
-        key = identify(call.head, view, time.time(), route, ledger.client_ip)
+        key = identify(call.head, view, time.time(), route, ledger.client_ip, call.client.peer)
         ledger.tenant, ledger.key_id = key.tenant, key.id
         if route.shape is None:
             _answer(call, 200, models(call.head.path, view, key))

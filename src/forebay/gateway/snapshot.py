@@ -24,6 +24,7 @@ from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
 from forebay.privacy.policy import PrivacyPolicy
+from forebay.security.client_certificates import CertificateGrant
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import NetworkRules
 from forebay.security.roles import RolePolicy
@@ -54,6 +55,7 @@ class IdentityPolicy(msgspec.Struct, frozen=True, kw_only=True):
     everyone: NetworkRules = NetworkRules()
     administrators: NetworkRules = NetworkRules()
     networks: dict[str, NetworkRules] = {}
+    certificates: dict[str, CertificateGrant] = {}
     failures: FailurePolicy = FailurePolicy()
     revoked: dict[str, float] = {}
 

@@ -15,6 +15,7 @@ from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
 from forebay.gateway.support import Offer, offers_of
 from forebay.privacy.rules import Rules
+from forebay.security.client_certificates import CertificateGrant
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import Networks, compiled
 from forebay.security.roles import READ_MODELS, Access, Roles
@@ -62,6 +63,7 @@ class View(msgspec.Struct, frozen=True):
     networks: Networks | None = None
     tenant_networks: dict[str, Networks] = {}
     revoked: dict[str, float] = {}
+    certificates: dict[str, CertificateGrant] = {}
     unknown_keys: set[str] = set()
     failures: FailurePolicy = FailurePolicy()
 
@@ -97,6 +99,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
             name: found for name, rules in snapshot.identity.networks.items() if (found := compiled(rules)) is not None
         },
         revoked=snapshot.identity.revoked,
+        certificates=snapshot.identity.certificates,
         failures=snapshot.identity.failures,
     )
 

@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
+from cryptography import x509
+
 from forebay.config.schema import Config
 from forebay.core.errors import ConfigError
 from forebay.core.files import write_atomically
@@ -58,6 +61,9 @@ def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], bas
     (folder / "temp").mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate = _keep_certificate(server_certificate(config, state, base), folder)
     site = site_of(config, folder, certificate, worker_ports)
+    if config.edge.clients is not None:
+        authorities = _keep_authorities((base or Path.cwd()) / config.edge.clients.ca, folder)
+        site = msgspec.structs.replace(site, client_ca=authorities)
     content = program.render(config, site)[program.conf].encode()
     target = folder / program.conf
     if target.exists() and target.read_bytes() == content:
@@ -114,6 +120,25 @@ def _keep_certificate(files: CertificateFiles, folder: Path) -> Path:
     kept = folder / f"certificate-{hashlib.sha256(content).hexdigest()[:16]}.pem"
     if not kept.exists():
         write_atomically(kept, content)
+    return kept
+
+
+def _keep_authorities(ca: Path, folder: Path) -> Path:
+    try:
+        content = ca.read_bytes()
+        read = x509.load_pem_x509_certificates(content)
+        usable = all(each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca for each in read)
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        usable = False
+    if not usable:
+        raise ConfigError(
+            _("the authorities for clients cannot be read, or are none"),
+            where="edge.clients.ca",
+            fix=_("Name a PEM file with certificates of authorities alone"),
+        )
+    kept = folder / f"client-ca-{hashlib.sha256(content).hexdigest()[:16]}.pem"
+    if not kept.exists():
+        write_atomically(kept, content, mode=0o644)
     return kept
 
 

@@ -91,13 +91,21 @@ def _https(config: Config, site: Site) -> list[str]:
     certificate = path(site.certificate, "edge.certificate.chain")
     listen = bind(edge.bind, edge.https_port, "edge.bind")
     return [
-        f"{listen} ssl crt {certificate} alpn h2,http/1.1",
+        f"{listen} ssl crt {certificate} alpn h2,http/1.1{_client_certificates(config, site)}",
         *log_lines(config),
         "option dontlognull",
         *https_rules(config, _BUFFER_BYTES - _REWRITE_BYTES),
         *included(config, "haproxy_frontend"),
         "default_backend gateway",
     ]
+
+
+def _client_certificates(config: Config, site: Site) -> str:
+    clients = config.edge.clients
+    if clients is None:
+        return ""
+    verify = "required" if clients.required else "optional"
+    return f" ca-file {path(site.authorities, 'edge.clients.ca')} verify {verify}"
 
 
 def _http(config: Config, port: int) -> list[str]:

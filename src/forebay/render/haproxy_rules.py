@@ -26,7 +26,7 @@ def https_rules(config: Config, buffer_bytes: int) -> list[str]:
         "# What is longer than a buffer goes on as it comes.",
         f"http-request wait-for-body time {milliseconds(config.edge.client_body_timeout)}",
         *_chunked_limit(config, buffer_bytes),
-        *_forwarded(),
+        *_forwarded(config),
         *_answers(config),
     ]
 
@@ -82,8 +82,11 @@ def _chunked_limit(config: Config, buffer_bytes: int) -> list[str]:
     return [answer(page_of("body_too_large"), f"if {{ req.body_size gt {_body_bytes(config)} }}")]
 
 
-def _forwarded() -> list[str]:
+def _forwarded(config: Config) -> list[str]:
+    shown = "http-request set-header X-Forebay-Client-Certificate %[ssl_c_der,base64] if { ssl_c_used }"
     return [
+        "http-request del-header X-Forebay-Client-Certificate",
+        *([shown] if config.edge.clients is not None else []),
         "# The edge is the first hop that is believed: what the client claims about earlier ones is not.",
         "http-request set-header X-Forwarded-For %[src]",
         "http-request set-header X-Forwarded-Proto https",

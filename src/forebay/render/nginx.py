@@ -159,6 +159,7 @@ def _https_server(config: Config, site: Site) -> list[str]:
         "ssl_session_tickets off;",
         "ssl_session_cache off;",
         "ssl_early_data off;",
+        *_client_certificates(config, site),
         "merge_slashes off;",
         _HSTS,
         *nginx_errors.error_pages(),
@@ -167,6 +168,17 @@ def _https_server(config: Config, site: Site) -> list[str]:
         *_proxied_locations(),
         *nginx_errors.locations([_HSTS, _REQUEST_ID]),
         *included(config, "nginx_server"),
+    ]
+
+
+def _client_certificates(config: Config, site: Site) -> list[str]:
+    clients = config.edge.clients
+    if clients is None:
+        return []
+    return [
+        f"ssl_client_certificate {path(site.authorities, 'edge.clients.ca')};",
+        f"ssl_verify_client {'on' if clients.required else 'optional'};",
+        "ssl_verify_depth 4;",
     ]
 
 
@@ -200,7 +212,7 @@ def _proxy(config: Config, workers: int) -> list[str]:
     call = timeouts.call
     return [
         "proxy_http_version 1.1;",
-        *_proxy_headers(),
+        *_proxy_headers(config),
         "proxy_buffering off;",
         "proxy_buffer_size 16k;",
         "proxy_buffers 8 16k;",
@@ -242,8 +254,10 @@ def _proxied_locations() -> list[str]:
     ]
 
 
-def _proxy_headers() -> list[str]:
+def _proxy_headers(config: Config) -> list[str]:
+    shown = "$ssl_client_escaped_cert" if config.edge.clients is not None else '""'
     return [
+        f"proxy_set_header X-Forebay-Client-Certificate {shown};",
         "proxy_set_header Host $http_host;",
         'proxy_set_header Connection "";',
         "# The edge is the first hop that is believed: what the client claims about earlier ones is not.",

@@ -10,9 +10,9 @@ import msgspec
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration does not say: where things lie on this machine, and what it allows.
 
-    `certificate` is one PEM file with the key and the chain. `connections` are sockets that the edge may hold. `user`
-    and group are what its workers become where it is started as root. `generation` is the unix socket on which it tells
-    which file it runs, for one that is looked after.
+    `certificate` is one PEM file with the key and the chain, `client_ca` one of authorities for clients. `connections`
+    are sockets that the edge may hold. `user` and group are what its workers become where it is started as root.
+    `generation` is the unix socket on which it tells which file it runs, for one that is looked after.
     """
 
     folder: Path
@@ -21,3 +21,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 4096
     user: tuple[str, str] | None = None
     generation: str = ""
+    client_ca: Path | None = None
+
+    @property
+    def authorities(self) -> Path:
+        """Where the authorities for clients lie: beside the certificate, unless it is said."""
+        return self.client_ca or self.folder / "client-ca.pem"

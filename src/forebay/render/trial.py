@@ -45,7 +45,7 @@ def _edge(config: Config, folder: Path) -> Iterator[Finding]:
     certificate = folder / "edge.pem"
     certificate.write_bytes(made.key.read_bytes() + made.chain.read_bytes())
     # Ports that anyone may open: who checks need not be who runs it.
-    free = {"bind": "127.0.0.1", "https_port": 8443, "http_port": None}
+    free = {"bind": "127.0.0.1", "https_port": 8443, "http_port": None, "clients": None}
     tried = config.model_copy(update={"edge": config.edge.model_copy(update=free)})
     site = Site(folder=folder, certificate=certificate, worker_ports=(config.gateway.worker_port,))
     (folder / program.conf).write_text(program.render(tried, site)[program.conf], encoding="utf-8")

@@ -43,7 +43,7 @@ def installed() -> list[Material]:
     found: dict[str, Material] = {}
     for each in distributions():
         name = canonicalize_name(each.metadata["Name"] or "")
-        words = each.metadata.get("License-Expression", "")
+        words = each.metadata["License-Expression"] if "License-Expression" in each.metadata else ""  # noqa: SIM401
         found.setdefault(name, Material(name, each.version, license=words))
     return sorted(found.values())
 

@@ -38,6 +38,7 @@ _RARE = {
     b"x-api-key": "api_key",
     b"idempotency-key": "idempotency_key",
     b"x-forebay-release": "release",
+    b"x-forebay-client-certificate": "client_certificate",
 }
 _RARE_OR_REFUSED = _RARE.keys() | _OVERRIDES
 _MAX_HEADERS = 100
@@ -145,6 +146,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     api_key: bytes = b""
     idempotency_key: bytes = b""
     release: bytes = b""
+    client_certificate: bytes = b""
 
 
 def parse_head(received: bytes, target_limit_bytes: int, head_limit_bytes: int) -> tuple[RequestHead, int] | None:

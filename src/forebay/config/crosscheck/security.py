@@ -27,6 +27,9 @@ def security(config: Config, tree: Node) -> Iterator[Finding]:
             yield _error("issuer", tree, (*where, "issuer"), why, _("Write each issuer once"))
         seen[issuer.issuer] = name
         yield from _issuer(config, issuer, tree, where)
+    if config.security.certificates and config.edge.kind != "none" and config.edge.clients is None:
+        why = _("the edge asks no client for a certificate")
+        yield _error("issuer", tree, ("security", "certificates"), why, _("Set edge.clients.ca"))
     served = {adapter for model in config.models.values() for engine in model.engines for adapter in engine.adapters}
     for name, role in config.security.roles.items():
         for index, model in enumerate(role.models):

@@ -19,6 +19,15 @@ class Certificate(Section):
     """Where its private key lies: `file:PATH`."""
 
 
+class Clients(Section):
+    """Certificates of clients: mutual TLS. Whose they are is told by `security.certificates`."""
+
+    ca: Annotated[str, Field(min_length=1)]
+    """PEM file of the authorities that issue them."""
+    required: bool = True
+    """Whether nobody comes in without one; else a key or a token does as well."""
+
+
 class Failover(Section):
     """Two machines with an edge each, and an address that moves between them: what `render keepalived` writes."""
 
@@ -46,6 +55,7 @@ class Edge(Section):
     server_names: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1"]
     """Names and addresses in the certificate."""
     certificate: Certificate | None = None
+    clients: Clients | None = None
     failover: Failover | None = None
     hsts: Seconds = 63072000.0
     """max-age of Strict-Transport-Security; zero sends none."""

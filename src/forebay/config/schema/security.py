@@ -68,6 +68,15 @@ class Role(Section):
     """Models that it may use; none named: all."""
 
 
+class ClientCertificate(Section):
+    """Whom a name in a client's certificate stands for. A key or token that comes along counts instead."""
+
+    tenant: Name
+    """The tenant that its calls are of."""
+    scopes: list[Scope] = ["inference"]
+    """What it may do."""
+
+
 class Failures(Section):
     """Callers that send wrong keys over and over. Others behind the same address are not touched: a right key always
     counts."""
@@ -87,6 +96,8 @@ class Security(Section):
     """Issuers of access tokens, by a name for logs and limits."""
     roles: dict[Name, Role] = {}
     """Roles by name."""
+    certificates: dict[Annotated[str, Field(pattern=r"^(dns|uri|email|ip):.+$")], ClientCertificate] = {}
+    """Clients by a name of their certificate, such as `uri:spiffe://example.com/chat` or `dns:app.internal`."""
     networks: Networks = Networks()
     """Where calls to models may come from."""
     admin_networks: Networks = Networks()
