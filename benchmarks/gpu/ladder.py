@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,12 @@ PLAIN = {"dtype": "bfloat16", "kv-cache-dtype": "auto", "max-num-seqs": 1024, "g
 
 
 def main() -> int:
-    """Run the parts that were asked for within the time; returns how many failed."""
+    """Run every lane on a GPU of its own, at once; returns how many parts failed."""
     asked = _arguments()
     until_s = time.monotonic() + asked.seconds
-    parts = asked.parts.split(",")
-    failed = 0
-    big = [part for part in parts if part in ("chat", "batch")]
-    if big:
-        failed += _side_by_side(asked, big, until_s)
-    for part in parts:
-        if part == "low-latency":
-            failed += _wait(_tune(asked, part, asked.gpu_list[0], until_s), until_s)
-        if part == "through":
-            failed += _through(asked, until_s)
-    return failed
+    lanes = [lane.split(",") for lane in asked.lanes.split(";")]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return sum(pool.map(lambda lane: _lane(asked, lane[1], asked.gpu_list[lane[0]], until_s), enumerate(lanes)))
 
 
 def _arguments() -> Any:
@@ -51,9 +44,14 @@ def _arguments() -> Any:
     parser.add_argument("--model", type=Path, help="folder of the 8 B shape: config.json and a tokenizer")
     parser.add_argument("--small", type=Path, help="folder of SmolLM2's real weights")
     parser.add_argument("--out", type=Path, default=Path("ladder"))
-    parser.add_argument("--seconds", type=float, default=555.0, help="for all parts together")
-    parser.add_argument("--parts", default="chat,batch", help="of chat, batch, low-latency, through")
-    parser.add_argument("--gpus", default="0,1", help="chat takes the first, batch the second; empty on a CPU")
+    parser.add_argument("--seconds", type=float, default=540.0, help="for everything")
+    parser.add_argument(
+        "--lanes",
+        default="chat;batch",
+        help="parts, of chat, batch, low-latency and through; lanes between ; run at once, each on a GPU; "
+        "parts between , one after the other, each as long as PART:SECONDS says, the last as long as there is time",
+    )
+    parser.add_argument("--gpus", default="0,1", help="one for each lane; empty on a CPU")
     parser.add_argument("--hardware", default="h200")
     parser.add_argument("--release", default="0.25.1")
     parser.add_argument("--program", default="", help="what starts vLLM; default: `vllm serve`, or its module")
@@ -61,18 +59,19 @@ def _arguments() -> Any:
     parser.add_argument("--set", action="append", default=[], metavar="FLAG=JSON", help="a flag of every baseline")
     parser.add_argument("--tune", default="", help="more flags of `forebay tune run`")
     asked = parser.parse_args()
-    asked.gpu_list = [int(each) for each in asked.gpus.split(",") if each] or [None]
+    asked.gpu_list = [int(each) for each in asked.gpus.split(",") if each] or [None] * 8
     asked.out = asked.out.resolve()
     return asked
 
 
-def _side_by_side(asked: Any, parts: list[str], until_s: float) -> int:
-    """A GPU each, at once; on one GPU one after the other."""
-    if len(asked.gpu_list) < len(parts):
-        share_s = (until_s - time.monotonic()) / len(parts)
-        return sum(_wait(_tune(asked, part, asked.gpu_list[0], time.monotonic() + share_s), until_s) for part in parts)
-    begun = [_tune(asked, part, gpu, until_s) for part, gpu in zip(parts, asked.gpu_list, strict=False)]
-    return sum(_wait(each, until_s) for each in begun)
+def _lane(asked: Any, parts: list[str], gpu: int | None, until_s: float) -> int:
+    """One part after the other on one GPU."""
+    failed = 0
+    for part in parts:
+        name, _colon, seconds = part.partition(":")
+        ends_s = min(until_s, time.monotonic() + float(seconds)) if seconds else until_s
+        failed += _through(asked, gpu, ends_s) if name == "through" else _wait(_tune(asked, name, gpu, ends_s), ends_s)
+    return failed
 
 
 def _tune(asked: Any, part: str, gpu: int | None, until_s: float) -> subprocess.Popen[bytes]:
@@ -134,15 +133,16 @@ def _program(asked: Any) -> list[str]:
     return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve"]
 
 
-def _through(asked: Any, until_s: float) -> int:
+def _through(asked: Any, gpu: int | None, until_s: float) -> int:
     folder = asked.out / "through"
     folder.mkdir(parents=True, exist_ok=True)
     _write_configuration(asked, "through", folder / "forebay.yaml")
     argv = [sys.executable, "-m", "benchmarks.gpu.through", "-c", str(folder / "forebay.yaml"), "--out", str(folder)]
     argv += ["--seconds", f"{until_s - time.monotonic():.0f}"]
-    if asked.gpu_list[0] is not None:
-        argv += ["--gpu", str(asked.gpu_list[0])]
-    return subprocess.run(argv, check=False).returncode
+    if gpu is not None:
+        argv += ["--gpu", str(gpu)]
+    with (folder / "table.txt").open("wb") as table, (folder / "said.txt").open("ab") as said:
+        return int(subprocess.run(argv, check=False, stdout=table, stderr=said).returncode != 0)
 
 
 if __name__ == "__main__":

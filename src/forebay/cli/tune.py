@@ -16,6 +16,7 @@ from forebay.messages import _
 
 if TYPE_CHECKING:
     from forebay.tune.session import Asked
+    from forebay.tune.told import Told
 
 _OBJECTIVES = ("chat", "batch", "low-latency", "mixed", "low-cost")
 
@@ -74,6 +75,8 @@ def run(flags: Flags, model: str | None, **given: Any) -> None:
         )
         return
     told = session.run(loaded, asked, flags.say)
+    if asked.release and told.changed:
+        told = _released(flags, told)
     flags.answer(told, lambda: session.table(told))
 
 
@@ -155,6 +158,18 @@ def slo(flags: Flags, **given: Any) -> None:
     flags.answer(found, lambda: f"{columns(head, rows)}\n\n{found.why}")
     if found.highest_rps is None:
         click.get_current_context().exit(1)
+
+
+def _released(flags: Flags, told: Told) -> Told:
+    """A release of the file as it is now; `forebay apply --release NAME` brings it in by a canary."""
+    from msgspec import structs  # noqa: PLC0415  not needed for --help
+
+    from forebay.cli import releasing  # noqa: PLC0415
+
+    reason = _("{model}: tuned for {objective}").format(model=told.model, objective=told.objective.name)
+    made = releasing.record(flags, releasing.built(flags).files, reason)
+    flags.say(_("release {name}; put it in force with `forebay apply --release {name}`").format(name=made.name))
+    return structs.replace(told, release=made.name)
 
 
 def _asked(flags: Flags, loaded: Any, model: str | None, given: dict[str, Any]) -> Asked:

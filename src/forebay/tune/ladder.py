@@ -19,9 +19,11 @@ from forebay.tune.journal import Decided, Done, Journal
 from forebay.tune.noise import Difference, difference, noise_of
 from forebay.tune.objective import Objective
 from forebay.tune.roofline import ENOUGH_RATIO
+from forebay.tune.search import search
 from forebay.tune.setting import Change, Setting
 from forebay.tune.source import Ask, Source
 from forebay.tune.space import Space
+from forebay.tune.stage import Situation
 from forebay.tune.standing import Choices, Standing, together
 from forebay.tune.trial import Trial
 
@@ -43,6 +45,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     budget_s: float = 600.0
     window_s: float = 8.0
     rungs: int = 4
+    search: int = 0
     say: Callable[[str], None] = lambda _text: None
     clock: Callable[[], float] = time.monotonic
 
@@ -56,6 +59,9 @@ class Climbed(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, str]
     finished: bool
     why: str
+
+
+_LEAST_START_S = 2.0
 
 
 class BudgetEnded(Exception):
@@ -110,10 +116,28 @@ class Ladder:
                 return near
             left = self._choices.singles(self._present, self._seen)
             if not left:
+                self._search()
                 return "nothing is left to try"
             if self._rules.way == "strides":
                 left.sort(key=lambda change: -change.gain)
             self._try(left[:1])
+
+    def _search(self) -> None:
+        """Settings around the winner, each of them judged as the changes were."""
+        if not self._rules.search:
+            return
+        present = self._present
+        at = Situation(space=self._space, objective=self._objective, setting=present.setting, trial=present.latest)
+
+        def attempt(setting: Setting) -> Trial:
+            return self._trial(setting, 0, _name(setting, present.setting), ())
+
+        def forbidden(setting: Setting) -> str:
+            return self._choices.fits([_change(setting, present.setting)], present.setting, self._seen)
+
+        for trial in search(at, attempt, forbidden, trials=self._rules.search):
+            change = _change(trial.setting, self._present.setting)
+            self._judge([change], trial.setting, trial)
 
     def _enough(self) -> str:
         """Whether the roofline is near: what is left is not for flags to give."""
@@ -239,8 +263,10 @@ class Ladder:
         rules = self._rules
         pace = pace_of(self._journal.trials, window_s=rules.window_s, rungs=rules.rungs, is_vllm=self._space.is_vllm)
         left_s = self._until_s - rules.clock()
-        if pace.least_s(setting) > left_s:
-            raise BudgetEnded(f"{left_s:.0f} s are left, the next trial takes {pace.least_s(setting):.0f} s at least")
+        # What is usual says little of the first start on a machine; from then on it is known.
+        needed_s = pace.least_s(setting) if self._seen else rules.window_s + _LEAST_START_S
+        if needed_s > left_s:
+            raise BudgetEnded(f"{left_s:.0f} s are left, the next trial takes {needed_s:.0f} s at least")
         done = self._source.run(self._asked(setting, repeat, label, changes))
         self._journal.append(Done(trial=done))
         if done.outcome == "out of time":
@@ -269,6 +295,15 @@ class Ladder:
             until_s=self._until_s,
             hopeless_tokens_per_s=0.8 * known.output_tokens_per_s if known is not None else 0.0,
         )
+
+
+def _change(setting: Setting, before: Setting) -> Change:
+    args = {key: value for key, value in setting.difference(before).items() if not key.startswith("env.")}
+    return Change(stage="search", name=_name(setting, before), why="", args=args)
+
+
+def _name(setting: Setting, before: Setting) -> str:
+    return ", ".join(f"{key} {value}" for key, value in setting.difference(before).items())
 
 
 def _begin(setting: Setting, present: Standing, objective: Objective) -> int:

@@ -28,6 +28,7 @@ from forebay.tune.told import Told, told_of
 
 _SHORT_WINDOW_S, _LONG_WINDOW_S = 6.0, 15.0
 _SHORT_RUNGS, _LONG_RUNGS = 3, 5
+_SEARCHED = 40
 _STAGE_STARTS = 24
 """With fewer starts than this in the budget, changes are tried in strides."""
 
@@ -156,6 +157,7 @@ def _rules(asked: Asked, way: Way, say: Say, began_s: float) -> Rules:
         budget_s=asked.budget_s - spent_s,
         window_s=asked.window or (_SHORT_WINDOW_S if short else _LONG_WINDOW_S),
         rungs=asked.rungs or (_SHORT_RUNGS if short else _LONG_RUNGS),
+        search=_SEARCHED if asked.search else 0,
         say=say,
     )
 

@@ -141,3 +141,18 @@ def test_a_baseline_that_cannot_run_is_told(tmp_path: Path) -> None:
     source = Simulated(nothing, fails=lambda _setting: Failure(kind="ended", why="no such weights"))
     with pytest.raises(RunError, match="no such weights"):
         climb(tmp_path, source, space(tmp_path))
+
+
+def test_the_search_finds_what_no_single_change_shows(tmp_path: Path) -> None:
+    """Two flags that help together and hurt alone: the ladder passes them by, the search does not."""
+
+    def effect(setting: Setting) -> float:
+        many = setting.args.get("max_sequences", 4) == 16
+        one = setting.args.get("threads", 2) == 1
+        return 1.3 if many and one else 0.9 if many or one else 1.0
+
+    where = space(tmp_path)
+    plain = climb(tmp_path / "plain", Simulated(effect), where)
+    assert plain.present.setting == where.baseline()
+    found = climb(tmp_path / "searched", Simulated(effect), where, search=12)
+    assert (found.present.setting.args["max_sequences"], found.present.setting.args["threads"]) == (16, 1)
