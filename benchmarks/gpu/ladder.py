@@ -116,7 +116,12 @@ def _write_configuration(asked: Any, part: str, path: Path) -> None:
         "args": args,
         "env": {
             name: os.environ[name]
-            for name in ("VLLM_CPU_KVCACHE_SPACE", "VLLM_USE_FLASHINFER_SAMPLER")
+            for name in (
+                "HF_HUB_OFFLINE",
+                "VLLM_CPU_KVCACHE_SPACE",
+                "VLLM_NO_USAGE_STATS",
+                "VLLM_USE_FLASHINFER_SAMPLER",
+            )
             if name in os.environ
         },
     }
