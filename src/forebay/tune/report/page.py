@@ -34,7 +34,8 @@ svg{width:100%;height:auto}.title{font-size:14px;fill:var(--ink)}.tick,.axis{fon
 
 def page(runs: Sequence[Measured]) -> str:
     """The report of one run or more, in the language that is spoken now."""
-    body = [f"<h1>{escape(_('Load test'))}: {escape(', '.join(dict.fromkeys(run.target.model for run in runs)))}</h1>"]
+    title, models = escape(_("Load test")), escape(", ".join(dict.fromkeys(run.target.model for run in runs)))
+    body = [f"<h1>{title}: {models}</h1>"]
     body.append(f'<p class="dim">{escape(_when(runs))}</p>')
     body.append(_summary(runs))
     if len(runs) == 2:
@@ -48,7 +49,6 @@ def page(runs: Sequence[Measured]) -> str:
         body.append(_doubts(run) + _figures(run))
         body.append(_plots([*over_time(run), *hardware(run)]))
         body.append(_counters(run))
-    title = escape(_("Load test"))
     return (
         f'<!doctype html><html lang="{spoken()}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -110,8 +110,8 @@ def _compared(before: Measured, after: Measured) -> str:
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     notes = "".join(f'<p class="dim">{escape(note)}</p>' for note in found.notes)
     said = _("on the whole: {verdict}").format(verdict=words[found.verdict])
-    table = f"<table><tr>{top}</tr>{''.join(rows)}</table>"
-    return f"<h2>{escape(_('Before and after'))}</h2>{table}<p>{escape(said)}</p>{notes}"
+    table, name = f"<table><tr>{top}</tr>{''.join(rows)}</table>", escape(_("Before and after"))
+    return f"<h2>{name}</h2>{table}<p>{escape(said)}</p>{notes}"
 
 
 def _figures(run: Measured) -> str:
@@ -152,7 +152,8 @@ def _counters(run: Measured) -> str:
     rows = [(name, f"{value:.6g}", "") for name, value in run.engine.counters.items() if value]
     rows += [(name, mean, peak) for name, (mean, peak) in gauges.items()]
     table = _table((_("engine"), _("growth, or mean"), _("peak")), rows)
-    return f"<details><summary>{escape(_('Counters of the engines'))}</summary>{table}</details>"
+    name = escape(_("Counters of the engines"))
+    return f"<details><summary>{name}</summary>{table}</details>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
