@@ -76,6 +76,7 @@ def build(
         idempotency=idempotency_policy(config, valkey),
         privacy=privacy_policy(config),
         audit=audit_policy(config),
+        regions={name: tenant.region for name, tenant in config.tenants.items() if tenant.region is not None},
     )
 
 

@@ -140,6 +140,7 @@ def _routing(engine: Engine) -> EngineRouting:
         adapter_slots=engine.adapter_slots,
         warm_up_s=engine.warm_up,
         usd_per_million_tokens=engine.usd_per_million_tokens,
+        region=engine.region or "",
     )
 
 

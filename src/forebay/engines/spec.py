@@ -21,6 +21,7 @@ class EngineRouting(msgspec.Struct, frozen=True, kw_only=True):
     adapter_slots: int = 1
     warm_up_s: float = 0.0
     usd_per_million_tokens: float = 0.0
+    region: str = ""
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from forebay.gateway.privacy.guard import Guard, is_anyones, screened
 from forebay.gateway.privacy.outlet import outlet
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
+from forebay.gateway.residency import at_home
 from forebay.gateway.reuse.plan import plan as reuse_plan
 from forebay.gateway.reuse.prepare import prepare
 from forebay.gateway.reuse.serve import serve_reused
@@ -52,6 +53,7 @@ async def serve(call: Call, parts: Parts) -> None:
             _answer(call, 200, models(call.head.path, view, key))
             return
         asked = screen(call.head, call.body, route, view)
+        asked = asked if not view.abroad else at_home(asked, key.tenant, view.abroad)
         if asked.model.prepare is not None:
             asked = prepare(asked, key, view.pepper)
         ledger.model, ledger.stream = permit(key, asked.model.name) if key.bounded else asked.model.name, asked.stream

@@ -149,6 +149,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: IdempotencyPolicy | None = None
     privacy: PrivacyPolicy | None = None
     audit: AuditPolicy | None = None
+    regions: dict[str, str] = {}
     identity: IdentityPolicy = IdentityPolicy()
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from forebay.gateway.queue.standing import Standings
 from forebay.gateway.refusal import Refusal
+from forebay.gateway.residency import abroad_of
 from forebay.gateway.rollout.lanes import Lanes
 from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
@@ -56,6 +57,7 @@ class View(msgspec.Struct, frozen=True):
     privacy: Rules | None = None
     sessions: bool = False
     audited: bool = False
+    abroad: dict[str, frozenset[str]] = {}
     lanes: dict[str, Lanes] = {}
     verified: dict[bytes, Caller] = {}
     roles: Roles = Roles({})
@@ -91,6 +93,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
         },
         sessions=asks_for_sessions(snapshot),
         audited=snapshot.audit is not None,
+        abroad=abroad_of(snapshot.regions, snapshot.engines),
         lanes=_lanes(snapshot),
         roles=Roles(snapshot.identity.roles),
         issuers={each.issuer: Issuer(each, snapshot.pepper) for each in snapshot.identity.issuers},

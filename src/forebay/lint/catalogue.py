@@ -35,6 +35,7 @@ READING: dict[str, str] = {
     "substrate_hosts": "Docker hosts that are not there, share a name, or lack the labels that an engine wants.",
     "substrate_local": "A key that is of this machine, where a cluster chooses the node.",
     "substrate_tls": "A Docker daemon behind a port without TLS.",
+    "tenant_region": "A tenant that is bound to a region where no engine stands.",
     "timeout_order": "A timeout that ends before what it waits for.",
     "timeout_zero": "A time of zero where some is needed.",
     "unreadable": "A file that is missing, too large or no text.",

@@ -10,6 +10,7 @@ from forebay.config.crosscheck.limits import limits
 from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
 from forebay.config.crosscheck.queue import queue
+from forebay.config.crosscheck.residency import residency
 from forebay.config.crosscheck.reuse import reuse
 from forebay.config.crosscheck.rollout import rollout
 from forebay.config.crosscheck.routing import routing
@@ -38,6 +39,7 @@ def crosscheck(config: Config, tree: Node) -> list[Finding]:
         cascade,
         substrate,
         rollout,
+        residency,
         security,
         watch,
         weights,

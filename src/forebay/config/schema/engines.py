@@ -40,6 +40,8 @@ class EngineBase(Section):
     """Time over which its share of the calls grows after a start."""
     usd_per_million_tokens: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 0.0
     """What a million tokens cost on it, for the policy `cost`."""
+    region: Name | None = None
+    """Where it stands, for tenants that are bound to a region."""
 
 
 class OwnedEngine(EngineBase):

@@ -18,6 +18,9 @@ class Tenant(Section):
     """Class of its calls, one of gateway.queue.classes. Default: gateway.queue.default."""
     networks: Networks = Networks()
     """Where calls of its keys and tokens may come from."""
+    region: Name | None = None
+    """Region whose engines alone may see its calls, also when a call is tried again, continued or copied: where none of
+    them is ready, a call is refused with 503. An engine that names no region is in none. Default: all engines."""
     limits: Bounds | None = None
     """What all its keys may use together. Default: limits.tenant."""
     keys: dict[Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,120}$")], Bounds] = {}

@@ -95,4 +95,5 @@ def asked_of(asked: Asked, model: ModelRef, offer: Offer | None, fields: dict[st
         unable = offer.unable_for(fields) if offer.is_partial else NOBODY
     except BadField:
         return None
+    unable |= asked.unable  # engines of other models, too, where the tenant is bound to a region
     return Asked(model, False, False, orjson.dumps(fields), fields, asked.route, unable, session=asked.session)

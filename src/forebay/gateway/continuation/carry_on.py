@@ -113,7 +113,7 @@ async def _next(
     engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
     outcome = "cancelled"
     try:
-        if not engine.ref.continues:
+        if not engine.ref.continues or engine.ref.name in asked.unable:
             raise _GivenUp("no_engine")
         _say(call, engine, pump, parts)
         rest = await _ask_for_rest(call, engine, asked, pump, parts)
