@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("forebay.cli.token:token", N_("Look into access tokens of issuers, and revoke them.")),
     "watch": ("forebay.cli.watch:watch", N_("Show what callers did that they do not usually do.")),
     "supply": ("forebay.cli.supply:supply", N_("What forebay is made of, and whether an advisory names it.")),
-    "privacy": ("forebay.cli.privacy:privacy", N_("Look for personal data in texts; export and erase what is kept of a person.")),
+    "privacy": ("forebay.cli.privacy:privacy", N_("Find personal data in texts; export and erase a person's.")),
     "cache": ("forebay.cli.cache:cache", N_("Fill the cache of answers.")),
     "tune": ("forebay.cli.tune:tune", N_("Tune an engine: climb a ladder of changes, find the load it bears.")),
     "compliance": ("forebay.cli.compliance:compliance", N_("Check the service against laws and standards.")),

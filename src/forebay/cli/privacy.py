@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("forebay.yaml")
 
 
-@click.group(help=_("Look for personal data in texts; export and erase what is kept of a person."))
+@click.group(help=_("Find personal data in texts; export and erase a person's."))
 def privacy() -> None:
     """Group of the command below and of those about people."""
 
