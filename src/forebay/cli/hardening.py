@@ -22,9 +22,7 @@ def hardening(config: Config, state: StateDir) -> Iterator[Finding]:
         return
     if state.dev_key.exists():
         why = _("the key made for development lies in clear text in {path}").format(path=state.dev_key)
-        yield _error(
-            "development-key", str(state.dev_key), why, _("Revoke it with `forebay key revoke`, and remove it")
-        )
+        yield _error("development-key", str(state.dev_key), why, _("Revoke it with `forebay key revoke`; remove it"))
     for identity in _development_keys(state):
         why = _("the key {id} was made for development and still opens the service").format(id=identity)
         fix = _("Revoke it: forebay key revoke {id}").format(id=identity)

@@ -32,9 +32,7 @@ def bill_(flags: Flags, locks: tuple[Path, ...]) -> None:
     flags.answer(bill(_materials(locks), version("forebay")))
 
 
-@supply.command(
-    help=_("Compare packages with a stored file of advisories, and look for files that run at every start.")
-)
+@supply.command(help=_("Compare packages with stored advisories, and look for files that run at every start."))
 @click.option("--advisories", type=_FILE, help=_("Advisories in OSV's form: a list, or a file of one a line."))
 @click.option("--lock", "locks", multiple=True, type=_FILE, help=_("Look at a lock file instead of what is installed."))
 @common("output")

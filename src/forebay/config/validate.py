@@ -198,7 +198,8 @@ def _pattern(root: Node, path: Path, item: ErrorDetails) -> Explained:
     hints = {
         "env:": _("Write env:NAME or file:PATH; the secret itself does not belong in this file"),
         r"\.\d+$": _("Write a release with three numbers, such as 0.33.0"),
-        "http://": _("Write http://host:port, without a path, user or spaces"),
+        r"https?://[^/": _("Write https://host:port or http://host:port, without a path, user or spaces"),
+        "https://": _("Write an address that begins with https://, or file:PATH where a file may be named"),
         "a-z0-9._-": _(
             "Use lower-case letters, digits, dots, dashes and underscores; start and end with one of the first two"
         ),

@@ -68,7 +68,7 @@ _TABLE: dict[tuple[str, ...], RestartClass] = {
         for key in (
             "max_outstanding", "stall", "weight", "tier", "standby", "adapters", "adapter_slots", "warm_up",
             "usd_per_million_tokens", "start", "drain", "warmup_prompt", "api_key", "served_name", "token_prompts",
-            "region", "url", "settle", "via", "file", "dns", "kubernetes", "valkey",
+            "region", "url", "tls", "settle", "via", "file", "dns", "kubernetes", "valkey",
         )
     },
 }  # fmt: skip
