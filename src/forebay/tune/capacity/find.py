@@ -13,7 +13,7 @@ from forebay.tune.simulate.play import play
 from forebay.tune.simulate.spec import EngineShape, Fleet, Gateway
 from forebay.tune.simulate.traffic import traffic
 
-_CALLS = 3000
+_CALLS = 4000
 _WARM_UP_CALLS = 500
 _ROUNDS = 9
 # Nobody is refused while the limit is looked for: a queue would hide that the engine cannot keep up.
@@ -33,7 +33,7 @@ def find(engine: EngineShape, load: Workload, slo: Slo, attain_ratio: float) -> 
     if not 0 < attain_ratio < 1:
         raise UsageError(_("a share of {share:g} cannot be attained").format(share=attain_ratio), fix=_("Say 0.95"))
     if slo == Slo():
-        raise UsageError(_("there is no objective to keep"), fix=_("State one, such as --ttft 500ms"))
+        raise UsageError(_("there is no objective to keep"), fix=_("State one, such as --slo ttft=500ms"))
     most = _saturated(engine, load)
     low, high = most / 200, most
     best = _at(engine, load, slo, low)

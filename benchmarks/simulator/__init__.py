@@ -1,0 +1,1 @@
+"""How far the simulator is from real engines, and how fast it plays a day."""

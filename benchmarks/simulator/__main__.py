@@ -1,0 +1,135 @@
+"""`python -m benchmarks.simulator [--vllm] [--runs A.json B.json] [--calls N] [--save]`: errors, and time a call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.simulator.real import ENGINE_ARGS, measured
+from forebay.tune.capacity import reference
+from forebay.tune.capacity.demand import day
+from forebay.tune.load.workload import Arrivals, Lengths, Slo, Workload
+from forebay.tune.report.measured import Measured, read_all
+from forebay.tune.simulate.calibrate import calibrate
+from forebay.tune.simulate.play import play
+from forebay.tune.simulate.spec import EngineShape, Fleet, StepTime
+from forebay.tune.simulate.traffic import traffic
+from forebay.tune.simulate.validate import compare
+
+_RESULT = Path(__file__).parents[1] / "results" / "simulator.md"
+# An engine about as fast as the reference's step C: it carries 50 calls a second, so 12 carry 500 with one lost.
+_STEP = StepTime(fixed_s=0.0062, prompt_token_s=2.1e-5, sequence_s=2.8e-5, cached_token_s=2.7e-8, front_s=0.0015)
+_ENGINE = EngineShape(step=_STEP, max_sequences=256, max_batched_tokens=8192, cache_tokens=800_000)
+_ENGINES = 13
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.simulator")
+    parser.add_argument("--calls", type=float, default=10e6, help="calls of the day that is played; 0 plays none")
+    parser.add_argument("--vllm", action="store_true", help="learn from a real vLLM on this CPU, and foretell others")
+    parser.add_argument(
+        "--runs", type=Path, nargs="*", default=[], help="measured runs: learn from the first, foretell the rest"
+    )
+    parser.add_argument("--max-sequences", type=int, default=256, help="of the engine of --runs")
+    parser.add_argument("--max-batched-tokens", type=int, default=8192, help="of the engine of --runs")
+    parser.add_argument("--cache-tokens", type=int, default=400_000, help="of the engine of --runs")
+    parser.add_argument("--save", action="store_true")
+    given = parser.parse_args()
+    parts = [_reference()]
+    if given.vllm:
+        with tempfile.TemporaryDirectory() as folder:
+            learned, checks = measured(Path(folder))
+        shape = EngineShape(step=_STEP, **ENGINE_ARGS)
+        parts.append(_foretold("A real vLLM 0.32 on a CPU, SmolLM2-135M", [learned], checks, shape))
+    if given.runs:
+        runs = [run for file in given.runs for run in read_all(file)]
+        shape = EngineShape(
+            step=_STEP, max_sequences=given.max_sequences, max_batched_tokens=given.max_batched_tokens,
+            cache_tokens=given.cache_tokens,
+        )  # fmt: skip
+        parts.append(_foretold("Measured runs", runs[:1], runs[1:], shape))
+    if given.calls:
+        parts.append(_day(given.calls))
+    text = "\n".join(parts)
+    sys.stdout.write(text)
+    if given.save:
+        words = " ".join(sys.argv[1:])
+        _RESULT.write_text(f"# The simulator beside real engines\n\n`python -m benchmarks.simulator {words}`\n\n{text}")
+
+
+def _reference() -> str:
+    lines = [
+        "## The analytic model",
+        "",
+        f"Reference: {reference.source()}.",
+        "Measured / by the analytic model, played by the simulator. The model's efficiencies were fitted to these very",
+        "points: this tells how well one set of them fits all, not how well it foretells others.",
+        "",
+        "| point | " + " | ".join(each.figure for each in reference.errors(reference.points()[0])) + " |",
+        "| --- " * (1 + len(reference.errors(reference.points()[0]))) + "|",
+    ]
+    for at in reference.points():
+        cells = (
+            f"{each.measured:.0f} / {each.simulated:.0f} ({each.error_ratio:+.1%})" for each in reference.errors(at)
+        )
+        lines.append(f"| {at.name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _foretold(title: str, learned: Sequence[Measured], checks: Sequence[Measured], shape: EngineShape) -> str:
+    found = calibrate(learned)
+    fleet = Fleet(engines=(msgspec.structs.replace(shape, step=found.step),))
+    step = found.step
+    lines = [
+        f"## {title}",
+        "",
+        f"Learned from {found.answers} answers, {found.together[0]:.1f} to {found.together[1]:.1f} at once: a step "
+        f"takes {1e3 * step.fixed_s:.2f} ms, and for each prompt token {1e6 * step.prompt_token_s:.1f} µs, sequence "
+        f"{1e6 * step.sequence_s:.0f} µs, cached token {1e6 * step.cached_token_s:.3f} µs; a call "
+        f"{1e3 * step.call_s:.1f} ms beside its steps. Half of the equations are within {found.residual_ratio:.1%}.",
+        "",
+        "| load | figure | measured | simulated | error |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, run in [("the one learned from", each) for each in learned] + [(_name(each), each) for each in checks]:
+        for each in compare(run, fleet)[0]:
+            cells = (name, each.figure, f"{each.measured:.2f}", f"{each.simulated:.2f}", f"{each.error_ratio:+.1%}")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _name(run: Measured) -> str:
+    come = run.workload.arrivals
+    how = f"{come.concurrency} at a time" if come.shape == "closed" else f"{come.shape} {come.rate_rps:g}/s"
+    return f"{how}, {run.workload.input_tokens.tokens} in, {run.workload.output_tokens.tokens} out"
+
+
+def _day(calls: float) -> str:
+    # The day keeps its shape and its peak: less calls are a shorter day, not an emptier one.
+    whole = day(10e6, 500.0)
+    steps = tuple(msgspec.structs.replace(step, duration_s=step.duration_s * calls / 10e6) for step in whole.steps())
+    load = Workload(
+        arrivals=Arrivals(shape="steps", steps=steps),
+        input_tokens=Lengths(shape="lognormal", tokens=400, deviation=0.6, most=8000),
+        output_tokens=Lengths(shape="lognormal", tokens=110, deviation=0.5, most=2000),
+        duration_s=None,
+    )
+    began_s = time.process_time()
+    found = play(Fleet(engines=(_ENGINE,) * _ENGINES), traffic(load), slo=Slo(ttft_ms=500), slice_s=steps[0].duration_s)
+    took_s = time.process_time() - began_s
+    good = found.attained_ratio or 0.0
+    return (
+        f"## A day of {found.sent:,} calls\n\n"
+        f"{_ENGINES} engines, 500 calls a second at the peak: {took_s:.0f} s of CPU on one core, "
+        f"{1e6 * took_s / found.sent:.1f} µs a call.\n{good:.2%} of the calls had their first token within 500 ms.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
