@@ -18,7 +18,7 @@ from forebay.release.running import Strategy
 from forebay.release.strategy import surges
 
 _MARKED = re.compile(r"(.+)\.[0-9a-f]{6}")
-Plan = Callable[[EngineSpec], Planned]
+Plan = Callable[[EngineSpec, str], Planned]
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Fleet(msgspec.Struct, frozen=True):
 
 
 def place(units: Mapping[str, Planned], running: Mapping[str, UnitRecord], fleet: Fleet, plan: Plan) -> Placed:
-    """Give every engine its unit; `plan` makes one for a spec."""
+    """Give every engine its unit; `plan` makes one for a spec and its slot."""
     placed: dict[str, Planned] = {}
     slots: dict[str, str] = {}
     leaving: dict[str, tuple[str, Planned]] = {}
@@ -54,11 +54,11 @@ def place(units: Mapping[str, Planned], running: Mapping[str, UnitRecord], fleet
         name = _name(
             slot, planned[0].digest, mine, surging=slot in fleet.beside or surges(spec, fleet.engines, fleet.strategy)
         )
-        placed[name] = planned if name == slot else _renamed(spec, name, plan)
+        placed[name] = planned if name == slot else plan(_renamed(spec, name), slot)
         slots[name] = slot
         for other, record in mine.items():
             if other != name:
-                old, probe = _renamed(spec, other, plan)
+                old, probe = plan(_renamed(spec, other), slot)
                 stays = msgspec.structs.replace(old, digest=record.digest)  # it is to leave, not to be replaced
                 leaving[other] = (name, (stays, probe))
     return Placed(placed, slots, leaving)
@@ -81,5 +81,5 @@ def _is_marked(name: str, slot: str, units: Mapping[str, Planned]) -> bool:
     return marked is not None and marked[1] == slot and name not in units  # an operator may call an engine so
 
 
-def _renamed(spec: EngineSpec, name: str, plan: Plan) -> Planned:
-    return plan(msgspec.structs.replace(spec, name=name))
+def _renamed(spec: EngineSpec, name: str) -> EngineSpec:
+    return msgspec.structs.replace(spec, name=name)

@@ -53,6 +53,7 @@ class Wanted:
         self.canaries: dict[str, str] = {}
         """The units of a rollout's engines, by slot."""
         self._fleet: tuple[EngineSpec, ...] = ()
+        self._tried: Config | None = None
         self._arguments = arguments
         self._forget = forget
 
@@ -62,6 +63,7 @@ class Wanted:
         if running is None:  # started by hand, without a release
             return self._planned(load(self._arguments.config, self._arguments.environment).config)
         old, units = self._planned(read_config(running.release.config))
+        self._tried = None
         self._fleet = tuple(each.engine for each, _probe in units.values() if each.engine is not None)
         if (change := running.change) is None:
             return old, units
@@ -76,6 +78,7 @@ class Wanted:
             return old, units
         if change.slots is None:
             return config, new
+        self._tried = config
         chosen = {name: _weighed(new[name], change.weight) for name in change.slots if name in new}
         return old, {**units, **chosen, **self._baselines(change, units, old)}
 
@@ -93,8 +96,10 @@ class Wanted:
         """Which unit each engine is."""
         change = self.changing.change
 
-        def planned(spec: EngineSpec) -> Planned:
-            return plan_engines([spec], config, self._arguments.state)[spec.name]
+        def planned(spec: EngineSpec, slot: str) -> Planned:
+            # What is tried is tried whole: its image, its hosts, whatever else the new release says of where it runs.
+            tried = self._tried if change is not None and slot in (change.slots or ()) else None
+            return plan_engines([spec], tried or config, self._arguments.state)[spec.name]
 
         self.canaries = {}
         if change is None:

@@ -38,7 +38,7 @@ def record(name: str, digest: str) -> UnitRecord:
 
 def placed(running: dict[str, str], fleet: Fleet, *wanted: EngineSpec) -> tuple[list[str], dict[str, str]]:
     seen = {name: record(name, digest) for name, digest in running.items()}
-    found = place({each.name: planned(each) for each in wanted}, seen, fleet, planned)
+    found = place({each.name: planned(each) for each in wanted}, seen, fleet, lambda spec, _slot: planned(spec))
     assert {name: desired.engine and desired.engine.name for name, (desired, _probe) in found.units.items()} == {
         name: name for name in found.units
     }
