@@ -65,13 +65,15 @@ def hardware(run: Measured) -> list[str]:
 
 
 def against_load(runs: Sequence[Measured]) -> list[str]:
-    """One point a run, in the order of what was asked for."""
+    """One point a run, in the order of what was asked for; nothing where all were asked for the same."""
     closed = all(run.workload.arrivals.shape == "closed" for run in runs)
 
     def load(run: Measured) -> float:
         return float(run.workload.arrivals.concurrency if closed else run.workload.arrivals.rate_rps)
 
     ordered = sorted(runs, key=load)
+    if load(ordered[0]) == load(ordered[-1]):
+        return []
     across = _("requests at a time") if closed else _("requests/s asked for")
 
     def latency_plot(name: str, pick: str) -> str:

@@ -82,7 +82,8 @@ class _Scale:
         """Round values within, about five."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            steps = (1, 2, 5) if len(decades) < 4 else (1,)
+            wide = self.high / self.low
+            steps = (1, 1.5, 2, 3, 4, 5, 7) if wide < 8 else (1, 2, 5) if wide < 1000 else (1,)
             found = [step * 10.0**decade for decade in decades for step in steps]
             within = [value for value in found if self.low <= value <= self.high]
             return within or [self.low, self.high]
