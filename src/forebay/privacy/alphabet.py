@@ -53,6 +53,7 @@ def folds() -> dict[int, str]:
     table |= {ord(character): digit for character, digit in _numerals()}
     table |= {ord(character): PROVINCE for character in _PROVINCES}
     table |= {ord(character): SUFFIX for character in _SUFFIXES}
+    table[ord("：")] = "="  # before a value, as a colon is; but addresses have colons within
     table |= {ord(character): "." for character in _MIDDLE_DOTS}
     table |= {ord(character): "-" for character in _DASHES}
     table |= {point: "" for first, last in _NOTHING for point in range(first, last + 1)}

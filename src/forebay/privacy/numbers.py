@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -55,6 +56,8 @@ def _of_row(folded: bytes, groups: list[tuple[int, int]], start: int) -> Iterato
     last = len(groups) - 1
     if last == 1 and folded[groups[0][1] : groups[1][0]] == b".":
         return  # a decimal fraction
+    if last == 3 and _is_address(folded, groups):
+        return
     singles = len(groups) > _MOST_GROUPS and all(end - begin == 1 for begin, end in groups)
     for first, (begin, _) in enumerate(groups):
         if begin < start or (first and singles):
@@ -69,6 +72,12 @@ def _of_row(folded: bytes, groups: list[tuple[int, int]], start: int) -> Iterato
             whole_row = first == 0 and index == last
             if total >= 7 and (len(sizes) == 1 or whole_row or tuple(sizes) in _KNOWN):
                 yield from _number(folded, groups, first, index, tuple(sizes))
+
+
+def _is_address(folded: bytes, groups: list[tuple[int, int]]) -> bool:
+    """Four numbers below 256 with dots."""
+    dots = all(folded[left[1] : right[0]] == b"." for left, right in pairwise(groups))
+    return dots and all(end - begin <= 3 and int(folded[begin:end]) < 256 for begin, end in groups)
 
 
 def _number(
@@ -91,7 +100,7 @@ def _number(
     if plus:
         start -= len(before) - before.index(b"+")
     elif digits.startswith("00"):
-        plus, digits = True, digits[2:]
+        yield Number(start, end, digits[2:], sizes, plus=True)
     yield Number(start, end, digits, sizes, plus)
 
 

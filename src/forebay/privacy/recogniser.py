@@ -82,3 +82,15 @@ def near(*words: str) -> Callable[[Found], bool]:
     expressions = [r"(?<![a-z])(?:" + "|".join(plain) + r")(?![a-z])"] if plain else []
     expression = re.compile("|".join(expressions + other))
     return lambda found: expression.search(found.before) is not None
+
+
+# Numbers that people count things with have these words right before them, and pass a check digit one time in ten.
+_COUNTED = re.compile(
+    r"(?:order|tracking|invoice|ticket|sku|serial|timestamp|ts|build|commit|trace|request|session|transaction"
+    r"|订单|单号|流水|编号|序列号|运单|快递)[^0-9]{0,8}\Z"
+)
+
+
+def counted(found: Found) -> bool:
+    """Whether a number is one that counts orders, tickets or seconds, by the word before it."""
+    return len(found.groups) == 1 and _COUNTED.search(found.before) is not None

@@ -19,6 +19,8 @@ WINDOW_CHARACTERS = LONGEST_CHARACTERS + STEP_CHARACTERS
 _MARKER_CHARACTERS = 96
 # Cutting text costs as much as keeping it: it is done now and then.
 _SLACK_CHARACTERS = 256
+# Where something is somewhere, it is looked for in blocks of this size first.
+_BLOCK = 512
 GOES_ON = 2**62
 
 
@@ -69,7 +71,7 @@ class Scan:
 
     def _look(self, at: int, *, final: bool) -> int:
         """Go over every chain as far as it can be decided."""
-        held = self._held
+        held, clear_to = self._held, at
         while True:
             if self._rest is not None:
                 at = self._follow(at, self._rest, final=final)
@@ -79,7 +81,11 @@ class Scan:
             if chain is None:
                 return len(held)
             at, end = chain
-            if end - at > WINDOW_CHARACTERS:
+            if end > clear_to >= at and not self._detector.passes(held[max(0, at - BEFORE_CHARACTERS) : at + _BLOCK]):
+                clear_to = at + _BLOCK
+            if end <= clear_to and (final or not self._detector.chains.is_open(held, end)):
+                at = end
+            elif end - at > WINDOW_CHARACTERS:
                 at = self._over_inert(at)
                 if end - at <= WINDOW_CHARACTERS:
                     continue

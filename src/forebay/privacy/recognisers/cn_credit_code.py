@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
+from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, Found, Recogniser, recognisers
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
@@ -12,7 +12,9 @@ def _judge(found: Found) -> float:
     if text[:2].isdigit() and text.isdigit() and text[0] not in "159":
         return NO
     total = sum(_ALPHABET.index(character) * pow(3, index, 31) for index, character in enumerate(text[:17]))
-    return CERTAIN if _ALPHABET[-total % 31] == text[17] else NO
+    if _ALPHABET[-total % 31] != text[17]:
+        return NO
+    return LIKELY if text.isdigit() else CERTAIN  # a citizen's id may pass this check as well
 
 
 recognisers.add("cn_credit_code")(

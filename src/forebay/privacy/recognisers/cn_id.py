@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import is_date, mod_11_2
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, POSSIBLE, Found, Recogniser, near, recognisers
+from forebay.privacy.recogniser import (
+    CERTAIN,
+    LIKELY,
+    NO,
+    POSSIBLE,
+    UNLIKELY,
+    Found,
+    Recogniser,
+    counted,
+    near,
+    recognisers,
+)
 
 _PROVINCES = frozenset(
     # A table reads better without its quotes.
@@ -21,7 +32,9 @@ def _judge(found: Found) -> float:
         return CERTAIN if is_date(*born) and mod_11_2(digits) else NO
     if "X" in digits or not is_date(1900 + int(digits[6:8]), int(digits[8:10]), int(digits[10:12])):
         return NO
-    return LIKELY if _named(found) else POSSIBLE
+    if _named(found):
+        return LIKELY
+    return UNLIKELY if counted(found) else POSSIBLE
 
 
 recognisers.add("cn_id")(Recogniser(lengths=frozenset({15, 18}), judge=_judge))

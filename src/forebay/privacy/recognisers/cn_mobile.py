@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, Found, Recogniser, recognisers
+from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, counted, recognisers
 
 _RANGES = re.compile(r"1(?:3[0-9]|4[014-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}")
 
@@ -15,7 +15,9 @@ def _judge(found: Found) -> float:
         if not digits.startswith("86"):
             return NO
         return CERTAIN if _RANGES.fullmatch(digits, 2) else NO
-    return LIKELY if not found.plus and _RANGES.fullmatch(digits) else NO
+    if found.plus or not _RANGES.fullmatch(digits):
+        return NO
+    return UNLIKELY if counted(found) else LIKELY
 
 
 recognisers.add("cn_mobile")(Recogniser(lengths=frozenset({11, 13}), judge=_judge))

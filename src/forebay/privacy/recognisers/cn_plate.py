@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from forebay.privacy.recogniser import LIKELY, NO, Found, Recogniser, recognisers
 
-_PLACE = r"\x01[A-HJ-NP-Za-hj-np-z][ .-]?"
-_ANY = r"[A-HJ-NP-Za-hj-np-z0-9]"
+_PLACE = r"\x01[A-Za-z][ .-]?"
+_ANY = r"[A-Za-z0-9]"
 
 
 def _judge(found: Found) -> float:

@@ -12,7 +12,7 @@ def _judge(found: Found) -> float:
 recognisers.add("mac")(
     Recogniser(
         pattern=(
-            r"(?:^|[^A-Za-z0-9:-])((?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}"
+            r"(?:^|[^A-Za-z0-9:-]|[A-Za-z]{3}[:-])((?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}"
             r"|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?:$|[^A-Za-z0-9:-])"
         ),
         gate=r"[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.",
