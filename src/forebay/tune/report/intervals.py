@@ -44,16 +44,22 @@ def bootstrap(series: Sequence[float], shares: Sequence[float], seed: int = 1) -
 def resampled(series: Sequence[float], shares: Sequence[float], seed: int = 1) -> list[list[float]]:
     """For each share its estimates from series drawn anew, batch by batch."""
     batches = _batches(series)
-    chance = Random(seed)
+    sizes = [sum(batch.values()) for batch in batches]
+    # By value, who holds how many of it: a draw is then a weight for each batch, and one walk finds every quantile.
+    holders = [
+        (middle_us(index) / 1000, [(at, batch[index]) for at, batch in enumerate(batches) if index in batch])
+        for index in sorted({index for batch in batches for index in batch})
+    ]
+    chance, places = Random(seed), range(len(batches))
     found: list[list[float]] = [[] for _ in shares]
-    values = sorted({index for batch in batches for index in batch})
     for _ in range(_RESAMPLES):
-        drawn: dict[int, int] = {}
-        for batch in chance.choices(batches, k=len(batches)):
-            for index, count in batch.items():
-                drawn[index] = drawn.get(index, 0) + count
-        for kept, estimate in zip(found, _estimates(drawn, values, shares), strict=True):
-            kept.append(estimate)
+        weights = [0] * len(batches)
+        for place in chance.choices(places, k=len(batches)):
+            weights[place] += 1
+        drawn = [(value, sum([weights[at] * count for at, count in held])) for value, held in holders]
+        total = sum(weight * size for weight, size in zip(weights, sizes, strict=True))
+        for kept, share in zip(found, shares, strict=True):
+            kept.append(_quantile(drawn, share * total) if share >= 0 else sum(v * n for v, n in drawn) / total)
     return found
 
 
@@ -80,19 +86,13 @@ def _batches(series: Sequence[float]) -> list[dict[int, int]]:
     return batches
 
 
-def _estimates(drawn: dict[int, int], values: Sequence[int], shares: Sequence[float]) -> list[float]:
-    total = sum(drawn.values())
-    found = []
-    for share in shares:
-        if share < 0:
-            found.append(sum(middle_us(index) * count for index, count in drawn.items()) / total / 1000)
-            continue
-        wanted, seen, place = math.ceil(share * total), 0, 0
-        while seen < wanted:
-            seen += drawn.get(values[place], 0)
-            place += 1
-        found.append(middle_us(values[place - 1]) / 1000)
-    return found
+def _quantile(drawn: Sequence[tuple[float, int]], wanted: float) -> float:
+    seen = 0
+    for value, count in drawn:
+        seen += count
+        if seen >= wanted and count:
+            return value
+    return drawn[-1][0]
 
 
 def _middle(ordered: list[float]) -> Interval:

@@ -1,5 +1,6 @@
 """Measurements made up from a seed, for what reads them."""
 
+from functools import cache
 from random import Random
 
 from forebay.tune.load.frames import Within
@@ -12,6 +13,7 @@ from forebay.tune.report.rows import Row, columns
 TOKENS = 20
 
 
+@cache
 def run(seed=1, *, factor=1.0, failing=0.0, rate_rps=20.0, length_s=20.0):
     """A run whose first tokens take about 100 ms and whole answers 300, each times `factor`."""
     chance = Random(seed)
