@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from forebay.tune.trial import Answers, Failure, Outcome, Rung, Trial
 
 _FIRST_WARM_S = 3.0
 _MOST_WARM_S = 8.0
+_MOST_WINDOW_S = 15.0
 _OVERHEAD_S = 2.0
 _TRIES = 2
 _LENIENT = ClientLimits(lag_p99_ms=100.0, lag_ratio=0.25, cpu_share=0.98)
@@ -55,7 +57,7 @@ class Live:
     def __init__(self, space: Space, objective: Objective, starter: Starter, conduct: Conduct) -> None:
         self._space, self._objective, self._starter = space, objective, starter
         self._conduct, self._say = conduct, conduct.say
-        self._e2e_s = 0.0
+        self._last: Rung | None = None
 
     def run(self, ask: Ask) -> Trial:
         """Start the engines, question them, load them, and end them whatever happens."""
@@ -112,9 +114,12 @@ class Live:
         return Target(url=url, model=self._space.model, key=key, engine_metrics_urls=metrics)
 
     def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:
-        warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s / 2), 1.3 * self._e2e_s))
-        # Answers that are under way when the window ends are waited for, and so is the prompt of every client at first.
-        needed_s = warm_s + self._conduct.window_s + 1.5 * self._e2e_s + _OVERHEAD_S
+        answer_s = self._expected_s(concurrency)
+        warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s / 2), 1.3 * answer_s))
+        # Clients that begin together read their prompts together and write together: a window holds a whole round.
+        window_s = max(self._conduct.window_s, min(_MOST_WINDOW_S, 1.5 * answer_s))
+        # Answers that are under way when the window ends are waited for.
+        needed_s = warm_s + window_s + 1.5 * answer_s + _OVERHEAD_S
         if ask.until_s - time.monotonic() < needed_s:
             return None
         if made.first_tokens_per_s is not None and made.first_tokens_per_s < ask.hopeless_tokens_per_s:
@@ -134,7 +139,7 @@ class Live:
             return None  # the loads below it were measured well
         rung = rung_of(measured, self._objective, concurrency, self._conduct.gpu)
         made.rungs.append(rung)
-        self._e2e_s = rung.e2e_p50_ms / 1000
+        self._last = rung
         if concurrency == ask.begin:
             made.first_tokens_per_s = rung.output_tokens_per_s
         self._say(
@@ -142,6 +147,11 @@ class Live:
             f"TTFT P95 {rung.ttft_p95_ms:,.0f} ms, E2E P50 {rung.e2e_p50_ms:,.0f} P99 {rung.e2e_p99_ms:,.0f} ms"
         )
         return rung
+
+    def _expected_s(self, concurrency: int) -> float:
+        """How long an answer will take, by the load before: seen to grow about as the root of the load."""
+        last = self._last
+        return last.e2e_p50_ms / 1000 * math.sqrt(concurrency / last.concurrency) if last is not None else 0.0
 
     def _processes(self, concurrency: int) -> int:
         return min(1 + (concurrency - 1) // _CROWD, max(1, self._space.cores // 4))
