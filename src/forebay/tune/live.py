@@ -128,7 +128,7 @@ class Live:
             self._objective,
             concurrency,
             warm_s=warm_s,
-            window_s=self._conduct.window_s,
+            window_s=window_s,
             seed=ask.id * 1000 + concurrency,
         )
         try:
