@@ -141,9 +141,9 @@ def _gauge(page: Path, name: str) -> float:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.increments", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20_000, help="requests a round")
-    parser.add_argument("--streams", type=int, default=200, help=f"streams a round, {EVENTS_A_STREAM} events each")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=8_000, help="requests a round")
+    parser.add_argument("--streams", type=int, default=100, help=f"streams a round, {EVENTS_A_STREAM} events each")
     parser.add_argument("--only", nargs="*", default=[], help="only policies whose names hold one of these")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/increments.md")
     return parser.parse_args()

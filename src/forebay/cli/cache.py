@@ -63,6 +63,12 @@ def _report(flags: Flags, questions: list[Question], workers: int, outcomes: lis
     head = (_("QUESTIONS"), _("WORKERS"), _("COMPUTED"), _("ALREADY THERE"), _("NOT REUSABLE"), _("FAILED"))
     row = [*list(found.values())[:-1], len(failed)]
     flags.answer(found, lambda: columns(head, [row]))
+    if questions and counts["not_reusable"] == len(outcomes):
+        raise RunError(
+            _("every question was answered, and no answer was kept"),
+            fix=_("Set cache.exact of the model; calls with tools or for several answers are never kept"),
+            code="not_warm",
+        )
     if failed:
         first = failed[0]
         raise RunError(

@@ -77,10 +77,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: FilePath, environment: str | None = None) -> Loaded:
-    """Read, layer, check; ConfigError holds all findings. `environment` wins over the file's own."""
+    """Read, layer, check; ConfigError holds all findings. `environment`, UsageError where there is none of that name,
+    wins over the file's own.
+    """
     file = _parsed(path)
     if environment is not None and environment not in profile_names("environments"):
-        raise _no_environment(environment)
+        refused = _no_environment(environment, "--env")
+        raise UsageError(refused.why, where=refused.where, fix=refused.fix)
     chosen = chosen_environment(file, environment)
     values, templates = laid_over(operators_values(file, chosen), path.resolve().parent / "configs", chosen)
     profiles = chosen_profiles(values, chosen)
@@ -164,7 +167,7 @@ def _overlay_findings(file: Node, chosen: str) -> list[Finding]:
 def _overlay_shape(name: str, overlay: Node) -> list[Finding]:
     where = f"{overlay.place}: environments.{name}"
     if name not in profile_names("environments"):
-        return [_no_environment(name, where).findings[0]]
+        return [_no_environment(name, where)]
     if not isinstance(overlay.value, dict):
         why = _("{name} is not a mapping").format(name=f"environments.{name}")
         return [Finding(rule="config_type", severity="error", where=where, why=why)]
@@ -201,13 +204,12 @@ def _refused(path: FilePath, findings: tuple[Finding, ...]) -> ConfigError:
     return ConfigError(what.format(file=path, count=count), findings=ordered)
 
 
-def _no_environment(name: str, where: str = "--env") -> ConfigError:
+def _no_environment(name: str, where: str) -> Finding:
     known = profile_names("environments")
     guess = nearest_name(name, known)
     why = _("{value} is none of {choices}").format(value=name, choices=", ".join(known))
     fix = _("Did you mean {guess}?").format(guess=guess) if guess else ""
-    finding = Finding(rule="config_choice", severity="error", where=where, why=why, fix=fix)
-    return ConfigError(_("there is no such environment"), findings=(finding,))
+    return Finding(rule="config_choice", severity="error", where=where, why=why, fix=fix)
 
 
 _NOTHING = object()

@@ -29,6 +29,12 @@ _COLUMNS = (
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608  our own words alone
 
 
+class UnknownKey(StateError):
+    """Somebody asks for a key that does not exist: on a command line that is a mistake of usage."""
+
+    exit_code = 64
+
+
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     """A stored key, without its secret. Times are seconds since the epoch; `suspended` says why it is held back."""
 
@@ -103,7 +109,7 @@ def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
 
 
 def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
-    """Mark a key as revoked and return it; a second time changes nothing. StateError where there is no such key."""
+    """Mark a key as revoked and return it; a second time changes nothing. UnknownKey where there is no such key."""
     database.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, identity))
     return find(database, identity)
 
@@ -111,7 +117,7 @@ def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
 def suspend(database: sqlite3.Connection, identity: str, why: str) -> bool:
     """Hold a key back until `resume`: not revoked, as the suspicion may be wrong. False where it was held back already.
 
-    StateError where there is no such key.
+    UnknownKey where there is no such key.
     """
     find(database, identity)
     changed = database.execute("UPDATE keys SET suspended = ? WHERE id = ? AND suspended IS NULL", (why, identity))
@@ -119,7 +125,7 @@ def suspend(database: sqlite3.Connection, identity: str, why: str) -> bool:
 
 
 def resume(database: sqlite3.Connection, identity: str) -> KeyRow:
-    """Give a key free that was held back, and return it. StateError where there is no such key."""
+    """Give a key free that was held back, and return it. UnknownKey where there is no such key."""
     database.execute("UPDATE keys SET suspended = NULL WHERE id = ?", (identity,))
     return find(database, identity)
 
@@ -149,10 +155,10 @@ def rotate(
 
 
 def find(database: sqlite3.Connection, identity: str) -> KeyRow:
-    """The key with this id; StateError where there is none."""
+    """The key with this id; UnknownKey where there is none."""
     for values in database.execute(f"{_SELECT} WHERE id = ?", (identity,)):
         return _row(values)
-    raise StateError(
+    raise UnknownKey(
         _("there is no key with the id {id!r}").format(id=identity[:64]),
         fix=_("`forebay key list` shows the ids"),
         code="key_unknown",

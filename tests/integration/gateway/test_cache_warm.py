@@ -80,3 +80,9 @@ def test_a_failure_is_told_with_its_line(worker: GatewayWorker, tmp_path: Path) 
     assert code == 1
     assert found["failed"] == [{"line": 2, "reason": "502 engine_error"}]
     assert (found["computed"], found["not_reusable"]) == (1, 1)
+
+
+def test_questions_of_which_nothing_is_kept_are_no_success(worker: GatewayWorker, tmp_path: Path) -> None:
+    several = {"messages": [{"role": "user", "content": "one"}], "n": 2}
+    code, found = warm(worker, tmp_path, several)
+    assert (code, found["not_reusable"], found["failed"]) == (1, 1, [])

@@ -68,7 +68,7 @@ def test_a_warning_does_not_fail(capsys: pytest.CaptureFixture[str]) -> None:
         (["config"], 64, ""),
         (["config", "explain", "gateway.prot"], 64, "Did you mean gateway.port?"),
         (["check", "-c", "nowhere.yaml"], 1, "there is no such file"),
-        (["check", "-e", "prod"], 1, "none of development, staging, production"),
+        (["check", "-e", "prod"], 64, "none of development, staging, production"),
         (["config", "show", "-c", "nowhere.yaml"], 1, "forebay init"),
         (["--help"], 0, "doctor"),
         ([], 0, "doctor"),

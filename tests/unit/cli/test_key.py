@@ -123,7 +123,7 @@ def test_a_key_that_has_ended_cannot_be_rotated(state: StateDir, answers: Any) -
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("revoke", "nobody"), 1),
+        (("revoke", "nobody"), 64),
         (("create", "--expires", "soon"), 64),
         (("create", "--tenant", "A B"), 64),
         (("create", "--scope", "*"), 64),

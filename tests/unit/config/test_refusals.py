@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from forebay.config.load import load
-from forebay.core.errors import ConfigError, Finding
+from forebay.core.errors import ConfigError, Finding, UsageError
 
 from .conftest import Write
 
@@ -76,5 +76,6 @@ def test_a_file_that_is_no_text_is_refused(write: Write) -> None:
 
 
 def test_an_environment_that_does_not_exist_names_the_nearest(write: Write) -> None:
-    (finding,) = refused(write, HEAD + MODEL, "productoin")
-    assert finding.fix == "Did you mean production?"
+    with pytest.raises(UsageError, match="none of development, staging, production") as found:
+        refused(write, HEAD + MODEL, "productoin")
+    assert found.value.fix == "Did you mean production?"

@@ -9,6 +9,7 @@ from forebay.observe import catalogue
 if TYPE_CHECKING:
     from forebay.gateway.meter import Meter
 
+HEADER = "x-forebay-cascade"
 Counts = tuple[int, int]
 """Tokens of prompts and of answers."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from forebay.gateway import respond
 from forebay.gateway.cascade.eligible import ROUTES, first_asked, may_cascade
 from forebay.gateway.cascade.first import First, NotGood
+from forebay.gateway.cascade.record import HEADER
 from forebay.gateway.cascade.sample import sample
 from forebay.gateway.refusal import EngineFailed, Refusal
 from forebay.wire.chunked import LAST_CHUNK, chunk
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from forebay.gateway.screen import Asked
     from forebay.gateway.view import View
 
-HEADER = "x-forebay-cascade"
 Answer = Callable[["Call", int, bytes], None]
 
 

@@ -14,12 +14,14 @@ _OVERHEAD_BYTES = 512
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One answer. `body` is a whole answer's JSON, or with `streamed` its events without usage and with `[DONE]`.
 
-    `usage` is the engine's usage object as JSON, empty where it reported none.
+    `usage` is the engine's usage object as JSON, empty where it reported none. `cascade` is what became of a first
+    model's step when it was generated, empty where there was none.
     """
 
     body: bytes
     usage: bytes
     streamed: bool
+    cascade: str = ""
 
 
 class Answers:
@@ -85,7 +87,7 @@ class Answers:
 
 def _compact(entry: Entry) -> Entry:
     """A copy: what orjson writes keeps 4 KiB behind it, ten times what a short answer is counted as."""
-    return Entry(bytes(memoryview(entry.body)), bytes(memoryview(entry.usage)), entry.streamed)
+    return Entry(bytes(memoryview(entry.body)), bytes(memoryview(entry.usage)), entry.streamed, entry.cascade)
 
 
 def _size(entry: Entry) -> int:

@@ -20,21 +20,6 @@ if TYPE_CHECKING:
     from forebay.gateway.upstream import EngineConnection
     from forebay.wire.request import RequestHead
 
-_BILLED = (
-    "engine",
-    "retries",
-    "continuations",
-    "queue_s",
-    "connect_s",
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "sent_events",
-    "cascade",
-    "answered_by",
-    "first_input_tokens",
-    "first_output_tokens",
-)
 _STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
 
 
@@ -129,8 +114,13 @@ class Flight:
     def _bill(self, follower: Follower) -> None:
         """What the engine did stands in one ledger: of whoever has followed longest, or left last."""
         own, paying = self.call.ledger, follower.call.ledger
-        for name in _BILLED:
-            setattr(paying, name, getattr(own, name))
+        # By name each: looked up by text they cost as much as the key of the whole question.
+        paying.engine, paying.retries, paying.continuations = own.engine, own.retries, own.continuations
+        paying.queue_s, paying.connect_s = own.queue_s, own.connect_s
+        paying.input_tokens, paying.output_tokens = own.input_tokens, own.output_tokens
+        paying.cached_tokens, paying.sent_events = own.cached_tokens, own.sent_events
+        paying.cascade, paying.answered_by = own.cascade, own.answered_by
+        paying.first_input_tokens, paying.first_output_tokens = own.first_input_tokens, own.first_output_tokens
 
     def _cut_laggards(self) -> None:
         """Beyond the bound only those stay who keep up; what all of them have had is let go."""

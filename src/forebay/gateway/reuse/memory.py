@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from forebay.gateway.call import Call
@@ -91,7 +91,7 @@ class Reuse:
             body = events_of(other.body) if plan.streamed else whole_of(other.body, other.usage)
         except CannotReplay:
             return None
-        converted = Entry(body, other.usage, plan.streamed)
+        converted = Entry(body, other.usage, plan.streamed, other.cascade)
         answers.put(plan.key, converted, answers.expiry(plan.key, streamed=not plan.streamed))
         return converted
 
@@ -125,7 +125,7 @@ class Reuse:
                 del self._flights[plan.flight]
             self._keep(plan, flight)
 
-        own = Call(call.client, call.head, b"", copy.copy(call.ledger))
+        own = Call(call.client, call.head, b"", msgspec.structs.replace(call.ledger))
         own.deadline, own.want = call.deadline, call.want
         flight = Flight(own, plan.policy.answer_bytes, chunk_s, landed)
         if plan.policy.single_flight:
@@ -158,7 +158,7 @@ def _entry(flight: Flight, ledger: Ledger) -> Entry | None:
     try:
         if not flight.streamed:
             body = b"".join(flight.pieces)
-            return Entry(body, check_whole(body), streamed=False)
+            return Entry(body, check_whole(body), streamed=False, cascade=ledger.cascade)
         decoder = ChunkedDecoder()
         payload = decoder.feed(b"".join(flight.pieces))
         if not decoder.done:
@@ -166,7 +166,7 @@ def _entry(flight: Flight, ledger: Ledger) -> Entry | None:
         events, usage = check_events(payload)
     except (CannotReplay, BadChunk):
         return None
-    return Entry(events, usage or _usage(ledger), streamed=True)
+    return Entry(events, usage or _usage(ledger), streamed=True, cascade=ledger.cascade)
 
 
 def _usage(ledger: Ledger) -> bytes:

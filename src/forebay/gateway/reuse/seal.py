@@ -16,6 +16,7 @@ class _Kept(msgspec.Struct, array_like=True, gc=False):
     expires_at: float
     body: bytes
     usage: bytes
+    cascade: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -24,7 +25,7 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 def sealed(entry: Entry, key: bytes, expires_at: float, pepper: str) -> bytes:
     """`entry` as bytes for a store; `expires_at` in seconds since the epoch."""
-    written = _encode(_Kept(expires_at, entry.body, entry.usage))
+    written = _encode(_Kept(expires_at, entry.body, entry.usage, entry.cascade))
     return _seal(written, key, pepper, streamed=entry.streamed) + written
 
 
@@ -37,7 +38,7 @@ def unsealed(stored: bytes, key: bytes, pepper: str, *, streamed: bool) -> tuple
         kept = _decode(written)
     except msgspec.DecodeError:
         return None
-    return Entry(kept.body, kept.usage, streamed), kept.expires_at
+    return Entry(kept.body, kept.usage, streamed, kept.cascade), kept.expires_at
 
 
 def _seal(written: bytes, key: bytes, pepper: str, *, streamed: bool) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forebay.gateway import respond
 from forebay.gateway.call import Call
+from forebay.gateway.cascade.record import HEADER as CASCADE_HEADER
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.reuse.answers import Entry
 from forebay.gateway.reuse.flight import Follower
@@ -71,6 +72,8 @@ async def _follow(call: Call, follower: Follower, parts: Parts, answer: Answer) 
 
 
 def _replay(call: Call, plan: Plan, found: Entry, parts: Parts, answer: Answer) -> None:
+    if found.cascade:  # whose answer it is, its reader may want to know the second time too
+        call.headers += f"{CASCADE_HEADER}: {found.cascade}\r\n".encode()
     if not plan.streamed:
         answer(call, 200, found.body)
         return
