@@ -11,9 +11,11 @@ import orjson
 import pytest
 from tests.integration.docker import daemon
 from tests.integration.docker.certificates import write_certificates
-from tests.integration.docker.daemon import Daemon, NoDaemon
+from tests.integration.docker.daemon import IMAGE, Daemon, NoDaemon
 from tests.integration.ray.clients import WITHIN_S, Load
 from tests.integration.ray.machines import Machine, Machines
+from tests.integration.release.trial import ENDLESS, FAULTY, WIDE, last, plan
+from tests.integration.release.trial import name as release_of
 
 from forebay.engines.embedded_server import default_weights
 from forebay.testing.service import Service
@@ -90,6 +92,24 @@ class Site:
     def log_of(self, unit: str) -> str:
         return (self.folder / ".forebay" / "logs" / f"{unit}.log").read_text()
 
+    def try_out(self, *, context_tokens: int | None = None, **how: Any) -> None:
+        """Write another release, and how it is to be tried."""
+        if context_tokens is not None:
+            self.service.content["models"]["m"]["engines"][0]["context_tokens"] = context_tokens
+        self.service.content["rollout"] = plan(**how)
+        self.service.write()
+
+    def build_faulty(self, image: str, every: int) -> None:
+        """forebay's image with a build of llama.cpp that fails some calls, on both hosts."""
+        context = self.folder / "faulty"
+        context.mkdir()
+        (context / "xllamacpp.py").write_text((FAULTY / "xllamacpp.py").read_text())
+        lines = [f"FROM {IMAGE}", "COPY xllamacpp.py /faulty/xllamacpp.py"]
+        lines.append(f"ENV PYTHONPATH=/faulty FAULT_EVERY={every}")
+        (context / "Dockerfile").write_text("\n".join(lines) + "\n")
+        for each in self.daemons:
+            each.docker("build", "--quiet", "--tag", image, str(context))
+
     def change(self, **keys: int) -> None:
         """Release other engines."""
         self.service.content["models"]["m"]["engines"][0].update(keys)
@@ -161,6 +181,40 @@ def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
     assert after.isdisjoint(before)
     for name in site.ready():
         assert "weights: 1 files are unchanged since they were checked" in site.log_of(name)
+
+
+def test_a_sound_canary_is_promoted_and_no_call_fails(site: Site) -> None:
+    before, old, calls = {*site.containers(0), *site.containers(1)}, release_of(site.service), site.load()
+    site.try_out(context_tokens=640)
+    site.service.run("apply", "--yes", "--rollout", "canary")
+    calls.all_answered()
+    assert last(site.service) == ("applied", "")
+    assert release_of(site.service) != old
+    wait_for("every container is a new one", lambda: _is_whole_without(site, before), WITHIN_S)
+
+
+def _is_whole_without(site: Site, before: set[str]) -> bool:
+    now = {*site.containers(0), *site.containers(1)}
+    return len(now) == 2 == len(site.ready()) and now.isdisjoint(before)
+
+
+def test_an_image_that_fails_calls_is_taken_back_and_clients_see_none(site: Site) -> None:
+    site.build_faulty("bad:1", every=3)
+    before, old, calls = site.ready(), release_of(site.service), site.load()
+    site.service.content["substrate"]["docker"]["images"] = {"forebay": "bad:1"}
+    site.try_out(steps=ENDLESS, tolerance={**WIDE, "alpha": 0.5})
+    taken_back = site.service.run("apply", "--yes", "--rollout", "canary", check=False)
+    calls.all_answered()
+    assert taken_back.returncode == 1
+    assert "error rate" in taken_back.stderr
+    assert release_of(site.service) == old
+    assert site.ready() == before
+    del site.service.content["substrate"]["docker"]["images"]
+    wait_for("the canary's container is gone", lambda: _containers(site) == 2, WITHIN_S)
+
+
+def _containers(site: Site) -> int:
+    return len(site.containers(0)) + len(site.containers(1))
 
 
 def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
