@@ -36,6 +36,7 @@ from forebay.tune.simulate.validate import Compared, compare
 
 _HOUR_S = 3600.0
 _PEAK_CALLS = 40_000
+_MOST_ENGINES = 1000
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +94,12 @@ def make_plan(flags: Flags, **given: Any) -> None:
 @click.option("--day", type=FILE, help=_("The day as a file: rates_rps, from midnight."))
 @click.option("--duration", default="5m", show_default=True, metavar="DURATION", help=_("How long calls come."))
 @click.option("--routing", default="least_loaded", show_default=True, help=_("The gateway's policy."))
-@click.option("--max-outstanding", type=int, default=0, help=_("Calls that the gateway sends to an engine at most."))
-@click.option("--queue", type=int, default=1000, show_default=True, help=_("Calls that may wait in the gateway."))
+@click.option(
+    "--max-outstanding", type=click.IntRange(0), default=0, help=_("Calls that the gateway sends to an engine at most.")
+)
+@click.option(
+    "--queue", type=click.IntRange(0), default=1000, show_default=True, help=_("Calls that may wait in the gateway.")
+)
 @click.option("--queue-wait", default="60s", show_default=True, metavar="DURATION", help=_("How long one may wait."))
 @click.option("--lose", type=float, metavar="SECONDS", help=_("Lose the first engine then."))
 @common("config", "env", "output")
@@ -172,6 +177,9 @@ def _together(each: Candidate, rate_rps: float, demand: Demand, load: Workload, 
     Engines are added until the whole fleet keeps the objective.
     """
     engines = most = math.ceil(demand.peak_rps / rate_rps)
+    if most > _MOST_ENGINES:
+        what = _("{n} engines are more than can be simulated").format(n=most)
+        raise UsageError(what, fix=_("Leave --simulate out, or state a part of the demand"))
     while engines <= 3 * most:
         found = play(Fleet(engines=(each.shape,) * engines), traffic(_peak(demand.peak_rps, load)), slo=bounds)
         if (found.attained_ratio or 0.0) >= attain:

@@ -115,9 +115,12 @@ def _calls(given: dict[str, Any]) -> tuple[Calls | None, Calls | None]:
 
 def _number(text: str | Decimal) -> Decimal:
     try:
-        return Decimal(text)
+        found = Decimal(text)
     except InvalidOperation:
-        raise UsageError(_("{text!r} is no number").format(text=text), fix=_("Write 0.995 or 90000")) from None
+        found = Decimal("NaN")
+    if not found.is_finite():
+        raise UsageError(_("{text!r} is no number").format(text=text), fix=_("Write 0.995 or 90000"))
+    return found
 
 
 def _moment(text: str | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from forebay.tune.capacity.accelerators import accelerator
 from forebay.tune.capacity.analytic import Build, engine, served
 from forebay.tune.capacity.demand import Demand, day, read_day
 from forebay.tune.load.lengths import parse
-from forebay.tune.load.workload import Slo, Workload
+from forebay.tune.load.workload import Slo, Workload, check
 from forebay.tune.simulate.spec import EngineShape
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,11 +91,13 @@ def engine_options(function: F) -> F:
 
 
 def load_of(given: dict[str, Any]) -> Workload:
-    """The calls, without a rate."""
-    return Workload(
+    """The calls, without a rate; UsageError where they ask for nothing."""
+    load = Workload(
         input_tokens=parse(given["input_tokens"]), output_tokens=parse(given["output_tokens"]),
         shared_prefix_share=given["shared_prefix"], turns=given["turns"], seed=given["seed"],
     )  # fmt: skip
+    check(load)
+    return load
 
 
 def slo_of(text: str | None) -> Slo:
@@ -122,9 +125,12 @@ def count(text: str) -> float:
     """`10M`, `500k`, `10e6` or a plain number; UsageError otherwise."""
     digits, times = (text[:-1], _MULTIPLES[text[-1]]) if text[-1:] in _MULTIPLES else (text, 1.0)
     try:
-        return float(digits.replace("_", "").replace(",", "")) * times
+        found = float(digits.replace("_", "").replace(",", "")) * times
     except ValueError:
-        raise UsageError(_("{text!r} is no number").format(text=text), fix=_("Write 10M or 10000000")) from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise UsageError(_("{text!r} is no number").format(text=text), fix=_("Write 10M or 10000000"))
+    return found
 
 
 def demand_of(given: dict[str, Any]) -> Demand:

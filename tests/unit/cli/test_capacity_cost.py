@@ -109,6 +109,8 @@ def test_a_day_is_played_hour_by_hour(capsys: pytest.CaptureFixture[str], tmp_pa
         ("capacity", "plan", "--peak", "5", "--instance-rps", "1", "--slo", "ttft=0s"),
         ("cost", "compare", str(EXAMPLE), str(EXAMPLE), "--currency", "SEK"),
         ("cost", "compare", str(EXAMPLE), str(EXAMPLE), "--once", "much"),
+        ("cost", "compare", str(EXAMPLE), str(EXAMPLE), "--once", "nan"),
+        ("cost", "compare", str(EXAMPLE), str(EXAMPLE), "--calls", "inf"),
         ("cost", "report", "--prices", str(EXAMPLE), "--log", str(EXAMPLE)),
         ("cost", "report", "--prices", str(EXAMPLE), "--log", str(EXAMPLE), "--since", "noon"),
     ],

@@ -77,6 +77,9 @@ def engine(model: Served, build: Build) -> EngineShape:
     if build.fp8_weights and not card.fp8_flops:
         what = _("{name} has no FP8 tensor cores").format(name=build.accelerator)
         raise UsageError(what, fix=_("Leave --fp8-weights out, or take another accelerator"))
+    if model.heads % build.gpus:
+        what = _("{heads} attention heads do not divide among {gpus} GPUs").format(heads=model.heads, gpus=build.gpus)
+        raise UsageError(what, fix=_("Take a number of GPUs that divides them, such as 2, 4 or 8"))
     return EngineShape(
         step=_step(model, build, card, efficiency),
         max_sequences=build.max_sequences,

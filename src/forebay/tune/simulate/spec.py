@@ -87,7 +87,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         if not self.engines:
             raise bad("engines", _("Name one engine at least"))
         for outage in self.outages:
-            if not 0 <= outage.engine < len(self.engines) or outage.from_s >= outage.until_s:
+            if not (0 <= outage.engine < len(self.engines) and 0 <= outage.from_s < outage.until_s):
                 raise bad(
                     f"outage of engine {outage.engine}", _("It names an engine of the fleet and ends after it began")
                 )

@@ -60,6 +60,7 @@ def test_of_a_mixture_only_the_active_parameters_are_worked() -> None:
         (EIGHT, Build(accelerator="t4")),
         (EIGHT, Build(accelerator="a100", fp8_weights=True)),
         (EIGHT, Build(accelerator="p100")),
+        (EIGHT, Build(accelerator="h100", gpus=3)),
         (Weights(source="test"), Build(accelerator="h100")),
     ],
 )
