@@ -97,6 +97,8 @@ def _foretold(title: str, learned: Sequence[Measured], checks: Sequence[Measured
         "| load | figure | measured | simulated | error |",
         "| --- | --- | --- | --- | --- |",
     ]
+    lag_ms = max(run.client.lag_p99_ms for run in (*learned, *checks))
+    lines.insert(3, f"The generator was {lag_ms:.0f} ms late at most (P99): what it adds is in the measured figures.\n")
     for name, run in [("the one learned from", each) for each in learned] + [(_name(each), each) for each in checks]:
         for each in compare(run, fleet)[0]:
             cells = (name, each.figure, f"{each.measured:.2f}", f"{each.simulated:.2f}", f"{each.error_ratio:+.1%}")

@@ -18,25 +18,25 @@ from forebay.tune.report.measured import Measured
 ENGINE_ARGS = {"max_sequences": 8, "max_batched_tokens": 2048, "cache_tokens": 45_000}
 _READY_S = 600.0
 _STOP_S = 30.0
-# What the machine does beside it is not the generator's fault: a late client is told of, and allowed more here.
-_LIMITS = ClientLimits(lag_p99_ms=100.0, lag_ratio=0.2)
+# Two cores for engine and generator: it is late at times. How late is told with the figures, and allowed here.
+_LIMITS = ClientLimits(lag_p99_ms=1000.0, lag_most_ms=1000.0)
 _LENGTHS = {
     "input_tokens": Lengths(shape="uniform", tokens=160, least=16, most=400),
     "output_tokens": Lengths(shape="uniform", tokens=32, least=12, most=60),
 }
 CALIBRATE = Workload(
-    arrivals=Arrivals(shape="steps", steps=tuple(Step(rate_rps=rate, duration_s=40.0) for rate in (0.3, 0.8, 1.5))),
+    arrivals=Arrivals(shape="steps", steps=tuple(Step(rate_rps=rate, duration_s=30.0) for rate in (0.3, 0.8, 1.5))),
     duration_s=None,
     **_LENGTHS,
 )
 CHECKS = (
-    Workload(arrivals=Arrivals(rate_rps=1.0), duration_s=60.0, seed=2, **_LENGTHS),
+    Workload(arrivals=Arrivals(rate_rps=1.0), duration_s=45.0, seed=2, **_LENGTHS),
     Workload(
-        arrivals=Arrivals(shape="closed", concurrency=4), duration_s=45.0,
+        arrivals=Arrivals(shape="closed", concurrency=4), duration_s=35.0,
         input_tokens=Lengths(tokens=128), output_tokens=Lengths(tokens=32),
     ),
     Workload(
-        arrivals=Arrivals(shape="closed", concurrency=8), duration_s=45.0,
+        arrivals=Arrivals(shape="closed", concurrency=8), duration_s=35.0,
         input_tokens=Lengths(tokens=64), output_tokens=Lengths(tokens=24),
     ),
 )  # fmt: skip

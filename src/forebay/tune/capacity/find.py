@@ -28,15 +28,15 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-def find(engine: EngineShape, load: Workload, slo: Slo, attain_ratio: float) -> Found:
-    """Bisect the rate; NoCountMeets where one call alone, or hardly more, misses the objective."""
+def find(engine: EngineShape, load: Workload, slo: Slo, attain_ratio: float, calls: int = _CALLS) -> Found:
+    """Bisect the rate, `calls` at each; NoCountMeets where one call alone, or hardly more, misses the objective."""
     if not 0 < attain_ratio < 1:
         raise UsageError(_("a share of {share:g} cannot be attained").format(share=attain_ratio), fix=_("Say 0.95"))
     if slo == Slo():
         raise UsageError(_("there is no objective to keep"), fix=_("State one, such as --slo ttft=500ms"))
-    most = _saturated(engine, load)
+    most = _saturated(engine, load, calls)
     low, high = most / 200, most
-    best = _at(engine, load, slo, low)
+    best = _at(engine, load, slo, low, calls)
     if (best.attained_ratio or 0.0) < attain_ratio:
         raise NoCountMeets(
             _(
@@ -45,12 +45,12 @@ def find(engine: EngineShape, load: Workload, slo: Slo, attain_ratio: float) -> 
             fix=_("No number of engines helps: take a faster engine, shorter prompts, or another objective"),
             code="no_count_meets",
         )
-    top = _at(engine, load, slo, high)
+    top = _at(engine, load, slo, high, calls)
     if (top.attained_ratio or 0.0) >= attain_ratio:
         return Found(rate_rps=high, saturated_rps=most, outcome=top)
     for _round in range(_ROUNDS):
         middle = (low + high) / 2
-        seen = _at(engine, load, slo, middle)
+        seen = _at(engine, load, slo, middle, calls)
         if (seen.attained_ratio or 0.0) >= attain_ratio:
             low, best = middle, seen
         else:
@@ -58,19 +58,22 @@ def find(engine: EngineShape, load: Workload, slo: Slo, attain_ratio: float) -> 
     return Found(rate_rps=low, saturated_rps=most, outcome=best)
 
 
-def _at(engine: EngineShape, load: Workload, slo: Slo, rate_rps: float) -> Outcome:
+def _at(engine: EngineShape, load: Workload, slo: Slo, rate_rps: float, calls: int) -> Outcome:
     # Sessions come at a rate of their own; a rate of calls is what is asked for.
     come = Arrivals(rate_rps=rate_rps / load.turns)
-    asked = msgspec.structs.replace(load, arrivals=come, requests=_CALLS // load.turns, duration_s=None, warm_up_s=0.0)
-    warm_up_s = min(_WARM_UP_CALLS, _CALLS // 4) / rate_rps
+    asked = msgspec.structs.replace(
+        load, arrivals=come, requests=max(1, calls // load.turns), duration_s=None, warm_up_s=0.0
+    )
+    warm_up_s = min(_WARM_UP_CALLS, calls // 4) / rate_rps
     return play(Fleet(engines=(engine,), gateway=_OPEN), traffic(asked), slo=slo, warm_up_s=warm_up_s)
 
 
-def _saturated(engine: EngineShape, load: Workload) -> float:
+def _saturated(engine: EngineShape, load: Workload, calls: int) -> float:
     """Calls a second while there are always more than it can run."""
     callers = Arrivals(shape="closed", concurrency=engine.max_sequences + engine.max_sequences // 4 + 1)
-    calls = max(_CALLS, 4 * engine.max_sequences)
-    asked = msgspec.structs.replace(load, arrivals=callers, requests=calls, duration_s=None, warm_up_s=0.0, turns=1)
+    asked = msgspec.structs.replace(
+        load, arrivals=callers, requests=max(calls, 4 * engine.max_sequences), duration_s=None, warm_up_s=0.0, turns=1
+    )
     found = play(Fleet(engines=(engine,), gateway=_OPEN), traffic(asked))
     if not found.completed:
         raise UsageError(
