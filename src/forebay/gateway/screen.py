@@ -145,7 +145,7 @@ def post(engine: EngineRef, path: bytes, body: bytes, request_id: str) -> bytes:
 def _begun(path: bytes, host: str, port: int, authorization: str | None) -> bytes:
     """A request's head as far as it is the same for all calls of one route to one engine."""
     named = b"[%b]" % host.encode() if ":" in host else host.encode()
-    key = b"authorization: Bearer %b\r\n" % authorization.encode() if authorization is not None else b""
+    key = b"authorization: %b\r\n" % authorization.encode() if authorization is not None else b""
     return b"POST %b HTTP/1.1\r\nhost: %b:%d\r\ncontent-type: application/json\r\n%bcontent-length: " % (
         path,
         named,
