@@ -17,7 +17,7 @@ from forebay.messages import _
 from forebay.tune.budget import pace_of
 from forebay.tune.journal import Decided, Done, Journal
 from forebay.tune.noise import Difference, difference, noise_of
-from forebay.tune.objective import Objective
+from forebay.tune.objective import Bounds, Objective
 from forebay.tune.roofline import ENOUGH_RATIO
 from forebay.tune.search import search
 from forebay.tune.setting import Change, Setting
@@ -25,7 +25,7 @@ from forebay.tune.source import Ask, Source
 from forebay.tune.space import Space
 from forebay.tune.stage import Situation
 from forebay.tune.standing import Choices, Standing, together
-from forebay.tune.trial import Trial
+from forebay.tune.trial import Rung, Trial
 
 Way = Literal["stages", "strides"]
 
@@ -62,6 +62,7 @@ class Climbed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LEAST_START_S = 2.0
+_AS_SLOW = 1.05
 
 
 class BudgetEnded(Exception):
@@ -293,6 +294,7 @@ class Ladder:
             answers=self._first.answers,
             precision=precision,
             until_s=self._until_s,
+            slo=_slower(reference) if reference is not None and self._objective.as_baseline else None,
             hopeless_tokens_per_s=0.8 * known.output_tokens_per_s if known is not None else 0.0,
         )
 
@@ -304,6 +306,11 @@ def _change(setting: Setting, before: Setting) -> Change:
 
 def _name(setting: Setting, before: Setting) -> str:
     return ", ".join(f"{key} {value}" for key, value in setting.difference(before).items())
+
+
+def _slower(reference: Rung) -> Bounds:
+    """No slower than the baseline, but for what two starts of it would differ by."""
+    return Bounds(e2e_p95_ms=reference.e2e_p95_ms * _AS_SLOW)
 
 
 def _begin(setting: Setting, present: Standing, objective: Objective) -> int:

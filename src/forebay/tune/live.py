@@ -62,7 +62,7 @@ class Live:
     def run(self, ask: Ask) -> Trial:
         """Start the engines, question them, load them, and end them whatever happens."""
         began_s, began_at = time.monotonic(), time.time()
-        made = _Made()
+        made = _Made(self._objective)
         try:
             self._make(ask, made)
         except StartFailed as error:
@@ -87,9 +87,10 @@ class Live:
                 made.failure = Failure(kind="answers differ", why=made.answers.why)
                 return
         target = self._target(running)
+        made.aim = self._objective if ask.slo is None else msgspec.structs.replace(self._objective, slo=ask.slo)
         explore(
             lambda concurrency: self._rung(target, concurrency, ask, made),
-            self._objective,
+            made.aim,
             first=ask.at,
             begin=ask.begin,
             most=self._conduct.most_rungs,
@@ -137,7 +138,7 @@ class Live:
             if not made.rungs:
                 raise
             return None  # the loads below it were measured well
-        rung = rung_of(measured, self._objective, concurrency, self._conduct.gpu)
+        rung = rung_of(measured, made.aim, concurrency, self._conduct.gpu)
         made.rungs.append(rung)
         self._last = rung
         if concurrency == ask.begin:
@@ -184,7 +185,7 @@ class Live:
             failure=made.failure,
             answers=made.answers,
             facts=made.facts,
-            score=score(made.rungs, self._objective) if made.rungs and made.failure is None else None,
+            score=score(made.rungs, made.aim) if made.rungs and made.failure is None else None,
         )
         best = trial.best
         if best is None:
@@ -207,7 +208,8 @@ def _doubted(measured: Measured) -> Measured:
 class _Made:
     """What of a trial there is so far: a failure keeps what came before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, aim: Objective) -> None:
+        self.aim = aim
         self.outcome: Outcome = "measured"
         self.start_s = 0.0
         self.rungs: list[Rung] = []

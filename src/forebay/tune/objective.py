@@ -37,6 +37,8 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Lengths = Lengths(tokens=128)
     shared_prefix_share: float = 0.0
     stream: bool = True
+    as_baseline: bool = False
+    """Whether the answers must take no longer than the baseline's at its own best load."""
     concurrency: int = 64
     most_concurrency: int = 1024
 
@@ -81,6 +83,7 @@ OBJECTIVES = {
         Objective(
             name="low-cost",
             about=N_("The lowest cost of a token at the latency that the baseline has."),
+            as_baseline=True,
             concurrency=128,
         ),
     )

@@ -73,20 +73,43 @@ def rung_of(measured: Measured, objective: Objective, concurrency: int, gpu: int
         gpu_power_w=fmean(card.power_w) if card and card.power_w else None,
         doubts=tuple(f"{doubt.code}: {doubt.text}" for doubt in measured.doubts),
     )
+    rung = msgspec.structs.replace(rung, classes=_classes(measured, objective))
     return with_pressure(rung, objective)
 
 
 def with_pressure(rung: Rung, objective: Objective) -> Rung:
     """How near the load comes to its bounds: 1 just keeps them."""
     slo = objective.slo
-    pairs = (
+    pairs: tuple[tuple[float, float | None], ...] = (
         (rung.ttft_p95_ms, slo.ttft_p95_ms),
         (rung.tpot_p95_ms, slo.tpot_p95_ms),
         (rung.e2e_p95_ms, slo.e2e_p95_ms),
         (rung.e2e_p99_ms, slo.e2e_p99_ms),
     )
+    if slo.ttft_p95_ms is not None and rung.classes:
+        # Each class must keep the bound by itself: many short requests would hide a few long ones that wait.
+        pairs = (*pairs, (max(rung.classes.values()), slo.ttft_p95_ms))
     pressure = max((value / most for value, most in pairs if most is not None), default=0.0)
     return msgspec.structs.replace(rung, pressure=pressure)
+
+
+def _classes(measured: Measured, objective: Objective) -> dict[str, float]:
+    """P95 of the time to the first token by the length of prompts, where the objective has several."""
+    lengths = sorted(set(objective.input_tokens.values)) if objective.input_tokens.shape == "empirical" else []
+    each = measured.per_request
+    if len(lengths) < 2 or each is None:
+        return {}
+    found: dict[str, list[float]] = {}
+    begin_s, end_s = measured.steady_s
+    for start_s, ttft_ms, tokens in zip(each.start_s, each.ttft_ms, each.input_tokens, strict=True):
+        if begin_s <= start_s < end_s and ttft_ms is not None and math.isfinite(ttft_ms):
+            nearest = min(lengths, key=lambda length: abs(length - tokens))
+            found.setdefault(str(nearest), []).append(ttft_ms)
+    return {name: _p95(values) for name, values in sorted(found.items())}
+
+
+def _p95(values: list[float]) -> float:
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
 
 
 def _named(told: dict[str, float], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from forebay.tune.objective import Bounds
 from forebay.tune.setting import Setting
 from forebay.tune.trial import Answers, Trial
 
@@ -15,6 +16,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     `precision`: whether the setting may answer less precisely than `answers`, the baseline's. `until_s`: the end of the
     budget, on the clock of the ladder. `hopeless_tokens_per_s`: what the load `begin` must reach to be looked into.
+    `slo` takes the place of the objective's.
     """
 
     id: int
@@ -27,6 +29,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     precision: bool = False
     until_s: float
     hopeless_tokens_per_s: float = 0.0
+    slo: Bounds | None = None
 
 
 class Source(Protocol):

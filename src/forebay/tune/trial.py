@@ -15,7 +15,8 @@ FailureKind = Literal["out of memory", "refused", "ended", "start too slow", "lo
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
     """One load and its figures. `pressure`: the largest of measured / allowed over the bounds, 0 without any.
 
-    `tokens_sd`: the standard deviation of the logarithm of `output_tokens_per_s` within the run.
+    `tokens_sd`: the standard deviation of the logarithm of `output_tokens_per_s` within the run. `classes`: P95 of the
+    time to the first token, by the length of prompts.
     """
 
     concurrency: int
@@ -36,6 +37,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     latency_sd: float = 0.0
     counters: dict[str, float] = {}
     gauges: dict[str, float] = {}
+    classes: dict[str, float] = {}
     gpu_percent: float | None = None
     gpu_power_w: float | None = None
     doubts: tuple[str, ...] = ()

@@ -71,9 +71,9 @@ def served(weights: Weights, name: str = "", hidden: int = 0) -> Served:
     )
 
 
-def engine(model: Served, build: Build) -> EngineShape:
+def engine(model: Served, build: Build, efficiency: Efficiency | None = None) -> EngineShape:
     """The engine that this makes; UsageError where the model does not fit or the accelerator cannot do it."""
-    card, efficiency = accelerator(build.accelerator), accelerators().efficiency
+    card, efficiency = accelerator(build.accelerator), efficiency or accelerators().efficiency
     if build.fp8_weights and not card.fp8_flops:
         what = _("{name} has no FP8 tensor cores").format(name=build.accelerator)
         raise UsageError(what, fix=_("Leave --fp8-weights out, or take another accelerator"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay.tune.capacity.accelerators import Efficiency
 from forebay.tune.capacity.analytic import Build, Served, engine
 from forebay.tune.figures import read_figures
 from forebay.tune.load.workload import Arrivals, Lengths, Workload
@@ -73,9 +74,9 @@ def source() -> str:
     return f"{_reference().source} ({_reference().date})"
 
 
-def errors(at: Point) -> tuple[Compared, ...]:
+def errors(at: Point, efficiency: Efficiency | None = None) -> tuple[Compared, ...]:
     """The figures of one point, measured and by the analytic model played through the simulator."""
-    found, tokens = simulated(at)
+    found, tokens = simulated(at, efficiency)
     pairs = {
         "cache_tokens": float(tokens),
         "output_tokens_per_s": found.output_tokens_per_s,
@@ -90,7 +91,7 @@ def errors(at: Point) -> tuple[Compared, ...]:
     )
 
 
-def simulated(at: Point) -> tuple[Outcome, int]:
+def simulated(at: Point, efficiency: Efficiency | None = None) -> tuple[Outcome, int]:
     """One wave of calls, all at once: what the latencies that were measured have been made by."""
     reference = _reference()
     shape = reference.model
@@ -108,7 +109,7 @@ def simulated(at: Point) -> tuple[Outcome, int]:
         fp8_cache=at.fp8_cache, memory_share=at.memory_share, max_sequences=at.max_sequences,
         max_batched_tokens=at.max_batched_tokens,
     )  # fmt: skip
-    made = engine(model, build)
+    made = engine(model, build, efficiency)
     load = Workload(
         arrivals=Arrivals(shape="closed", concurrency=at.concurrency),
         input_tokens=Lengths(tokens=reference.load.input_tokens),

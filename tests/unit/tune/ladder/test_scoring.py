@@ -79,3 +79,10 @@ def test_what_keeps_no_bound_scores_less_the_further_it_is() -> None:
 def test_latency_is_scored_by_its_tail() -> None:
     slow, fast = (msgspec.structs.replace(rung(1000, 1), e2e_p99_ms=p99) for p99 in (4394.0, 450.0))
     assert score([fast], LATENCY).value > score([slow], LATENCY).value
+
+
+def test_a_class_that_waits_breaks_the_bound_of_all() -> None:
+    """P95 over all is fine, for the short ones are many."""
+    mixed = msgspec.structs.replace(rung(64, 1000, 300.0), classes={"256": 200.0, "2048": 900.0})
+    assert not with_pressure(mixed, CHAT).keeps
+    assert with_pressure(mixed, BATCH).keeps
