@@ -98,11 +98,11 @@ async def serve_recorded(call: Call, parts: Parts) -> None:
 
 async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
     """Have an engine answer, and carry what it says to the client."""
-    second, answer = None, _answer
+    second = None
     if asked.guard is not None:
         call.client = outlet(call, asked, asked.guard)
-        answer = partial(_answer_searched, guard=asked.guard)
     if asked.model.cascade is not None:
+        answer = _answer if asked.guard is None else partial(_answer_searched, guard=asked.guard)
         second = await answered_first(call, asked, view, parts, answer)
         if second is None:
             return
@@ -160,8 +160,9 @@ def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -
             call.ledger.cached_tokens = cached_in(answer.body)
         if call.ledger.lane:
             call.ledger.finish = finish_in(answer.body)
-    body = answer.body if asked.guard is None else asked.guard.whole(answer.body, asked.route.endpoint)
-    _answer(call, answer.status, body, media_type(answer.content_type))
+    if asked.guard is not None:
+        answer = asked.guard.searched(answer, asked.route.endpoint)
+    _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)
 
 

@@ -20,6 +20,7 @@ from forebay.privacy.rules import Rules
 from forebay.wire.openai.content import holds_image
 
 if TYPE_CHECKING:
+    from forebay.gateway.answer import WholeAnswer
     from forebay.gateway.meter import Meter
     from forebay.gateway.screen import Asked
     from forebay.gateway.view import View
@@ -92,6 +93,10 @@ class Guard:
         finally:
             self.count_output()
         return orjson.dumps(answer) if changed else body
+
+    def searched(self, answer: WholeAnswer, endpoint: str) -> WholeAnswer:
+        """An engine's whole answer as its client gets it. Raises Refusal."""
+        return msgspec.structs.replace(answer, body=self.whole(answer.body, endpoint))
 
     def worded(self, refusal: Refusal) -> Refusal:
         """An engine's refusal, whose message may hold what was asked."""
