@@ -14,7 +14,7 @@ from forebay.core.errors import ForebayError
 from forebay.tune.bottleneck import causes
 from forebay.tune.engine import OutOfTime, Running, Starter, StartFailed
 from forebay.tune.hardware import Machine
-from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, measure
+from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, NothingMeasured, measure
 from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Workload
 from forebay.tune.objective import Objective
@@ -134,10 +134,10 @@ class Live:
         )
         try:
             measured = self._measured(target, load, self._processes(concurrency), ask.until_s)
-        except ClientWasTheBottleneck:
-            if not made.rungs:
+        except (ClientWasTheBottleneck, NothingMeasured):
+            if not made.rungs or self._starter.died():
                 raise
-            return None  # the loads below it were measured well
+            return None  # the loads before it were measured well
         rung = rung_of(measured, made.aim, concurrency, self._conduct.gpu)
         made.rungs.append(rung)
         self._last = rung
