@@ -27,11 +27,12 @@ from forebay.tune.source import Ask
 from forebay.tune.space import Space
 from forebay.tune.trial import Answers, Failure, Outcome, Rung, Trial
 
-_FIRST_WARM_S = 3.0
+_FIRST_WARM_S = 6.0
 _MOST_WARM_S = 8.0
 _MOST_WINDOW_S = 15.0
 _OVERHEAD_S = 2.0
 _TRIES = 2
+_LONGER = 4.0
 _LENIENT = ClientLimits(lag_p99_ms=100.0, lag_ratio=0.25, cpu_share=0.98)
 _CROWD = 64
 """Requests in flight that one process of the generator is asked to carry."""
@@ -116,7 +117,7 @@ class Live:
 
     def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:
         answer_s = self._expected_s(concurrency)
-        warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s / 2), 1.3 * answer_s))
+        warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s), 1.3 * answer_s))
         # Clients that begin together read their prompts together and write together: a window holds a whole round.
         window_s = max(self._conduct.window_s, min(_MOST_WINDOW_S, 1.5 * answer_s))
         # Answers that are under way when the window ends are waited for.
@@ -158,6 +159,16 @@ class Live:
         return min(1 + (concurrency - 1) // _CROWD, max(1, self._space.cores // 4))
 
     def _measured(self, target: Target, load: Workload, processes: int, until_s: float) -> Measured:
+        """For longer where not one answer ended in time."""
+        try:
+            return self._surely(target, load, processes, until_s)
+        except NothingMeasured:
+            if until_s - time.monotonic() < 2 * _LONGER * load.longest_s:
+                raise
+            longer = msgspec.structs.replace(load, duration_s=_LONGER * load.longest_s, warm_up_s=load.longest_s)
+            return self._surely(target, longer, processes, until_s)
+
+    def _surely(self, target: Target, load: Workload, processes: int, until_s: float) -> Measured:
         """With more processes where the client was the limit; what it could not do better is told as a doubt."""
         for more in range(_TRIES):
             last = more + 1 == _TRIES or until_s - time.monotonic() < 3 * load.longest_s
