@@ -13,7 +13,7 @@ import string
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 PREFIX = "fb_"
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread or to spell with
@@ -22,8 +22,16 @@ _ID_LENGTH = 10
 _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 KEY_LENGTH = len(PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + 1 + 8
 _KEY = re.compile(f"({PREFIX}([0-9A-Za-z]{{{_ID_LENGTH}}})_([0-9A-Za-z]{{{_SECRET_LENGTH}}}))_([0-9a-f]{{8}})")
-# No digest of HMAC-SHA256 in hex is this: a key with an unknown id is compared with it and fails.
-_NO_DIGEST = "-" * 64
+
+
+class _Nobody:
+    """Whom an unknown id belongs to: no digest of HMAC-SHA256 in hex is this one."""
+
+    digest = "-" * 64
+    expires_at = None
+
+
+_NOBODY = _Nobody()
 
 
 class Verifiable(Protocol):
@@ -41,16 +49,16 @@ R = TypeVar("R", bound=Verifiable)
 def verify(records: Mapping[str, R], pepper: str, key: str, now: float) -> R | None:
     """Find the record (by id) that `key` opens at `now`, or None.
 
-    An unknown id costs the same HMAC and comparison as a known one, so that time does not tell which ids exist.
+    An unknown id takes the same instructions as a known one, so that time does not tell which ids exist.
     """
     parts = parse(key)
     if parts is None:
         return None
-    record = records.get(parts[0])
-    expected = _NO_DIGEST if record is None else record.digest
-    if not hmac.compare_digest(expected, digest(pepper, parts[1])) or record is None:
+    record: Any = records.get(parts[0], _NOBODY)
+    if not hmac.compare_digest(record.digest, digest(pepper, parts[1])) or record is _NOBODY:
         return None
-    return record if record.expires_at is None or now < record.expires_at else None
+    good: R = record
+    return good if good.expires_at is None or now < good.expires_at else None
 
 
 def parse(key: str) -> tuple[str, str] | None:
