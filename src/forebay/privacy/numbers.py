@@ -99,7 +99,7 @@ def _number(
     plus = before.endswith(b"+") or before == b"+("
     if plus:
         start -= len(before) - before.index(b"+")
-    elif digits.startswith("00"):
+    elif first == 0 and digits.startswith("00"):
         yield Number(start, end, digits[2:], sizes, plus=True)
     yield Number(start, end, digits, sizes, plus)
 

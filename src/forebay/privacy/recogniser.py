@@ -93,4 +93,4 @@ _COUNTED = re.compile(
 
 def counted(found: Found) -> bool:
     """Whether a number is one that counts orders, tickets or seconds, by the word before it."""
-    return len(found.groups) == 1 and _COUNTED.search(found.before) is not None
+    return len(found.groups) <= 1 and _COUNTED.search(found.before) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, Found, Recogniser, recognisers
+from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, counted, recognisers
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
@@ -14,7 +14,9 @@ def _judge(found: Found) -> float:
     total = sum(_ALPHABET.index(character) * pow(3, index, 31) for index, character in enumerate(text[:17]))
     if _ALPHABET[-total % 31] != text[17]:
         return NO
-    return LIKELY if text.isdigit() else CERTAIN  # a citizen's id may pass this check as well
+    if not text.isdigit():
+        return CERTAIN
+    return UNLIKELY if counted(found) else LIKELY  # a citizen's id may pass this check as well
 
 
 recognisers.add("cn_credit_code")(

@@ -6,15 +6,31 @@ import re
 
 import phonenumbers
 
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, POSSIBLE, Found, Recogniser, near, recognisers
+from forebay.privacy.recogniser import (
+    CERTAIN,
+    LIKELY,
+    NO,
+    POSSIBLE,
+    UNLIKELY,
+    Found,
+    Recogniser,
+    counted,
+    near,
+    recognisers,
+)
 
 _AMERICAN = re.compile(r"(?:1[ .-]?)?\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}")
+_IN_ADDRESS = re.compile(r"://[^\s]*[/=]\Z")
 _named = near("tel", "phone", "call", "fax", "mobile", "cell", "telephone", "whatsapp", "sms", "电话", "手机", "致电")
 
 
 def _judge(found: Found) -> float:
     if found.plus:
-        return CERTAIN if _is_valid("+" + found.digits, None) else NO
+        if not _is_valid("+" + found.digits, None):
+            return NO
+        if found.text.startswith(("+", "(+")):
+            return CERTAIN
+        return UNLIKELY if counted(found) or _IN_ADDRESS.search(found.before) else LIKELY
     if _AMERICAN.fullmatch(found.text.removeprefix("(")) and _is_valid(found.digits, "US"):
         return LIKELY
     if len(found.digits) in {10, 11} and _named(found) and _is_valid(found.digits, "US"):
