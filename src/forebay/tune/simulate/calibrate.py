@@ -51,11 +51,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 def calibrate(runs: Sequence[Measured], engines: int = 1) -> Calibration:
     """The step time of the engines behind `runs`, which shared the load evenly; UsageError where too few were seen."""
-    found, rows, together = [0.0] * 5, list[list[float]](), list[float]()
+    found, rows, targets, together = [0.0] * 5, list[list[float]](), list[float](), list[float]()
     every = [answers(run) for run in runs]
     for _round in range(_ROUNDS):
-        rows, together = [], []
-        targets: list[float] = []
+        rows, targets, together = [], [], []
         for seen in every:
             _equations(seen, engines, found[1], rows, targets, together)
         if len(rows) < _FEWEST:
@@ -67,9 +66,11 @@ def calibrate(runs: Sequence[Measured], engines: int = 1) -> Calibration:
             # One step for the whole prompt, and what a call costs beside it.
             rows.append([1.0, each.read, 0.0, 0.0, 1.0])
             targets.append(each.first_s - each.start_s)
-        rows = [[value / target for value in row] for row, target in zip(rows, targets, strict=True)]
-        found = fit(rows, [1.0] * len(rows))
-    off = [abs(sum(a * x for a, x in zip(row, found, strict=True)) - 1) for row in rows]
+        # Errors count in relation to what is expected, not to what was seen: the latter prefers to be too fast.
+        expected = [_dot(row, found) or target for row, target in zip(rows, targets, strict=True)]
+        scaled = [[value / scale for value in row] for row, scale in zip(rows, expected, strict=True)]
+        found = fit(scaled, [target / scale for target, scale in zip(targets, expected, strict=True)])
+    off = [abs(_dot(row, found) / target - 1) for row, target in zip(rows, targets, strict=True)]
     together.sort()
     return Calibration(
         step=StepTime(
@@ -128,6 +129,10 @@ def _equations(
         rows.append([each.answer - 1.0, prompts / engines, tokens / engines, cached / engines, 0.0])
         targets.append(length_s)
         together.append(tokens / engines / (each.answer - 1))
+
+
+def _dot(row: list[float], x: list[float]) -> float:
+    return sum(a * b for a, b in zip(row, x, strict=True))
 
 
 def _alone(seen: list[Seen]) -> list[Seen]:

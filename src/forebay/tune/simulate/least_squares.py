@@ -12,7 +12,7 @@ from itertools import combinations
 from statistics import median
 
 _ROUNDS = 6
-_HUBER = 1.345
+_HUBER = 2.5
 _SIGMA_OF_MAD = 1.4826
 
 
