@@ -171,8 +171,9 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
         "",
         f"In theory calls that come at random and take {busy_us:.0f} µs each wait {waits:.1f} times that, or",
         f"{waits * busy_us:.0f} µs, at P99 before a core that is {BUSY:.0%} busy, whatever the program.",
-        f"The gateway's own part is even: its code takes {alone.mean_us:.0f} µs of CPU a call, {alone.p99_us:.0f} at P99,",
-        f"{alone.p999_us:.0f} at P99.9; the garbage collector ran {alone.collections} times in 20,000 calls.",
+        f"The gateway's own part is even: its code takes {alone.mean_us:.0f} µs of CPU a call,",
+        f"{alone.p99_us:.0f} at P99, {alone.p999_us:.0f} at P99.9;",
+        f"the garbage collector ran {alone.collections} times in 20,000 calls.",
         "",
         *origin(command),
     ]

@@ -87,11 +87,6 @@ def _measure(folder: Path) -> list[Stage]:
 
     key = identify(head, view, now, route, "127.0.0.1")
 
-    def choose() -> None:
-        taken = parts.admission.take(call, "m", frozenset())
-        if taken is not None:
-            parts.admission.leave(taken)
-
     silent = msgspec.structs.replace(view, policy=msgspec.structs.replace(view.policy, log_access=False))
 
     def settle_silently() -> None:
@@ -116,7 +111,7 @@ def _measure(folder: Path) -> list[Stage]:
             lambda: _limit(parts, call, key, asked),
             "four of them taken and settled, told in six lines of the answer's head",
         ),
-        ("choose", choose, "a place at the least loaded engine, and back"),
+        ("choose", lambda: _choose(parts, call), "a place at the least loaded engine, and back"),
         ("write the request", lambda: request_for(engine.ref, asked, "0" * 32), "a head of our own"),
         ("read the answer", lambda: response.parse_head(answer), "the same"),
         ("read the usage", lambda: usage_in(text), "token counts out of the body"),
@@ -137,6 +132,13 @@ def _fill(ledger: Ledger, endpoint: str, engine: str) -> None:
     ledger.status, ledger.request_id, ledger.tenant, ledger.key_id = 200, "0" * 32, "t1", "0123456789"
     ledger.input_tokens = ledger.output_tokens = 16
     ledger.received_at = ledger.started_at
+
+
+def _choose(parts: Parts, call: Call) -> None:
+    """Take a place and give it back."""
+    taken = parts.admission.take(call, "m", frozenset())
+    if taken is not None:
+        parts.admission.leave(taken)
 
 
 def _limit(parts: Parts, call: Call, key: KeyRecord, asked: Asked) -> None:
