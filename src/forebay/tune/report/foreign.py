@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from forebay.core.errors import StateError
@@ -20,7 +21,7 @@ from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Arrivals, Lengths, Workload
 from forebay.tune.report.assemble import latency
 from forebay.tune.report.histogram import Histogram
-from forebay.tune.report.measured import UNTOLD, Client, Columns, Doubt, Latency, Measured
+from forebay.tune.report.measured import UNTOLD, Client, Columns, Doubt, Interval, Latency, Measured
 
 _UNTOLD = Client(processes=0, lag_p99_ms=0.0, lag_max_ms=0.0, cpu_share=0.0, cpu_s=0.0)
 _MS = {"ms": 1.0, "s": 1000.0, "sec": 1000.0, "seconds": 1000.0, "us": 0.001, "ns": 1e-6}
@@ -201,7 +202,8 @@ def _whole(rows: Columns | None, name: str) -> Latency | None:
 
 def _named(found: dict[str, Any], name: str) -> Latency | None:
     """From `median_ttft_ms` and the like; percentiles that were not asked for are not known."""
-    if f"median_{name}_ms" not in found:
+    # Where nothing was answered it writes zeros, as if answers had taken no time.
+    if f"median_{name}_ms" not in found or not found["completed"]:
         return None
     points = [found.get(f"p{share}_{name}_ms") for share in (90, 95, 99)]
     return _latency(found[f"median_{name}_ms"], points, found[f"mean_{name}_ms"], None, int(found["completed"]))
@@ -217,7 +219,15 @@ def _distribution(found: dict[str, Any] | None, each_ms: float) -> Latency | Non
     scaled = [
         None if value is None else value * each_ms for value in (middle, *tail, part.get("mean"), part.get("max"))
     ]
-    return _latency(scaled[0], scaled[1:4], scaled[4], scaled[5], int(part.get("count") or 0))
+    whole = _latency(scaled[0], scaled[1:4], scaled[4], scaled[5], int(part.get("count") or 0))
+    sure = part.get("percentile_cis") or {}
+    p50, p95, p99 = (_interval(sure.get(name), each_ms) for name in ("p50", "p95", "p99"))
+    mean = _interval(part.get("mean_ci"), each_ms)
+    return msgspec.structs.replace(whole, ci95_p50_ms=p50, ci95_p95_ms=p95, ci95_p99_ms=p99, ci95_mean_ms=mean)
+
+
+def _interval(found: dict[str, Any] | None, each_ms: float) -> Interval | None:
+    return None if not found else (float(found["lower"]) * each_ms, float(found["upper"]) * each_ms)
 
 
 def _summary(found: dict[str, Any] | None, count: int) -> Latency | None:

@@ -25,6 +25,7 @@ DETAILED = VLLM | {
     "input_lens": [32, 32, 32, 32], "errors": ["", "", "", "gone"],
 }  # fmt: skip
 SPREAD = {"mean": 5.0, "median": 4.0, "max": 9.0, "count": 8, "percentiles": {"p90": 7.0, "p95": 8.0, "p99": 9.0}}
+SPREAD["percentile_cis"] = {"p50": {"lower": 3.0, "upper": 5.0}, "p99": None}
 GUIDELLM = {
     "metadata": {"guidellm_version": "0.8.1"},
     "benchmarks": [
@@ -78,6 +79,11 @@ def test_vllm_bench(imported):
     assert {doubt.code for doubt in run.doubts} == {"client_unknown", "failures"}
 
 
+def test_zeros_of_a_run_without_answers_are_no_latencies(imported):
+    run = imported(VLLM | {"completed": 0, "failed": 4, "median_ttft_ms": 0.0, "median_itl_ms": 0.0})
+    assert (run.ttft, run.tpot, run.itl, run.completed) == (None, None, None, 0)
+
+
 def test_vllm_bench_with_every_request(imported):
     run = imported(DETAILED)
     assert run.ttft.p50_ms == pytest.approx(20.0)
@@ -90,7 +96,7 @@ def test_guidellms_inter_token_latency_is_tpot_and_its_tpot_is_nothing_of_ours(i
     run = imported(GUIDELLM)
     assert (run.tool, run.version, run.sent, run.completed) == ("GuideLLM", "0.8.1", 10, 8)
     assert (run.tpot.p50_ms, run.itl, run.ttft.p99_ms) == (4.0, None, 9.0)
-    assert run.e2e.p50_ms == 4000.0
+    assert (run.e2e.p50_ms, run.e2e.ci95_p50_ms, run.e2e.ci95_p99_ms) == (4000.0, (3000.0, 5000.0), None)
 
 
 def test_aiperfs_inter_token_latency_is_tpot_and_its_chunk_latency_itl(imported):
