@@ -25,7 +25,7 @@ from forebay.controller.placing import Placed
 from forebay.controller.plan import Planned, plan_engines
 from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
-from forebay.controller.report import report, with_discovery, with_edge, with_lease, with_release
+from forebay.controller.report import report, with_audit, with_discovery, with_edge, with_lease, with_release
 from forebay.controller.rolling import Rolling
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
@@ -404,6 +404,7 @@ class Controller:
         status = with_discovery(status, self._discovery.status())
         status = with_release(status, self._changing.running, self._rolling, drift)
         status = with_edge(status, self._edge)
+        status = with_audit(status, self._state.audit)
         status = with_lease(status, self._fence, standing_by(self._state))
         self._fence.check()
         try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from forebay.audit.recorder import STOPPED
 from forebay.config.schema import Config
 from forebay.controller.desired import url_host
 from forebay.controller.edge_follower import EdgeFollower
@@ -94,6 +96,15 @@ def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Stat
         if source.trouble
     )
     return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
+
+
+def with_audit(status: Status, folder: Path) -> Status:
+    """The status with why nothing is recorded, and so no call answered, where the log's disk has failed."""
+    marker = folder / STOPPED
+    if status.audit is None or not marker.exists():
+        return status
+    why = f"the audit log is stopped, calls are refused: {marker.read_text().strip()}"
+    return msgspec.structs.replace(status, state="degraded", reasons=(*status.reasons, why))
 
 
 def with_release(status: Status, running: Running | None, rolling: Rolling, drift: tuple[str, ...]) -> Status:

@@ -172,6 +172,16 @@ ALERTS = (
         "`abort` ends it; after `rollout.patience` one that has shown too little is taken back.",
     ),
     Alert(
+        name="ForebayCallsNotRecorded",
+        expr='increase(forebay_audit_records_total{result=~"late|full|stopped|crowded"}[5m]) > 0',
+        hold="0m",
+        severity="critical",
+        summary="Calls are refused because they cannot be recorded ({{ $labels.result }})",
+        runbook="`forebay status` and `.forebay/logs/audit.log` say why. `full`: make room on the disk of the state "
+        "directory, calls are answered again by themselves. `stopped`: an fsync failed; mend the disk, `forebay down`, "
+        "`forebay audit resume`, `forebay up`. `late` alone: the disk is slow, see `iostat`.",
+    ),
+    Alert(
         name="ForebayCertificateEnds",
         expr="forebay_certificate_days_left < 14",
         hold="1h",
