@@ -13,7 +13,7 @@ import orjson
 from forebay.gateway.privacy.walk import Walk
 from forebay.gateway.refusal import Refusal
 from forebay.observe import catalogue
-from forebay.privacy.detector import Detector, DetectorFailed
+from forebay.privacy.detector import Detector
 from forebay.privacy.policy import Scope
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
@@ -30,7 +30,6 @@ _WITHOUT_TEXT = frozenset({"/v1/embeddings", "/v1/score", "/v1/tokenize"})
 # Fields that are names of forebay's own or switches, whatever their text.
 _NOT_READ = frozenset({"model", "stream", "stream_options", "encoding_format", "seed"})
 _UNREADABLE = "This holds an image or token ids, which cannot be searched for personal data; the policy refuses that."
-_FAILED = (DetectorFailed, RecursionError, MemoryError)
 
 
 class Guard:
@@ -73,7 +72,7 @@ class Guard:
         except Blocked as blocked:
             message = f"This holds personal data or a secret ({blocked.kind}), which the policy refuses."
             raise Refusal("personal_data_refused", message, param=name) from None
-        except _FAILED as error:
+        except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no engine
             raise failed(error) from None
         finally:
             self._count(replacer, "input")
@@ -88,7 +87,7 @@ class Guard:
             changed = Walk(self.detector, self.output).over(answer)
         except Blocked as blocked:
             raise withheld(blocked) from None
-        except (*_FAILED, orjson.JSONDecodeError, TypeError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no client
             raise failed(error) from None
         finally:
             self.count_output()
@@ -102,7 +101,7 @@ class Guard:
         """An engine's refusal, whose message may hold what was asked."""
         try:
             message = Walk(self.detector, self.output).text(refusal.message)
-        except (Blocked, *_FAILED):
+        except Exception:  # noqa: BLE001  a value that is refused, or no search at all
             message = "The engine refuses this request."
         return Refusal(refusal.code, message, param=refusal.param, retry_after_s=refusal.retry_after_s)
 

@@ -15,10 +15,9 @@ import orjson
 from forebay.gateway.privacy.events import BadEvent, Read, Said, ends, is_plain, read, texts_of
 from forebay.gateway.privacy.guard import failed, withheld
 from forebay.gateway.privacy.walk import TOKENS, Walk
-from forebay.privacy.detector import DetectorFailed
 from forebay.privacy.replace import Blocked
 from forebay.privacy.stream import Channel
-from forebay.wire.chunked import LAST_CHUNK, BadChunk, ChunkedDecoder, chunk
+from forebay.wire.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from forebay.wire.sse import events, events_end
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class Outlet:
                 self._finish(ready)
         except Blocked as blocked:
             refusal = withheld(blocked)
-        except (DetectorFailed, BadEvent, BadChunk, RecursionError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it was, what is not searched does not go on
             refusal = failed(error)
         if refusal is not None:
             ready.append(self._dialect.error_event(refusal.fault))
