@@ -18,7 +18,10 @@ import atheris
 _HERE = Path(__file__).parent
 _KEPT = _HERE.parents[1] / ".fuzz"
 TARGETS = sorted(path.stem for path in (_HERE / "targets").glob("[a-z]*.py"))
-_INSTRUMENTED = ["forebay.wire", "forebay.gateway.continuation.events", "forebay.engines.log_lines"]
+_INSTRUMENTED = [
+    "forebay.wire", "forebay.gateway.continuation.events", "forebay.engines.log_lines", "forebay.security.json_object",
+    "forebay.security.tokens",
+]  # fmt: skip
 _SEED = 1
 _LONGEST_BYTES = 2048
 
