@@ -11,6 +11,7 @@ import click
 
 from forebay.cli.engine_register import register
 from forebay.cli.flags import Flags, columns, common
+from forebay.cli.states import state_word
 from forebay.cli.wiring import configuration, state_dir
 from forebay.controller.status import EngineStatus, read_status
 from forebay.core.errors import RunError, UsageError
@@ -146,7 +147,7 @@ def _row(each: EngineStatus) -> list[object]:
         return "-" if value is None else value
 
     load = [number(each.running), number(each.waiting)]
-    return [each.name, each.model, each.kind, each.state, *load, each.restarts, each.reason]
+    return [each.name, each.model, each.kind, state_word(each.state), *load, each.restarts, each.reason]
 
 
 def _pause() -> bool:

@@ -16,6 +16,7 @@ from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.preflight import preflight
 from forebay.cli.rollout import lines as rollout_lines
 from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
+from forebay.cli.states import state_word
 from forebay.cli.wiring import checked_configuration, state_dir
 from forebay.controller.status import Status, UnitStatus, read_status
 from forebay.core.errors import ConfigError, RunError, StateError
@@ -229,4 +230,4 @@ def _row(unit: UnitStatus) -> list[object]:
 
 
 def _painted(state: str) -> str:
-    return paint(state, _COLOURS.get(state, "yellow"))
+    return paint(state_word(state), _COLOURS.get(state, "yellow"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay.cli.states import state_word
 from forebay.config.schema import Config
 from forebay.controller.desired import controller_units
 from forebay.controller.lease.local import read_leader
@@ -118,7 +119,7 @@ def tell_changes(status: Status, told: dict[str, str], say: Say) -> None:
     for unit in status.units:
         if told.get(unit.name) != unit.state:
             told[unit.name] = unit.state
-            say(f"  {unit.name}: {unit.state}" + (f" ({unit.reason})" if unit.state != "ready" else ""))
+            say(f"  {unit.name}: {state_word(unit.state)}" + (f" ({unit.reason})" if unit.state != "ready" else ""))
     for source in status.discovery:
         if told.get(source.name, "") != source.trouble:
             told[source.name] = source.trouble
