@@ -52,9 +52,10 @@ def _places() -> list[Path]:
 
 
 def _recorded(places: Iterable[Path]) -> frozenset[Path]:
+    """Only lines about `.pth` files are read: taking every record apart would cost seconds."""
     return frozenset(
-        Path(str(each.locate_file(file))).resolve()
+        Path(str(each.locate_file(line.split(",")[0]))).resolve()
         for each in distributions(path=[str(place) for place in places])
-        for file in each.files or ()
-        if file.suffix == ".pth"
+        for line in (each.read_text("RECORD") or "").splitlines()
+        if ".pth," in line
     )

@@ -53,7 +53,7 @@ def test_a_token_is_explained(file: Path) -> None:
     answer = json.loads(run(token, "check", "-c", str(file), "-o", "json", given=good + b"\n").stdout)
     assert (answer["tenant"], answer["scopes"]) == ("acme", ["inference"])
     with pytest.raises(RunError, match="aud") as refused:
-        run(token, "check", "-c", str(file), given=jwt.token(exp=int(time.time()) + 600, aud="other"))
+        run(token, "check", "-c", str(file), given=jwt.token(exp=int(time.time()) + 600, iat=1, aud="other"))
     assert refused.value.code == "token_audience"
 
 
