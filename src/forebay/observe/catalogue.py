@@ -196,7 +196,7 @@ LIMIT_QUESTIONS = Metric(
     "forebay_limit_questions_total", "counter", "Calls that waited for Valkey to lend more of a limit; most need not."
 )
 LIMITS_SHARED = Metric(
-    "forebay_limits_shared", "gauge", "1 while limits are exact over all workers, 0 while Valkey is lost."
+    "forebay_limits_shared", "gauge", "Workers whose limits are exact over all workers; 0 while Valkey is lost."
 )
 LIMITS_LOST = Metric("forebay_limits_lost_total", "counter", "Times that Valkey was lost, by why.", ("reason",))
 IDEMPOTENCY = Metric(
