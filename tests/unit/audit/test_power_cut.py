@@ -17,7 +17,7 @@ from forebay.audit.store import SCHEMA, Log, leaves_of
 SIGNER = Signer("forebay/test/1", bytes(32))
 # Without the file in shared memory, which a disk of our own has not.
 ALONE = ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA wal_autocheckpoint = 8")
-CUTS = 25
+CUTS = 12
 
 
 def sign(checkpoint):
