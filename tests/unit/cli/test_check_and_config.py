@@ -45,6 +45,12 @@ def test_a_good_file_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "check") == (0, [])
 
 
+def test_a_file_that_cannot_be_read_says_what_was_not_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    written(GOOD + "gatway: {}\n")
+    assert run(["check"]) == 1
+    assert "as a whole is checked once these are mended" in capsys.readouterr().err
+
+
 def test_a_bad_file_fails_with_its_findings_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     written(GOOD + "gatway: {}\n")
     code, told = answer(capsys, "check")
