@@ -17,6 +17,7 @@ from forebay.gateway.reuse.policy import CachePolicy
 from forebay.gateway.snapshot import ModelRef
 from forebay.privacy.policy import Actions, Scope
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion
+from forebay.testing.fake_vllm import FakeVllm, tokens
 
 PHONE, OTHER = "13812345678", "13912345678"
 CACHE = CachePolicy(version="1", exact=True, single_flight=True, ttl_s=60.0, memory_bytes=2**20, answer_bytes=2**20)
@@ -131,3 +132,36 @@ def test_a_run_without_end_is_bounded_and_nothing_of_a_value_in_it_passes(worker
     engine.script = streams(*chat(*({"content": each} for each in pieces)))
     text = heard(worker.ask(_ask("x", stream=True))[1])
     assert text == "a" * 200_000 + " [CN_MOBILE] [PRIVATE_KEY]"
+
+
+def test_a_value_over_the_cut_of_a_continued_stream_is_masked(tmp_path: Path) -> None:
+    answer = tokens(f"请致电 {PHONE}，谢谢。")
+    vllm = FakeVllm(answer)
+
+    async def dies(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        for payload in list(vllm.stream(exchange.fields, "/v1/chat/completions"))[:16]:
+            await exchange.event(payload)
+        exchange.close()
+
+    with FakeEngine(dies) as first, FakeEngine(dies) as second:
+        worker = Masking(tmp_path, first.port)
+        engine = msgspec.structs.replace(worker.snapshot.engines[0], continues=True)
+        other = msgspec.structs.replace(engine, name="e2", port=second.port)
+        model = ModelRef(name="m", continuation=True)
+        worker.snapshot = msgspec.structs.replace(worker.snapshot, models=(model,), engines=(engine, other))
+        with worker:
+            asked_first: list[FakeEngine] = []
+
+            async def dies_once(exchange: Exchange) -> None:
+                if asked_first:
+                    await vllm(exchange)
+                else:
+                    asked_first.append(first)
+                    await dies(exchange)
+
+            first.script = second.script = dies_once
+            status, body = worker.ask(_ask("x", stream=True))
+            assert status == 200
+            assert heard(body) == "请致电 [CN_MOBILE]，谢谢。"
+            assert worker.counted("forebay_continuations_total", outcome="continued") == 1

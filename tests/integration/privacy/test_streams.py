@@ -49,6 +49,22 @@ def test_a_stream_says_what_the_whole_answer_does(worker: Masking, engine: FakeE
         assert secret[:8].encode() not in body
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_where_the_wire_cuts_a_stream_is_no_matter(worker: Masking, engine: FakeEngine, size: int) -> None:
+    said = chat(*({"content": each} for each in _pieces(TEXT, list(range(0, len(TEXT), 5)))))
+    written = b"".join(b"data: " + orjson.dumps(each) + b"\n\n" for each in said) + b"data: [DONE]\n\n"
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        framed = b"".join(b"%x\r\n%b\r\n" % (len(written[at : at + 11]), written[at : at + 11])
+                          for at in range(0, len(written), 11)) + b"0\r\n\r\n"  # fmt: skip
+        for at in range(0, len(framed), size):
+            await exchange.send(framed[at : at + size])
+
+    engine.script = script
+    assert heard(_stream(worker)) == MASKED
+
+
 def test_events_without_values_pass_byte_for_byte(worker: Masking, engine: FakeEngine) -> None:
     said = b'{"id":"c",  "choices":[{"index":0,"delta":{"content":"Hello, w\\u00f6rld. "},"finish_reason":null}]}'
     written = b"data: " + said + b"\n\n"
