@@ -67,8 +67,10 @@ class Front:
         deadline_s = time.monotonic() + _READY_S
         state = self._starter.state
         while not all(state.acknowledgement(name).exists() for name in names):
-            if time.monotonic() > deadline_s:
-                raise RunError("the gateway of the trial did not start", where=str(state.logs))
+            ended = self._starter.died()
+            if ended is not None or time.monotonic() > deadline_s:
+                why = f": {ended.why}" if ended is not None else f" within {_READY_S:.0f} s"
+                raise RunError(f"the gateway of the trial did not start{why}", where=str(state.logs))
             time.sleep(_POLL_S)
 
 

@@ -29,7 +29,8 @@ from forebay.tune.trial import Answers, Failure, Outcome, Rung, Trial
 
 _FIRST_WARM_S = 6.0
 _MOST_WARM_S = 8.0
-_MOST_WINDOW_S = 15.0
+_MOST_WINDOW_S = 20.0
+_ROUNDS = 2.0
 _OVERHEAD_S = 2.0
 _TRIES = 2
 _LONGER = 4.0
@@ -119,7 +120,7 @@ class Live:
         answer_s = self._expected_s(concurrency)
         warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s), 1.3 * answer_s))
         # Clients that begin together read their prompts together and write together: a window holds a whole round.
-        window_s = max(self._conduct.window_s, min(_MOST_WINDOW_S, 1.5 * answer_s))
+        window_s = max(self._conduct.window_s, min(_MOST_WINDOW_S, _ROUNDS * answer_s))
         # Answers that are under way when the window ends are waited for.
         needed_s = warm_s + window_s + 1.5 * answer_s + _OVERHEAD_S
         if ask.until_s - time.monotonic() < needed_s:

@@ -13,12 +13,12 @@ import msgspec
 from forebay.tune.stats import student_cdf, student_quantile
 from forebay.tune.trial import Score, Trial
 
-PRIOR_SD = 0.015
-"""Throughput of one setting, started again on an idle machine, differs by about 1.5 %: seen on engines of our own.
+PRIOR_SD = 0.03
+"""Starts of one setting of vLLM differ by 1 to 3 % in throughput; repeats of the ladder itself tell more.
 
-Stands for the noise until repeats of the ladder itself tell, and counts like `PRIOR_FREEDOM` of those then.
+Until then it counts like `PRIOR_FREEDOM` of them.
 """
-PRIOR_FREEDOM = 2.0
+PRIOR_FREEDOM = 6.0
 
 Verdict = Literal["better", "worse", "unclear"]
 

@@ -68,7 +68,7 @@ def _step(step: Step) -> str:
     kept = ' class="kept"' if step.verdict == "better" else ""
     best = step.best
     figures = (
-        f"<td class=n>{best.output_tokens_per_s:,.0f}<td class=n>{step.times or 0:.2f}<td class=n>{best.concurrency}"
+        f"<td class=n>{best.steady_tokens_per_s:,.0f}<td class=n>{step.times or 0:.2f}<td class=n>{best.concurrency}"
         f"<td class=n>{best.ttft_p95_ms:,.0f}<td class=n>{best.e2e_p50_ms:,.0f} / {best.e2e_p99_ms:,.0f}"
         if best
         else "<td><td><td><td><td>"
@@ -103,7 +103,7 @@ def _curves(told: Told) -> str:
     lines = [(step, sorted(step.rungs, key=lambda rung: rung.concurrency)) for step in told.steps if step.rungs]
     if not lines:
         return ""
-    most_x = max(rung.output_tokens_per_s for _step_, rungs in lines for rung in rungs) or 1.0
+    most_x = max(rung.steady_tokens_per_s for _step_, rungs in lines for rung in rungs) or 1.0
     most_y = max(rung.e2e_p50_ms for _step_, rungs in lines for rung in rungs) or 1.0
 
     def at(x: float, y: float) -> tuple[float, float]:
@@ -112,11 +112,11 @@ def _curves(told: Told) -> str:
     drawn = []
     for number, (step, rungs) in enumerate(lines):
         colour = _COLOURS[number % len(_COLOURS)]
-        points = [at(rung.output_tokens_per_s, rung.e2e_p50_ms) for rung in rungs]
+        points = [at(rung.steady_tokens_per_s, rung.e2e_p50_ms) for rung in rungs]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for (x, y), rung in zip(points, rungs, strict=True):
-            tip = f"{step.label}: {rung.concurrency} in flight, {rung.output_tokens_per_s:,.0f} tokens/s"
+            tip = f"{step.label}: {rung.concurrency} in flight, {rung.steady_tokens_per_s:,.0f} tokens/s"
             drawn.append(
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{escape(tip)}</title></circle>'
             )

@@ -13,7 +13,7 @@ from forebay.tune.objective import Objective
 from forebay.tune.report.measured import Latency, Measured
 from forebay.tune.trial import Rung
 
-_Z95 = 1.96
+_Z95, _Z90 = 1.96, 1.645
 # Counters of engines by the words that bottlenecks are found by; the first that an engine has.
 _COUNTERS = {
     "preemptions": ("vllm:num_preemptions_total",),
@@ -60,12 +60,14 @@ def rung_of(measured: Measured, objective: Objective, concurrency: int, gpu: int
         ttft_p95_ms=ttft.p95_ms if ttft else 0.0,
         tpot_p50_ms=tpot.p50_ms if tpot else 0.0,
         tpot_p95_ms=tpot.p95_ms if tpot else 0.0,
+        e2e_mean_ms=e2e.mean_ms if e2e else 0.0,
         e2e_p50_ms=e2e.p50_ms if e2e else 0.0,
         e2e_p95_ms=e2e.p95_ms if e2e else 0.0,
         e2e_p99_ms=e2e.p99_ms if e2e else 0.0,
+        answer_tokens=_answer_tokens(measured),
         sent=measured.sent,
         failed=sum(measured.failed.values()) + sum(measured.rejected.values()),
-        tokens_sd=_spread(measured.ci95_output_tokens_per_s, measured.output_tokens_per_s),
+        tokens_sd=rounds_sd(e2e.p50_ms, e2e.p95_ms, measured.sent / concurrency) if e2e else 0.0,
         latency_sd=_latency_spread(e2e),
         counters=_named(engine.counters if engine else {}, _COUNTERS),
         gauges=_named(engine.gauges if engine else {}, _GAUGES),
@@ -91,6 +93,23 @@ def with_pressure(rung: Rung, objective: Objective) -> Rung:
         pairs = (*pairs, (max(rung.classes.values()), slo.ttft_p95_ms))
     pressure = max((value / most for value, most in pairs if most is not None), default=0.0)
     return msgspec.structs.replace(rung, pressure=pressure)
+
+
+def rounds_sd(p50_ms: float, p95_ms: float, rounds: float) -> float:
+    """The standard deviation of the logarithm of a closed loop's mean answer time.
+
+    All answers of a round count as one: they wait for the same steps.
+    """
+    return (p95_ms - p50_ms) / _Z90 / p50_ms / math.sqrt(max(rounds, 1.0)) if p50_ms else 0.0
+
+
+def _answer_tokens(measured: Measured) -> float:
+    """Tokens of a whole answer, on the average of the good ones; 0 where nobody counted."""
+    each = measured.per_request
+    if each is None:
+        return 0.0
+    good = [tokens for tokens, status in zip(each.output_tokens, each.status, strict=True) if not status and tokens]
+    return fmean(good) if good else 0.0
 
 
 def _classes(measured: Measured, objective: Objective) -> dict[str, float]:

@@ -61,21 +61,21 @@ def score(rungs: Sequence[Rung], objective: Objective) -> Score:
     if not kept:
         least = min(ordered, key=lambda each: each.pressure)
         # Beyond its bounds a setting is worth less the further it is, so that a way back up can be seen.
-        value = least.output_tokens_per_s / max(least.pressure, 1.0) ** 2
+        value = least.steady_tokens_per_s / max(least.pressure, 1.0) ** 2
         return Score(value=value, sd=least.tokens_sd, kept=False, concurrency=least.concurrency)
-    best = max(kept, key=lambda each: each.output_tokens_per_s)
+    best = max(kept, key=lambda each: each.steady_tokens_per_s)
     above = next((each for each in ordered if each.concurrency > best.concurrency and not each.keeps), None)
-    value = best.output_tokens_per_s
-    if above is not None and 0 < best.pressure < above.pressure and above.output_tokens_per_s > value:
+    value = best.steady_tokens_per_s
+    if above is not None and 0 < best.pressure < above.pressure and above.steady_tokens_per_s > value:
         part = math.log(1 / best.pressure) / math.log(above.pressure / best.pressure)
-        value *= (above.output_tokens_per_s / value) ** min(max(part, 0.0), 1.0)
+        value *= (above.steady_tokens_per_s / value) ** min(max(part, 0.0), 1.0)
     return Score(value=value, sd=best.tokens_sd, kept=True, concurrency=best.concurrency)
 
 
 def _upwards(measured: MeasureAt, rung: Rung, most_concurrency: int) -> None:
     while rung.concurrency < most_concurrency:
         higher = measured(min(most_concurrency, _rounded(rung.concurrency * _STEP)))
-        if higher is None or not higher.keeps or higher.output_tokens_per_s < rung.output_tokens_per_s * _FLAT:
+        if higher is None or not higher.keeps or higher.steady_tokens_per_s < rung.steady_tokens_per_s * _FLAT:
             return
         rung = higher
 

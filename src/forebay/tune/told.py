@@ -163,14 +163,14 @@ def _step(trial: Trial, decided: Decided | None, base: Trial) -> Step:
 
 def _figures(before: Rung, after: Rung, where: str) -> list[Side]:
     pairs = (
-        ("output tokens/s", before.output_tokens_per_s, after.output_tokens_per_s),
+        ("output tokens/s", before.steady_tokens_per_s, after.steady_tokens_per_s),
         ("requests/s", before.requests_per_s, after.requests_per_s),
         ("TTFT P95 ms", before.ttft_p95_ms, after.ttft_p95_ms),
         ("TPOT P50 ms", before.tpot_p50_ms, after.tpot_p50_ms),
         ("E2E P50 ms", before.e2e_p50_ms, after.e2e_p50_ms),
         ("E2E P95 ms", before.e2e_p95_ms, after.e2e_p95_ms),
         ("E2E P99 ms", before.e2e_p99_ms, after.e2e_p99_ms),
-        ("cost of a token, as a share", 1.0, _ratio(before.output_tokens_per_s, after.output_tokens_per_s)),
+        ("cost of a token, as a share", 1.0, _ratio(before.steady_tokens_per_s, after.steady_tokens_per_s)),
     )
     return [
         Side(figure=f"{name}{where}", before=first, after=second, change=second / first - 1)
@@ -206,7 +206,7 @@ def _row(step: Step) -> tuple[str, ...]:
     return (
         str(step.trial),
         step.label,
-        f"{best.output_tokens_per_s:,.0f}" if best else "",
+        f"{best.steady_tokens_per_s:,.0f}" if best else "",
         f"{step.times:.2f}" if step.times else "",
         str(best.concurrency) if best else "",
         f"{best.ttft_p95_ms:,.0f}" if best else "",

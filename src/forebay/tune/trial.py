@@ -27,9 +27,11 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     ttft_p95_ms: float = 0.0
     tpot_p50_ms: float = 0.0
     tpot_p95_ms: float = 0.0
+    e2e_mean_ms: float = 0.0
     e2e_p50_ms: float = 0.0
     e2e_p95_ms: float = 0.0
     e2e_p99_ms: float = 0.0
+    answer_tokens: float = 0.0
     sent: int = 0
     failed: int = 0
     pressure: float = 0.0
@@ -41,6 +43,17 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     gpu_percent: float | None = None
     gpu_power_w: float | None = None
     doubts: tuple[str, ...] = ()
+
+    @property
+    def steady_tokens_per_s(self) -> float:
+        """By Little's law: the tokens that are in flight over how long an answer takes.
+
+        Clients of a closed loop that began together read and write together, and a window that ends within their round
+        counts too many tokens or too few. Where answers' lengths are unknown it is what was counted.
+        """
+        if not self.answer_tokens or not self.e2e_mean_ms:
+            return self.output_tokens_per_s
+        return self.concurrency * self.answer_tokens * 1000 / self.e2e_mean_ms
 
     @property
     def keeps(self) -> bool:
@@ -126,7 +139,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         kept = [rung for rung in self.rungs if rung.keeps]
         if not kept:
             return min(self.rungs, key=lambda rung: rung.pressure)
-        return max(kept, key=lambda rung: rung.output_tokens_per_s)
+        return max(kept, key=lambda rung: rung.steady_tokens_per_s)
 
     def at(self, concurrency: int) -> Rung | None:
         """The rung of that load."""

@@ -37,6 +37,10 @@ def window(workload: Workload, found: Sequence[Row]) -> tuple[float, float]:
     usable = [row for row in found if row.intended_s >= workload.warm_up_s]
     good = [row for row in usable if row.good]
     if not good:
+        if found and not usable and any(row.good for row in found):
+            why = _("no request began after the warm-up of {warm_up:g} s: all were still being answered")
+            fix = _("Measure for longer, or lower the load")
+            raise NothingMeasured(why.format(warm_up=workload.warm_up_s), fix=fix)
         raise NothingMeasured(_nothing(usable or found), fix=_("Look at the log of the service, or lower the load"))
     cut = warm_until([row.scheduled_e2e_ms for row in good])
     begin_s = max(workload.warm_up_s, good[cut].intended_s) if cut else workload.warm_up_s

@@ -47,7 +47,7 @@ def test_what_changes_nothing_is_kept_in_fewer_than_three_of_a_hundred_trials(tm
 
 
 def test_noise_that_is_greater_than_thought_is_learned_from_repeats(tmp_path: Path) -> None:
-    """Four times the noise that is assumed at first: still hardly anything is kept."""
+    """Twice the noise that is assumed at first: still hardly anything is kept."""
     where = space(tmp_path)
     kept = tried = 0
     for seed in range(SEEDS):
