@@ -18,6 +18,7 @@ from forebay.gateway.snapshot import ModelRef
 from forebay.privacy.policy import Actions, Scope
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion
 from forebay.testing.fake_vllm import FakeVllm, tokens
+from forebay.testing.worker import wait_for
 
 PHONE, OTHER = "13812345678", "13912345678"
 CACHE = CachePolicy(version="1", exact=True, single_flight=True, ttl_s=60.0, memory_bytes=2**20, answer_bytes=2**20)
@@ -164,4 +165,6 @@ def test_a_value_over_the_cut_of_a_continued_stream_is_masked(tmp_path: Path) ->
             status, body = worker.ask(_ask("x", stream=True))
             assert status == 200
             assert heard(body) == "请致电 [CN_MOBILE]，谢谢。"
-            assert worker.counted("forebay_continuations_total", outcome="continued") == 1
+            wait_for(
+                "it was continued", lambda: worker.counted("forebay_continuations_total", outcome="continued") == 1
+            )
