@@ -44,7 +44,8 @@ REMOTE = Remote(
 def test_a_container_is_asked_for_with_everything_that_locks_it_down() -> None:
     assert " ".join(create_command(REMOTE, ONE, (2, 3))) == (
         "docker --host unix:///var/run/docker.sock create --name chat.chat-1.0123456789ab.0f1e2d --pull never --init"
-        " --restart no --label forebay.service=chat --label forebay.owner=0f1e2d3c4b5a6978 --label forebay.unit=chat-1 --label forebay.digest=0123456789abcdef"
+        " --restart no --label forebay.service=chat --label forebay.owner=0f1e2d3c4b5a6978"
+        " --label forebay.unit=chat-1 --label forebay.digest=0123456789abcdef"
         " --label forebay.gpus=2,3 --user 10001:10001 --read-only --cap-drop ALL --security-opt no-new-privileges:true"
         " --tmpfs /tmp:mode=1777,exec --tmpfs /cache:mode=1777,exec --shm-size 16g"
         ' --gpus "device=2,3" --ulimit memlock=-1 --mount type=bind,source=/srv/w,target=/srv/w,readonly'
