@@ -26,7 +26,9 @@ Hear = Callable[[str], None]
 
 # Two seconds of calls at their fastest: more would wait longer than any of them may.
 _MOST_WAITING = 20_000
-_AT_ONCE = 2048
+# As long as their texts may be, so many are well below messages.LARGEST_BYTES: a frame beyond it would be refused, sent
+# again, and refused again.
+_AT_ONCE = 512
 
 
 class _Waiting:
