@@ -19,7 +19,8 @@ RestartClass = Literal[
 ]
 """In the order of what they cost. `live`: within a second, between two calls. `next_start`: when the unit is started
 next for another reason. `monitoring_reload`: Prometheus, Alertmanager and Grafana read their files again.
-`service_restart`: the admin process, the audit log's writer or the bundled Valkey. `recreate`: units come or go."""
+`service_restart`: the admin process, the audit log's writer, whoever watches callers, or the bundled Valkey.
+`recreate`: units come or go."""
 CLASSES: tuple[RestartClass, ...] = (
     "live", "next_start", "monitoring_reload", "edge_reload", "worker_restart", "service_restart", "edge_restart",
     "engine_restart", "recreate",
@@ -45,6 +46,8 @@ _TABLE: dict[tuple[str, ...], RestartClass] = {
     ("edge",): "edge_reload",
     ("edge", "kind"): "edge_restart",
     ("admin",): "service_restart",
+    ("watch",): "service_restart",
+    ("watch", "enabled"): "recreate",
     ("audit", "enabled"): "recreate",
     ("audit", "witnesses"): "service_restart",
     ("audit", "personal"): "service_restart",
