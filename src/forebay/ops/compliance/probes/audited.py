@@ -9,6 +9,7 @@ from forebay.ops.compliance.keys import keys_in_force
 from forebay.ops.compliance.run import Outcome, Subject, failed, passed, probes, unknown
 from forebay.security.roles import ADMIN, AUDIT, SECURITY, SYSTEM
 
+_DAY_S = 86_400.0
 _APART = (SYSTEM, SECURITY, AUDIT)
 
 
@@ -35,6 +36,20 @@ def audit_intact(subject: Subject) -> Outcome:
     if verdict.faults:
         return failed(_("the audit log was changed"), evidence, *(fault.why for fault in verdict.faults[:10]))
     return passed(_("the audit log is whole"), evidence)
+
+
+@probes.add("retention_declared")
+def retention_declared(subject: Subject) -> Outcome:
+    """What is written down of people goes by its age."""
+    audit, log = subject.loaded.config.audit, subject.loaded.config.observe.log
+    evidence = (
+        f"audit.personal: {'null' if audit.personal is None else f'{audit.personal / _DAY_S:g} days'}",
+        f"observe.log.keep: {log.keep} files",
+    )
+    if audit.enabled and audit.personal is None:
+        fix = _("Set audit.personal to how long addresses and people stay readable")
+        return failed(_("what is recorded of people is kept for ever"), *evidence, fix=fix)
+    return passed(_("what is recorded of people goes by its age"), *evidence)
 
 
 @probes.add("administrators_apart")
