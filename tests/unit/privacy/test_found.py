@@ -108,6 +108,7 @@ def test_reversed_and_spelled_out_is_out_of_scope(text: str) -> None:
 
 
 NOTHING_PERSONAL = [
+    "password=settings.password", "secret = os.environ()", "token=read_token(path)",
     "1234567890123456", "2024-11-22T10:15:30.123456Z", "1700000000000", "1700000000000000000", "20241122101530",
     "550e8400-e29b-41d4-a716-446655440000", "d41d8cd98f00b204e9800998ecf8427e",
     "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

@@ -15,12 +15,14 @@ _WORD = (
 _PLACEHOLDER = re.compile(
     r"(?i)[<$%{*x.\-_]|your|example|change|none|null|true|false|test|todo|redacted|string|required"
 )
+# A name in a program, and a call: `password=settings.password`.
+_CODE = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+[()]*\Z|[A-Za-z_][A-Za-z0-9_.]*\(")
 _PASSWORDS = re.compile(r"(?:passw(?:or)?d|passwd|passphrase|pwd|口令|密码)[^a-z0-9]*\Z")
 
 
 def _judge(found: Found) -> float:
     text = found.text
-    if _PLACEHOLDER.match(text):
+    if _PLACEHOLDER.match(text) or _CODE.match(text):
         return NO
     kinds = sum(bool(re.search(kind, text)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
     if _PASSWORDS.search(found.before):
