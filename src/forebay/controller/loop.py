@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 from forebay.config.schema import Config
 from forebay.controller.desired import can_bind, free_port, worker_ports
@@ -29,6 +30,7 @@ from forebay.controller.report import report, with_audit, with_discovery, with_e
 from forebay.controller.rolling import Rolling
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
+from forebay.controller.strangers import Strangers
 from forebay.controller.wanted import Arguments, Wanted, said
 from forebay.core.errors import ForebayError, StateError
 from forebay.engines.spec import EngineSpec
@@ -41,7 +43,6 @@ from forebay.render.renewal import note_renewal
 from forebay.security import key_store
 from forebay.security.revoked import revocations
 from forebay.store.sqlite import connect, data_version
-from forebay.substrate.base import is_controller
 from forebay.substrate.local import LocalSubstrate, is_running
 
 _TICK_S = 0.1
@@ -108,6 +109,8 @@ class Controller:
             take_port=self._take_port,
             turnstile=Turnstile(),
         )
+        self._strangers = Strangers(self._substrate, self.journal, self._is_busy)
+        self._leaving: set[asyncio.Task[None]] = set()
         self._listed = frozenset(units)
         self._found = self._discovered()
         self._first_units = {**units, **self._found}
@@ -142,7 +145,7 @@ class Controller:
                 except TimeoutError:
                     continue
             self._discovery.stop()
-            for task in (*watching, *self._tasks.values()):
+            for task in (*watching, *self._leaving, *self._tasks.values()):
                 task.cancel()
         self._write_status()
         self._database.close()
@@ -200,8 +203,7 @@ class Controller:
         seen = {unit.name: unit for unit in before.units} if before else {}
         running = {name: record for name, record in self._substrate.observe().items() if is_running(record)}
         placed = self._wanted.placed(units, running, self._config)
-        if not self._keepers:
-            self._forget_unwanted({*placed.units, *placed.leaving})
+        strangers = () if self._keepers else self._strangers.find({*placed.units, *placed.leaving})
         for name, (desired, probe) in placed.units.items():
             known = self._keepers.get(name)
             if known is not None:
@@ -216,6 +218,15 @@ class Controller:
         for name, keeper in self._keepers.items():
             if name not in self._tasks:
                 self._tasks[name] = group.create_task(keeper.run())
+        for name in strangers:
+            going = self._strangers.let_go(name, self._config.gateway.timeouts.drain, partial(self._keeps, name))
+            self._leaving.add(group.create_task(going))
+
+    def _keeps(self, name: str) -> bool:
+        return name in self._keepers
+
+    def _is_busy(self, name: str) -> bool:
+        return self._publisher.still_routed(name, self._worker_names()) or self._calls_at(name) > 0
 
     def _keep(self, name: str, desired: Desired, probe: Probe, seen: UnitStatus | None) -> None:
         keeper = Keeper(desired, probe, self._around)
@@ -302,16 +313,6 @@ class Controller:
             return workers.outstanding(engine)
         finally:
             workers.close()
-
-    def _forget_unwanted(self, units: Collection[str]) -> None:
-        """Units of an earlier configuration that nobody keeps any more are stopped; ended ones are forgotten."""
-        for name, record in self._substrate.observe().items():
-            if name in units or is_controller(name):
-                continue
-            if record.holder.alive:
-                self.journal.say("info", f"{name} is no longer wanted and is stopped", unit=name)
-                self._substrate.stop([name], 30.0)
-            self._substrate.delete(name)
 
     def _drop_ended(self) -> None:
         for name, task in list(self._tasks.items()):
