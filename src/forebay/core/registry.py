@@ -32,7 +32,10 @@ class Registry(Generic[T]):
         return keep
 
     def load(self, package: str) -> Registry[T]:
-        """Import every module of `package` so that their parts register; returns self."""
+        """Import every module of `package` so that their parts register; returns self. A second time finds them there.
+
+        Asked whenever all parts are needed: one that somebody imported by itself says nothing of the others.
+        """
         root = importlib.import_module(package)
         for module in pkgutil.iter_modules(root.__path__, package + "."):
             importlib.import_module(module.name)

@@ -22,8 +22,7 @@ engine_rules: Registry[EngineRule] = Registry("lint rule of engines")
 
 def load_rules() -> None:
     """Fill both registries."""
-    if not list(rules):
-        rules.load("forebay.lint.rules")
+    rules.load("forebay.lint.rules")
 
 
 def lint(loaded: Loaded) -> tuple[Finding, ...]:

@@ -64,8 +64,7 @@ ORDER = (
 
 def load_stages() -> Registry[Stage]:
     """Fill the registry."""
-    if not list(stages):
-        stages.load("forebay.tune.stages")
+    stages.load("forebay.tune.stages")
     return stages
 
 

@@ -6,6 +6,7 @@ worked out too, and two digests are compared by a function whose time does not d
 
 from __future__ import annotations
 
+import gc
 import sys
 import zlib
 from collections.abc import Callable
@@ -53,11 +54,13 @@ def path(what: Callable[[], Any]) -> list[tuple[CodeType, int]]:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # a collection may run others' callbacks among our steps
     sys.settrace(trace)
     try:
         what()
     finally:
         sys.settrace(before)
+        gc.enable()
     return steps
 
 

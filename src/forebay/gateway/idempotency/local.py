@@ -17,6 +17,7 @@ LEASE_S = 3.0
 _Result = TypeVar("_Result")
 _TIDY_S = 1.0
 _BUSY_S = 2.0
+_AGAIN_S = 0.01
 # Nothing is flushed to the disk: what a killed worker wrote the kernel has, and after a power cut no call runs.
 _SCHEMA = (
     "PRAGMA journal_mode = WAL",
@@ -45,8 +46,7 @@ class Table:
         self.policy = policy
         path.touch(mode=0o600)
         self._database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        for statement in _SCHEMA:
-            self._database.execute(statement)
+        _prepare(self._database)
 
     def claim(self, claim: Claim, now: float) -> Said:
         run = self._database.execute
@@ -103,6 +103,21 @@ class Table:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make the tables. Two workers may be the first at once, and SQLite changes the journal's mode without waiting."""
+    deadline_s = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            for statement in _SCHEMA:
+                database.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 class LocalClaims:

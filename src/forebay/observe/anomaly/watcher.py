@@ -33,8 +33,7 @@ class Watcher:
     """Habits of every caller. `habits` may be kept and given back after a restart."""
 
     def __init__(self, learn_minutes: int, habits: dict[str, Usual] | None = None) -> None:
-        if not list(detectors):
-            detectors.load("forebay.observe.anomaly.detectors")
+        detectors.load("forebay.observe.anomaly.detectors")
         self._learn_minutes = learn_minutes
         self.habits = habits or {}
         self._open: dict[str, Minute] = {}

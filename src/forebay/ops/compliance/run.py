@@ -97,8 +97,7 @@ probes: Registry[Probe] = Registry("compliance probe")
 
 def load_probes() -> Registry[Probe]:
     """Every probe, loaded once."""
-    if not list(probes):
-        probes.load("forebay.ops.compliance.probes")
+    probes.load("forebay.ops.compliance.probes")
     return probes
 
 

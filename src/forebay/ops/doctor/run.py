@@ -33,8 +33,7 @@ checks: Registry[Check] = Registry("doctor check")
 
 def examine(subject: Subject) -> tuple[Finding, ...]:
     """All findings, errors first; what is merely worth knowing, such as versions, is a note."""
-    if not list(checks):
-        checks.load("forebay.ops.doctor.checks")
+    checks.load("forebay.ops.doctor.checks")
     found = [finding for _name, check in checks.items() for finding in check(subject)]
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
