@@ -101,8 +101,10 @@ def test_cut_behind_every_event_it_says_the_same(
     assert whole[-1] == b"[DONE]"
     for after in range(1, len(whole)):
         relays[0].cut = relays[1].cut = cut = Cut(after, extra_bytes=7 if after % 2 else 0)
-        assert said(streamed(worker.port, worker.key, path, fields)) == said(whole), after
-        assert cut.spent, f"nothing was cut behind event {after}"
+        again = streamed(worker.port, worker.key, path, fields)
+        assert said(again) == said(whole), after
+        # On a busy machine vLLM tells several tokens in one event: a shorter stream has no such place.
+        assert cut.spent or len(again) <= after, f"nothing was cut behind event {after}"
 
 
 def test_an_engine_that_is_killed_is_not_noticed(pair: Service) -> None:
