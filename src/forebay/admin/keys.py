@@ -177,8 +177,6 @@ def _check_grantable(scopes: tuple[str, ...], who: Administrator) -> None:
 
 
 def _public(row: KeyRow, used_at: float | None) -> dict[str, Any]:
-    now = time.time()
-    state = "revoked" if row.revoked_at is not None else "expired" if row.has_ended(now) else "active"
     return {
         "id": row.id,
         "name": row.name,
@@ -190,5 +188,6 @@ def _public(row: KeyRow, used_at: float | None) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "revoked_at": row.revoked_at,
         "last_used_at": used_at,
-        "state": state if row.has_ended(now) or row.is_active(now) else "pending",
+        "suspended": row.suspended,
+        "state": row.state(time.time()),
     }

@@ -14,6 +14,7 @@ from forebay.messages import _
 from forebay.tune.load import Told, Workload
 from forebay.tune.report.compare import Comparison
 from forebay.tune.report.measured import Latency, Measured
+from forebay.tune.report.words import arrivals, generator, latencies, verdicts
 
 
 @contextlib.contextmanager
@@ -47,17 +48,7 @@ def answered(flags: Flags, runs: list[Measured]) -> None:
 
 def table(run: Measured) -> str:
     """One run for a person."""
-    rows: list[tuple[object, ...]] = []
-    named = (
-        (_("first token (TTFT), ms"), run.ttft),
-        (_("each token after it (TPOT), ms"), run.tpot),
-        (_("between tokens (ITL), ms"), run.itl),
-        (_("whole answer (E2E), ms"), run.e2e),
-        (_("whole answer, as scheduled, ms"), run.scheduled_e2e),
-    )
-    for name, each in named:
-        if each is not None:
-            rows.append((name, *_figures(each)))
+    rows = [(name, *_figures(each)) for name, each in latencies(run)]
     head = [
         _said(run.workload),
         _("{sent} sent, {completed} answered, {rejected} rejected, {failed} failed in {length:.1f} s").format(
@@ -81,17 +72,14 @@ def table(run: Measured) -> str:
         )
     said = {**run.rejected, **run.failed}
     head += [_("  {count} times {reason}").format(count=count, reason=reason) for reason, count in said.items()]
-    client = _("the generator: late {lag:.1f} ms (P99), {share:.0%} of a core, {processes} processes").format(
-        lag=run.client.lag_p99_ms, share=run.client.cpu_share, processes=run.client.processes
-    )
     names = ("", _("P50 (95 % sure)"), "P90", "P95", "P99", _("95 % sure"), _("mean"), _("max"))
     doubts = [f"! {doubt.text}" for doubt in run.doubts]
-    return "\n".join([*head, "", columns(names, rows), "", client, *doubts])
+    return "\n".join([*head, "", columns(names, rows), "", generator(run.client), *doubts])
 
 
 def comparison_table(found: Comparison) -> str:
     """What differs, measure by measure."""
-    words = {"better": _("better"), "worse": _("worse"), "same": _("same within noise"), "unknown": _("not known")}
+    words = verdicts()
     rows = [
         (
             each.name,
@@ -127,15 +115,8 @@ def _rate(value: float, interval: tuple[float, float] | None) -> str:
 
 
 def _said(load: Workload) -> str:
-    come = load.arrivals
-    if come.shape == "closed":
-        how = _("{n} at a time").format(n=come.concurrency)
-    elif come.shape in {"ramp", "steps", "trace"}:
-        how = come.shape
-    else:
-        how = _("{rate:g} requests/s, {shape}").format(rate=come.rate_rps, shape=come.shape)
     lengths = (
         f"{each.shape}:{each.tokens}" if each.shape != "fixed" else str(each.tokens)
         for each in (load.input_tokens, load.output_tokens)
     )
-    return _("{how}, {tokens} tokens in/out").format(how=how, tokens="/".join(lengths))
+    return _("{how}, {tokens} tokens in/out").format(how=arrivals(load), tokens="/".join(lengths))

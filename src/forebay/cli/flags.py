@@ -112,7 +112,9 @@ def _value_of(arguments: Sequence[str], names: tuple[str, ...]) -> str | None:
     return None
 
 
-class _Duration(click.ParamType[float]):
+class Duration(click.ParamType[float]):
+    """A length of time such as 30s, as seconds."""
+
     name = "DURATION"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -158,7 +160,7 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "dry_run": _lazy("--dry-run", is_flag=True, text=N_("Show what would happen and change nothing.")),
     "yes": _lazy("-y", "--yes", is_flag=True, text=N_("Do not ask.")),
-    "timeout": _lazy("--timeout", type=_Duration(), text=N_("How long to wait at most, such as 30s.")),
+    "timeout": _lazy("--timeout", type=Duration(), text=N_("How long to wait at most, such as 30s.")),
     "verbose": _lazy("-v", "--verbose", count=True, text=N_("Say more.")),
     "quiet": _lazy("-q", "--quiet", count=True, text=N_("Say nothing but the answer.")),
     "lang": _lazy("--lang", type=click.Choice(LANGUAGES), expose_value=False, text=N_("Language: en or zh.")),

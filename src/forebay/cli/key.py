@@ -133,7 +133,7 @@ def resume(flags: Flags, identity: str) -> None:
     with _open(flags) as (state, database):
         row = key_store.resume(database, identity)
         late = _await(flags, state, lambda snapshot: any(known.id == identity for known in snapshot.keys))
-    if late and row.is_active(time.time()):
+    if late and row.state(time.time()) == "active":
         raise _not_in_force(identity, late)
     flags.answer(_public(row, time.time()), lambda: _("{id} is free again").format(id=identity))
 
@@ -199,7 +199,7 @@ def _public(row: KeyRow, now: float) -> dict[str, object]:
         "expires_at": _moment(row.expires_at) or None,
         "revoked_at": _moment(row.revoked_at) or None,
         "suspended": row.suspended,
-        "state": _state(row, now),
+        "state": row.state(now),
     }
 
 
@@ -212,17 +212,7 @@ def _cells(row: KeyRow, now: float, used_at: float | None) -> tuple[str, ...]:
         "suspended": _("suspended"),
     }
     times = (_moment(row.created_at), _moment(row.expires_at) or "-", _moment(used_at) or "-")
-    return (row.id, row.name or "-", row.tenant, ",".join(row.scopes) or "-", *times, states[_state(row, now)])
-
-
-def _state(row: KeyRow, now: float) -> str:
-    if row.revoked_at is not None:
-        return "revoked"
-    if row.has_ended(now):
-        return "expired"
-    if row.suspended is not None:
-        return "suspended"
-    return "active" if row.is_active(now) else "pending"
+    return (row.id, row.name or "-", row.tenant, ",".join(row.scopes) or "-", *times, states[row.state(now)])
 
 
 def _moment(at: float | None) -> str:

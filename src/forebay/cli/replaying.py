@@ -16,7 +16,7 @@ from forebay.core.errors import StateError
 from forebay.engines.fleet import expand
 from forebay.gateway.snapshot import Snapshot
 from forebay.messages import _
-from forebay.release.observed import calls
+from forebay.observe.access_lines import calls
 from forebay.release.plan import Plan
 from forebay.release.replay import Replayed, replay
 from forebay.release.version import config_path, read_config

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forebay.cli.flags import Flags, columns, common
+from forebay.cli.flags import Duration, Flags, columns, common
 from forebay.cli.wiring import configuration
 from forebay.core.errors import StateError, UsageError
-from forebay.core.units import duration_s
 from forebay.messages import _
 
 if TYPE_CHECKING:
@@ -19,16 +18,6 @@ if TYPE_CHECKING:
     from forebay.tune.told import Told
 
 _OBJECTIVES = ("chat", "batch", "low-latency", "mixed", "low-cost")
-
-
-class _Time(click.ParamType[float]):
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            return value if isinstance(value, float) else duration_s(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group(help=_("Measure an engine, change one thing, keep it only if it is better."))
@@ -39,7 +28,7 @@ def tune() -> None:
 @tune.command(help=_("Climb from the engine of MODEL as it is written to a better one, on this machine."))
 @click.argument("model", required=False)
 @click.option("--objective", type=click.Choice(_OBJECTIVES), default="chat", show_default=True, help=_("What for."))
-@click.option("--budget", type=_Time(), default="30m", show_default=True, help=_("How long all of it may take."))
+@click.option("--budget", type=Duration(), default="30m", show_default=True, help=_("How long all of it may take."))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help=_("Folder of the journal and reports."))
 @click.option("--resume", is_flag=True, help=_("Go on from the journal in that folder."))
 @click.option("--plan", "only_plan", is_flag=True, help=_("Show the trials that would be made, and make none."))
@@ -51,8 +40,8 @@ def tune() -> None:
 @click.option("--output-tokens", type=int, help=_("Tokens of an answer."))
 @click.option("--shared-prefix", type=float, help=_("Share of a prompt that all have in common."))
 @click.option("--concurrency", type=int, help=_("Requests in flight where the search for the best load begins."))
-@click.option("--ttft", type=_Time(), help=_("Bound of the first token, for 95 of 100 answers."))
-@click.option("--window", type=_Time(), help=_("How long a load is measured."))
+@click.option("--ttft", type=Duration(), help=_("Bound of the first token, for 95 of 100 answers."))
+@click.option("--window", type=Duration(), help=_("How long a load is measured."))
 @click.option("--rungs", type=int, help=_("Loads of a trial at most."))
 @click.option("--quality", type=click.Path(path_type=Path), help=_("Labelled prompts, a JSON object a line."))
 @click.option("--floor", type=float, help=_("Share of them that must be answered rightly."))
@@ -100,8 +89,10 @@ def run(flags: Flags, model: str | None, **given: Any) -> None:
 )
 @click.option("--input-tokens", default="512", show_default=True, metavar="LENGTHS", help=_("Length of prompts."))
 @click.option("--output-tokens", default="128", show_default=True, metavar="LENGTHS", help=_("Length of answers."))
-@click.option("--window", type=_Time(), default="10s", show_default=True, help=_("How long one look at a rate takes."))
-@click.option("--budget", type=_Time(), default="15m", show_default=True, help=_("How long all of it may take."))
+@click.option(
+    "--window", type=Duration(), default="10s", show_default=True, help=_("How long one look at a rate takes.")
+)
+@click.option("--budget", type=Duration(), default="15m", show_default=True, help=_("How long all of it may take."))
 @click.option("--url", help=_("Address of the service. Default: the one that runs here."))
 @click.option("--model", help=_("Model to ask for. Default: the first of the configuration."))
 @click.option(

@@ -6,37 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
+from forebay.observe.access_lines import calls
 
 _TAIL_BYTES = 1024 * 1024
 _FEWEST = 20
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the access log, as far as a replay needs it. Never content: the log holds none."""
-
-    timestamp: str
-    model: str
-    tokens: dict[str, int]
-    latency_ms: float
-    endpoint: str
-    status: int
-    tenant: str = ""
-    key_id: str = ""
-    engine: str = ""
-    queue_ms: float = 0.0
-    ttft_ms: float = 0.0
-    request_id: str = ""
-    code: str = ""
-
-
-def calls(lines: Iterator[bytes]) -> Iterator[Call]:
-    """The calls among log lines; other lines, and ones that were cut, are passed over."""
-    for line in lines:
-        try:
-            yield msgspec.json.decode(line, type=Call)
-        except msgspec.DecodeError:
-            continue
 
 
 def call_p99_s(logs: Path) -> float | None:

@@ -25,7 +25,7 @@ from forebay.gateway.routing.want import Want
 from forebay.gateway.snapshot import ModelRef, Snapshot
 from forebay.gateway.support import Offer, offers_of
 from forebay.messages import _
-from forebay.release.observed import Call
+from forebay.observe.access_lines import Call
 
 _EXAMPLES = 20
 _NOBODY: set[str] = set()

@@ -8,6 +8,7 @@ import re
 import secrets
 import sqlite3
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -27,6 +28,9 @@ _COLUMNS = (
     "suspended",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608  our own words alone
+
+
+State = Literal["active", "pending", "suspended", "expired", "revoked"]
 
 
 class UnknownKey(StateError):
@@ -50,11 +54,15 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ()
     suspended: str | None = None
 
-    def is_active(self, now: float) -> bool:
-        """Whether the key opens anything at `now`."""
-        return (
-            not self.has_ended(now) and self.suspended is None and (self.not_before is None or now >= self.not_before)
-        )
+    def state(self, now: float) -> State:
+        """What the key is at `now`; only an active one opens anything."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.has_ended(now):
+            return "expired"
+        if self.suspended is not None:
+            return "suspended"
+        return "pending" if self.not_before is not None and now < self.not_before else "active"
 
     def has_ended(self, now: float) -> bool:
         """Whether the key opens nothing any more."""
@@ -139,12 +147,8 @@ def rotate(
     """
     with transaction(database):
         old = find(database, identity)
-        if not old.is_active(now):
-            raise StateError(
-                _("the key {id} has ended already").format(id=identity),
-                fix=_("Create a new one with `forebay key create`"),
-                code="key_ended",
-            )
+        if old.state(now) != "active":
+            raise _cannot_rotate(old, now)
         grant = KeyGrant(
             tenant=old.tenant, scopes=old.scopes, name=old.name, expires_at=old.expires_at, networks=old.networks
         )
@@ -152,6 +156,19 @@ def rotate(
         ends_at = now + overlap_s if old.expires_at is None else min(old.expires_at, now + overlap_s)
         database.execute("UPDATE keys SET expires_at = ? WHERE id = ?", (ends_at, identity))
     return msgspec.structs.replace(old, expires_at=ends_at), row, text
+
+
+def _cannot_rotate(old: KeyRow, now: float) -> StateError:
+    if old.has_ended(now):
+        what = _("the key {id} has ended already")
+        return StateError(what.format(id=old.id), fix=_("Create a new one with `forebay key create`"), code="key_ended")
+    if old.suspended is not None:
+        what = _("the key {id} is suspended: {why}").format(id=old.id, why=old.suspended)
+        return StateError(what, fix=_("`forebay key resume` gives it free, `forebay key revoke` ends it"))
+    return StateError(
+        _("the key {id} is not in force yet").format(id=old.id),
+        fix=_("Revoke it with `forebay key revoke` and create another"),
+    )
 
 
 def find(database: sqlite3.Connection, identity: str) -> KeyRow:

@@ -13,6 +13,7 @@ import time
 import msgspec
 
 from forebay.config.load import Loaded
+from forebay.tune.capacity.accelerators import accelerators
 
 _TRIAL_BYTES = 256 * 1024 * 1024
 _PROBE_S = 60.0
@@ -28,15 +29,6 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     how: str = ""
 
 
-# Memory bandwidth, dense 16-bit and 8-bit FLOP/s, by the makers' data sheets (SXM forms).
-_SHEETS = {
-    "B200": (8.0e12, 2.25e15, 4.5e15),
-    "H200": (4.8e12, 989e12, 1979e12),
-    "H100": (3.35e12, 989e12, 1979e12),
-    "A100": (2.039e12, 312e12, 0.0),
-    "V100": (0.9e12, 125e12, 0.0),
-    "T4": (0.32e12, 65e12, 0.0),
-}
 # A copy reads and writes: both directions count. The largest of five, after one to warm up.
 _PROBE = """
 import json, time, torch
@@ -64,11 +56,21 @@ def machine_of(loaded: Loaded, gpu: int | None, *, probe: bool = True) -> Machin
         return Machine(name="cpu", bandwidth_bytes_s=measured, how="copied in memory, two threads" if probe else "")
     found = _probed(gpu) if probe else None
     name = found.name if found is not None else facts.gpu
-    sheet = next((figures for known, figures in _SHEETS.items() if known in name), (0.0, 0.0, 0.0))
-    bandwidth, how = sheet[0], "by its data sheet"
+    machine = _by_sheet(name)
     if found is not None:
-        bandwidth, how = found.bandwidth_bytes_s, "measured by copying 1 GiB"
-    return Machine(name=name, bandwidth_bytes_s=bandwidth, flops=sheet[1], fp8_flops=sheet[2], how=how)
+        how = "measured by copying 1 GiB"
+        return msgspec.structs.replace(machine, bandwidth_bytes_s=found.bandwidth_bytes_s, how=how)
+    return machine
+
+
+def _by_sheet(name: str) -> Machine:
+    for known, sheet in accelerators().accelerators.items():
+        if known in name.lower():
+            return Machine(
+                name=name, bandwidth_bytes_s=sheet.bandwidth_bytes_s, flops=sheet.flops, fp8_flops=sheet.fp8_flops,
+                how="by its data sheet",
+            )  # fmt: skip
+    return Machine(name=name)
 
 
 def _probed(gpu: int | None) -> _Probed | None:

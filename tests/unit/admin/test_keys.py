@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.admin.asking import Desk
 
+from forebay.security.key_store import suspend
 from forebay.security.keys import parse
 
 SECURITY, TENANT = "security", "acme"
@@ -138,3 +139,9 @@ def test_a_rollout_is_ordered_by_its_id_alone(desk: Desk) -> None:
         assert (answer.status, answer.body["error"]["code"]) == (409, "no_rollout")
     assert desk.ask("system", "POST", "/v1/rollout", {"wish": "explode", "change": "x"}).status == 400
     assert not (desk.state.run / "rollout.order").exists()
+
+
+def test_a_suspended_key_is_shown_as_such_and_why(desk: Desk) -> None:
+    suspend(desk.database, desk.rows["client"].id, "active at 3 h UTC")
+    shown = desk.ask(SECURITY, "GET", one(desk, "client")).body
+    assert (shown["state"], shown["suspended"]) == ("suspended", "active at 3 h UTC")

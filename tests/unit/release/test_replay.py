@@ -12,7 +12,7 @@ from forebay.controller.snapshot import EngineNow, build
 from forebay.core.errors import UsageError
 from forebay.engines.spec import EngineRouting, EngineSpec
 from forebay.gateway.snapshot import Snapshot
-from forebay.release.observed import Call, calls
+from forebay.observe.access_lines import Call, calls
 from forebay.release.replay import replay
 
 CHAT = "/v1/chat/completions"

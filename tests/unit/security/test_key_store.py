@@ -130,3 +130,17 @@ def test_a_pepper_that_others_may_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="others may read") as refusal:
         key_store.load_pepper(path)
     assert "chmod 600" in refusal.value.fix
+
+
+def test_only_an_active_key_is_rotated_and_the_reason_is_told(database: sqlite3.Connection) -> None:
+    held, _key = key_store.create(database, PEPPER, KeyGrant(name="held"), NOW)
+    key_store.suspend(database, held.id, "30 calls without a good key within a minute")
+    later, _key = key_store.create(database, PEPPER, KeyGrant(name="later", not_before=NOW + 60), NOW)
+    gone, _key = key_store.create(database, PEPPER, KeyGrant(name="gone"), NOW)
+    key_store.revoke(database, gone.id, NOW)
+    states = [key_store.find(database, each.id).state(NOW) for each in (held, later, gone)]
+    assert states == ["suspended", "pending", "revoked"]
+    for row, reason in ((held, "suspended: 30 calls"), (later, "not in force yet"), (gone, "has ended already")):
+        with pytest.raises(StateError, match=reason):
+            key_store.rotate(database, PEPPER, row.id, 60.0, NOW)
+    assert len(key_store.rows(database)) == 3

@@ -12,14 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import cast
-
-import msgspec
 
 from forebay.audit.messages import Append, Durable, Refused, read_answered
 from forebay.audit.record import Entry
-from forebay.core.unix_sockets import connected
-from forebay.wire.frames import BadFrame, Frames, framed
+from forebay.gateway.unix_link import UnixLink
+from forebay.wire.frames import framed
 
 Hear = Callable[[str], None]
 """Hears "" once the entry is on the disk; else why it is not there, a bounded word: late, full, stopped, crowded."""
@@ -40,24 +37,17 @@ class _Waiting:
         self.until = until
 
 
-class AuditLink(asyncio.Protocol):
+class AuditLink(UnixLink):
     """One to a worker. `counted` is told how many entries ended how."""
 
     def __init__(self, path: Path, counted: Callable[[str, int], None]) -> None:
-        self._path = path
+        super().__init__(path)
         self._counted = counted
-        self._transport: asyncio.Transport | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._frames = Frames()
         self._waiting: deque[_Waiting] = deque()
         self._first = 1  # the number of the oldest that waits
         self._unsent = 0  # how many of the newest were not sent yet
         self._flushing = False
         self.unrecorded = 0
-
-    @property
-    def connected(self) -> bool:
-        return self._transport is not None
 
     @property
     def waiting(self) -> int:
@@ -79,8 +69,7 @@ class AuditLink(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """A few times a second: connect where there is no connection, and tell those who have waited too long."""
-        if self._transport is None and self._connecting is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        self.connect()
         late = []
         for waiting in self._waiting:
             if waiting.hear is None:  # nobody waits, or any more
@@ -93,42 +82,17 @@ class AuditLink(asyncio.Protocol):
             self._counted("late", 1)
             hear("late")
 
-    def close(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-
-    # -- asyncio.Protocol
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._frames = Frames()
+        super().connection_made(transport)
         self._unsent = len(self._waiting)
         self._flush()
 
-    def data_received(self, data: bytes) -> None:
-        try:
-            for frame in self._frames.feed(data):
-                answer = read_answered(frame)
-                if isinstance(answer, Durable):
-                    self._answered(answer.upto, "")
-                elif isinstance(answer, Refused):
-                    self._answered(answer.upto, answer.reason)
-        except (BadFrame, msgspec.DecodeError):
-            self.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-
-    async def _connect(self) -> None:
-        try:
-            socket = connected(self._path)
-            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=socket)
-        except OSError:
-            self._transport = None
-        finally:
-            self._connecting = None
+    def heard(self, frame: bytes) -> None:
+        answer = read_answered(frame)
+        if isinstance(answer, Durable):
+            self._answered(answer.upto, "")
+        elif isinstance(answer, Refused):
+            self._answered(answer.upto, answer.reason)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -7,24 +7,11 @@ from datetime import datetime
 
 import msgspec
 
+from forebay.observe.access_lines import calls
+
 MINUTE_S = 60.0
 _NOT_THERE = frozenset({404, 405})
 _REFUSED = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
-
-
-class _Tokens(msgspec.Struct, frozen=True):
-    input: int = 0
-    output: int = 0
-
-
-class _Line(msgspec.Struct, frozen=True):
-    timestamp: str
-    message: str
-    client_ip: str = ""
-    status: int = 0
-    tokens: _Tokens = _Tokens()
-    tenant: str = ""
-    key_id: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -48,20 +35,17 @@ class Seen(msgspec.Struct, frozen=True):
         return self.status in _REFUSED
 
 
-_line = msgspec.json.Decoder(_Line)
-
-
 def read_line(line: bytes) -> Seen | None:
     """The call that a line of a worker's log tells of; None for any other line."""
-    if b'"message":"request"' not in line:
-        return None
-    try:
-        told = _line.decode(line)
-        at_s = datetime.fromisoformat(told.timestamp).timestamp()
-    except (msgspec.DecodeError, ValueError):
-        return None
-    network = network_of(told.client_ip)
-    return Seen(at_s, told.tenant, told.key_id, network, told.status, told.tokens.output)
+    for call in calls((line,)):
+        try:
+            at_s = datetime.fromisoformat(call.timestamp).timestamp()
+        except ValueError:
+            return None
+        return Seen(
+            at_s, call.tenant, call.key_id, network_of(call.client_ip), call.status, call.tokens.get("output", 0)
+        )
+    return None
 
 
 def network_of(address: str) -> str:

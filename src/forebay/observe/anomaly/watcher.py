@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,10 +13,29 @@ from forebay.observe.anomaly.usual import Usual
 
 Detector = Callable[[Minute, Usual], str | None]
 """Says in one sentence what is unusual about a minute; None where nothing is."""
-detectors: Registry[Detector] = Registry("detector of anomalies")
 _MOST_CALLERS = 20_000
 _QUIET_S = 3600.0
 _FORGET_S = 30 * 86_400.0
+
+
+class Kind(NamedTuple):
+    """A kind of anomaly. One that needs habits says nothing of a caller that is not known well yet."""
+
+    unusual: Detector
+    needs_habits: bool = True
+
+
+detectors: Registry[Kind] = Registry("detector of anomalies")
+
+
+def detector(name: str, *, needs_habits: bool = True) -> Callable[[Detector], Detector]:
+    """Registers the decorated function as what tells this kind of anomaly."""
+
+    def keep(function: Detector) -> Detector:
+        detectors.add(name)(Kind(function, needs_habits))
+        return function
+
+    return keep
 
 
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +90,10 @@ class Watcher:
         self._forget(now_s)
 
     def _unusual(self, minute: Minute, usual: Usual) -> Iterator[tuple[str, str]]:
-        for kind, detector in detectors.items():
-            needs_habits = kind not in ("probing", "refusals")
-            if needs_habits and usual.minutes < self._learn_minutes:
-                continue
-            why = detector(minute, usual)
-            if why is not None:
-                yield kind, why
+        known = usual.minutes >= self._learn_minutes
+        for name, kind in detectors.items():
+            if (known or not kind.needs_habits) and (why := kind.unusual(minute, usual)) is not None:
+                yield name, why
 
     def _forget(self, now_s: float) -> None:
         if len(self.habits) > _MOST_CALLERS:

@@ -13,6 +13,6 @@ def keys_in_force(subject: Subject) -> list[key_store.KeyRow] | None:
         return None
     database = connect(subject.state.database)
     try:
-        return [row for row in key_store.rows(database) if row.is_active(subject.now_s)]
+        return [row for row in key_store.rows(database) if row.state(subject.now_s) == "active"]
     finally:
         database.close()

@@ -10,30 +10,13 @@ import msgspec
 
 from forebay.core.errors import UsageError
 from forebay.messages import _
+from forebay.observe.access_lines import Call, calls
 from forebay.tune.load.workload import Slo
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = timedelta(microseconds=1)
 Owner = tuple[str, str]
 """A tenant and a model."""
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of the access log, as far as its cost goes. The log holds no content."""
-
-    timestamp: str
-    model: str
-    tokens: dict[str, int]
-    latency_ms: float
-    endpoint: str
-    status: int
-    tenant: str = ""
-    engine: str = ""
-    queue_ms: float = 0.0
-    ttft_ms: float = 0.0
-    code: str = ""
-    cancelled: str = ""
-    cache: str = ""
 
 
 class Used(msgspec.Struct, kw_only=True):
@@ -79,18 +62,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return self.to_us - self.from_us
 
 
-def lines(files: Iterable[Path]) -> Iterator[Line]:
-    """The calls of access logs; other lines, and ones that were cut, are passed over."""
-    decoder = msgspec.json.Decoder(Line)
+def lines(files: Iterable[Path]) -> Iterator[Call]:
+    """The calls of access logs that were for a model."""
     for file in files:
         with file.open("rb") as content:
-            for text in content:
-                try:
-                    found = decoder.decode(text)
-                except msgspec.DecodeError:
-                    continue
-                if found.model:
-                    yield found
+            yield from (call for call in calls(content) if call.model)
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -98,13 +74,13 @@ def log_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("worker-*.log*"))
 
 
-def used(calls: Iterable[Line], slo: Slo, from_s: float | None = None, to_s: float | None = None) -> Usage:
+def used(seen: Iterable[Call], slo: Slo, from_s: float | None = None, to_s: float | None = None) -> Usage:
     """Add up calls that ended after one moment and until another; without them, all that the log holds."""
     owners: dict[Owner, Used] = {}
     held: dict[str, list[tuple[int, int]]] = {}
     least, most = (None if each is None else round(each * 1_000_000) for each in (from_s, to_s))
     starts, ends = [], []
-    for call in calls:
+    for call in seen:
         end = _moment_us(call.timestamp)
         if (least is not None and end <= least) or (most is not None and end > most):
             continue
@@ -130,7 +106,7 @@ def used(calls: Iterable[Line], slo: Slo, from_s: float | None = None, to_s: flo
     )
 
 
-def _add(to: Used, call: Line, held_us: int, slo: Slo) -> None:
+def _add(to: Used, call: Call, held_us: int, slo: Slo) -> None:
     held_us = max(0, held_us) if call.engine else 0
     to.calls += 1
     to.input_tokens += call.tokens.get("input", 0)
@@ -153,7 +129,7 @@ def _add(to: Used, call: Line, held_us: int, slo: Slo) -> None:
     to.reused += not call.engine and call.status < 400
 
 
-def _keeps(call: Line, slo: Slo) -> bool:
+def _keeps(call: Call, slo: Slo) -> bool:
     if slo.ttft_ms is not None and (call.ttft_ms or call.latency_ms) > slo.ttft_ms:
         return False
     if slo.e2e_ms is not None and call.latency_ms > slo.e2e_ms:

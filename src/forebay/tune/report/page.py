@@ -11,6 +11,7 @@ from forebay.messages import _, spoken
 from forebay.tune.report.compare import compare
 from forebay.tune.report.figures import against_load, distributions, hardware, over_time
 from forebay.tune.report.measured import Latency, Measured
+from forebay.tune.report.words import arrivals, generator, latencies, verdicts
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#667;--paper:#fff;--rule:#e3e6ea;--warn:#8a5300;--soft:#fff6e5}
@@ -45,7 +46,7 @@ def page(runs: Sequence[Measured]) -> str:
     body.append(_section(_("Distributions"), distributions(runs)))
     for number, run in enumerate(runs, 1):
         name = _("Run {number}").format(number=number) if len(runs) > 1 else _("Run")
-        body.append(f"<h2>{escape(name)}: {escape(_load(run))}</h2>")
+        body.append(f"<h2>{escape(name)}: {escape(arrivals(run.workload))}</h2>")
         body.append(_doubts(run) + _figures(run))
         body.append(_plots([*over_time(run), *hardware(run)]))
         body.append(_counters(run))
@@ -91,12 +92,13 @@ def _summary(runs: Sequence[Measured]) -> str:
         good = "–" if run.goodput_rps is None else f"{run.goodput_rps:.2f} ({run.attained_ratio or 0:.1%})"
         pairs = (_pair(run.ttft), _pair(run.tpot), _pair(whole))
         lost = f"{run.sent - run.completed} / {run.sent}"
-        rows.append((_load(run), f"{run.requests_per_s:.2f}", f"{run.output_tokens_per_s:.1f}", *pairs, good, lost))
+        rates = (f"{run.requests_per_s:.2f}", f"{run.output_tokens_per_s:.1f}")
+        rows.append((arrivals(run.workload), *rates, *pairs, good, lost))
     return _table(head, rows)
 
 
 def _compared(before: Measured, after: Measured) -> str:
-    words = {"better": _("better"), "worse": _("worse"), "same": _("same within noise"), "unknown": _("not known")}
+    words = verdicts()
     found = compare(before, after)
     rows = []
     for each in found.measures:
@@ -116,20 +118,10 @@ def _compared(before: Measured, after: Measured) -> str:
 
 def _figures(run: Measured) -> str:
     head = ("", "P50", "P90", "P95", "P99", _("mean"), _("max"), _("P50, 95 % sure"), _("P99, 95 % sure"))
-    named = (
-        (_("first token (TTFT), ms"), run.ttft),
-        (_("each token after it (TPOT), ms"), run.tpot),
-        (_("between tokens (ITL), ms"), run.itl),
-        (_("whole answer (E2E), ms"), run.e2e),
-        (_("whole answer, as scheduled, ms"), run.scheduled_e2e),
-    )
-    rows = [(name, *_cells(each)) for name, each in named if each is not None]
+    rows = [(name, *_cells(each)) for name, each in latencies(run)]
     said = {**run.rejected, **run.failed}
     lost = "".join(f"<li>{count} × {escape(reason)}</li>" for reason, count in said.items())
-    client = _("the generator: late {lag:.1f} ms (P99), {share:.0%} of a core, {processes} processes").format(
-        lag=run.client.lag_p99_ms, share=run.client.cpu_share, processes=run.client.processes
-    )
-    told = client if run.client.processes else ""
+    told = generator(run.client) if run.client.processes else ""
     return _table(head, rows) + (f"<ul>{lost}</ul>" if lost else "") + f'<p class="dim">{escape(told)}</p>'
 
 
@@ -164,15 +156,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _pair(each: Latency | None) -> str:
     return "–" if each is None else f"{each.p50_ms:.0f} / " + ("–" if math.isnan(each.p99_ms) else f"{each.p99_ms:.0f}")
-
-
-def _load(run: Measured) -> str:
-    come = run.workload.arrivals
-    if come.shape == "closed":
-        return _("{n} at a time").format(n=come.concurrency)
-    if come.shape in {"ramp", "steps", "trace"}:
-        return come.shape
-    return _("{rate:g} requests/s, {shape}").format(rate=come.rate_rps, shape=come.shape)
 
 
 def _definitions() -> str:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forebay.core.errors import UsageError
+from forebay.observe.access_lines import Call
 from forebay.tune.cost.ownership import Ownership
 from forebay.tune.cost.report import report
-from forebay.tune.cost.usage import Line, lines, log_files, used
+from forebay.tune.cost.usage import lines, log_files, used
 from forebay.tune.load.workload import Slo
 
 D = Decimal
@@ -24,16 +25,16 @@ COST = Ownership(currency="USD", parts={"hardware": D(7000), "people": D(300)}, 
 BEGIN = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 
 
-def call(end_s: float, lasts_s: float, **more: Any) -> Line:
+def call(end_s: float, lasts_s: float, **more: Any) -> Call:
     base: dict[str, Any] = {
         "timestamp": datetime.fromtimestamp(BEGIN + end_s, UTC).isoformat(), "model": "m",
         "tokens": {"input": 100, "output": 50}, "latency_ms": lasts_s * 1000, "endpoint": "/v1/chat/completions",
         "status": 200, "tenant": "shop", "engine": "e1",
     }  # fmt: skip
-    return Line(**{**base, **more})
+    return Call(**{**base, **more})
 
 
-def hour(*calls: Line, slo: Slo | None = None, engines: int = 1) -> Any:
+def hour(*calls: Call, slo: Slo | None = None, engines: int = 1) -> Any:
     return report(used(calls, slo or Slo(), BEGIN, BEGIN + 3600), COST, engines)
 
 
@@ -123,6 +124,19 @@ def test_a_log_is_read_whatever_else_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "worker-1.log.1").write_text(json.dumps({**line, "model": ""}) + "\n" + json.dumps(line) + "\n")
     found = used(lines(log_files(tmp_path)), Slo())
     assert found.owners[("-", "m")].calls == 2
+    assert found.busy_us == {"e1": 500_000}
+
+
+def test_a_copy_for_a_canary_is_nobody_s_call_and_never_billed(tmp_path: Path) -> None:
+    line = {
+        "timestamp": "2026-11-22T00:00:01.000Z", "level": "info", "message": "request", "model": "m", "tenant": "shop",
+        "tokens": {"input": 1, "output": 2}, "latency_ms": 500.0, "endpoint": "/v1/completions", "status": 200,
+        "engine": "e1",
+    }  # fmt: skip
+    copied = {**line, "message": "shadow", "engine": "e2"}
+    (tmp_path / "worker-1.log").write_text(json.dumps(line) + "\n" + json.dumps(copied) + "\n")
+    found = used(lines(log_files(tmp_path)), Slo())
+    assert found.owners[("shop", "m")].calls == 1
     assert found.busy_us == {"e1": 500_000}
 
 

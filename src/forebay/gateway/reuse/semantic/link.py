@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 
-from forebay.core.unix_sockets import connected
 from forebay.gateway.reuse.semantic.frames import Compare, Compared
-from forebay.wire.frames import BadFrame, Frames, framed
+from forebay.gateway.unix_link import UnixLink
+from forebay.wire.frames import framed
 
 Answer = tuple[float, ...] | Literal["late", "lost"]
 """Similarities; or that they did not come in time, or that there is nobody to ask."""
@@ -23,27 +23,20 @@ _MOST_WAITING = 32
 _decode = msgspec.msgpack.Decoder(Compared).decode
 
 
-class EmbedderLink(asyncio.Protocol):
+class EmbedderLink(UnixLink):
     """One to a worker. It connects by itself, at most once a second."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._transport: asyncio.Transport | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        super().__init__(path)
         self._tried_at = float("-inf")
-        self._frames = Frames()
         self._number = 0
         self._waiting: dict[int, tuple[Callable[[Answer], None], asyncio.TimerHandle, int]] = {}
 
-    @property
-    def connected(self) -> bool:
-        return self._transport is not None
-
     def sweep(self, now: float) -> None:
         """Connect where there is no connection."""
-        if self._transport is None and self._connecting is None and now - self._tried_at >= _AGAIN_S:
+        if not self.connected and now - self._tried_at >= _AGAIN_S:
             self._tried_at = now
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            self.connect()
 
     def compare(self, text: str, others: tuple[str, ...], within_s: float, done: Callable[[Answer], None]) -> None:
         """Hand the similarity of each of `others` to `done`, within `within_s`."""
@@ -59,39 +52,14 @@ class EmbedderLink(asyncio.Protocol):
         self._waiting[self._number] = (done, late, len(others))
         self._transport.write(framed(Compare(self._number, time.monotonic() + within_s, text, others)))
 
-    def close(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-
-    # -- asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._frames = Frames()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for frame in self._frames.feed(data):
-                compared = _decode(frame)
-                self._answer(compared.number, compared.similarities)
-        except (BadFrame, msgspec.DecodeError):
-            self.close()
+    def heard(self, frame: bytes) -> None:
+        compared = _decode(frame)
+        self._answer(compared.number, compared.similarities)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        super().connection_lost(exc)
         for number in list(self._waiting):
             self._answer(number, "lost")
-
-    async def _connect(self) -> None:
-        try:
-            socket = connected(self._path)
-            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=socket)
-        except OSError:
-            self._transport = None
-        finally:
-            self._connecting = None
 
     def _answer(self, number: int, answer: Answer) -> None:
         waiting = self._waiting.pop(number, None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from forebay.observe.anomaly.seen import Minute
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import detectors
+from forebay.observe.anomaly.watcher import detector
 
 _DAYS_S = 7 * 86_400.0
 _FEWEST = 5
 _BUSY_HOURS = 16
 
 
-@detectors.add("hours")
+@detector("hours")
 def hours(minute: Minute, usual: Usual) -> str | None:
     """After a week of knowing the caller; who is active all day has no unusual hour."""
     if usual.last_s - usual.first_s < _DAYS_S or minute.calls < _FEWEST or len(usual.hours) >= _BUSY_HOURS:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from forebay.observe.anomaly.seen import Minute
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import detectors
+from forebay.observe.anomaly.watcher import detector
 
 _MOST_USUAL = 8
 """Who comes from more networks than that moves about by habit."""
 
 
-@detectors.add("networks")
+@detector("networks")
 def networks(minute: Minute, usual: Usual) -> str | None:
     """A key that turns up elsewhere may have been taken along. Without a key, the network is the caller itself."""
     if not minute.key_id or len(usual.networks) > _MOST_USUAL:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from forebay.observe.anomaly.seen import Minute
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import detectors
+from forebay.observe.anomaly.watcher import detector
 
 _FEWEST = 30
 
 
-@detectors.add("probing")
+@detector("probing", needs_habits=False)
 def probing(minute: Minute, _usual: Usual) -> str | None:
     """Many refusals from one network without a key, or many calls for what is not there."""
     if minute.missed >= _FEWEST:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from forebay.observe.anomaly.seen import Minute
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import detectors
+from forebay.observe.anomaly.watcher import detector
 
 _FEWEST, _TIMES, _DEVIATIONS = 30, 5, 6.0
 
 
-@detectors.add("rate")
+@detector("rate")
 def rate(minute: Minute, usual: Usual) -> str | None:
     """Both a multiple of the usual and beyond its noise: a caller of two calls a minute may well make six."""
     known = usual.calls

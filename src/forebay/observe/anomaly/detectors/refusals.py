@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from forebay.observe.anomaly.seen import Minute
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import detectors
+from forebay.observe.anomaly.watcher import detector
 
 _FEWEST, _RATIO, _USUAL_RATIO = 20, 0.5, 0.2
 
 
-@detectors.add("refusals")
+@detector("refusals", needs_habits=False)
 def refusals(minute: Minute, usual: Usual) -> str | None:
     """Refused for what they are; calls beyond a limit do not count."""
     ratio = minute.refused / max(minute.calls, 1)

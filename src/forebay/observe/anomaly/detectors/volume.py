@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from forebay.observe.anomaly.seen import Minute
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import detectors
+from forebay.observe.anomaly.watcher import detector
 
 _FEWEST_TOKENS, _TIMES, _DEVIATIONS = 20_000, 10, 6.0
 
 
-@detectors.add("volume")
+@detector("volume")
 def volume(minute: Minute, usual: Usual) -> str | None:
     """Output tokens of a minute, against the usual."""
     known, taken = usual.output_tokens, minute.output_tokens
