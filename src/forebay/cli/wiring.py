@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forebay.cli.flags import Flags
 from forebay.config.load import Loaded, load
@@ -10,6 +12,11 @@ from forebay.core.errors import ConfigError
 from forebay.lint.run import lint
 from forebay.messages import _
 from forebay.store.state_dir import StateDir
+
+if TYPE_CHECKING:
+    from forebay.config.schema import Config
+    from forebay.engines.spec import EngineSpec
+    from forebay.gateway.snapshot import Snapshot
 
 
 def configuration(flags: Flags) -> Loaded:
@@ -37,6 +44,13 @@ def edge_files(loaded: Loaded, folder: Path, program: str) -> dict[str, str]:
     root = folder.resolve()
     site = Site(folder=root, certificate=root / "edge.pem", worker_ports=ports)
     return PROGRAMS[program].render(loaded.config, site)
+
+
+def gateway_of(config: Config, engines: Sequence[EngineSpec]) -> Snapshot:
+    """What workers hold of the configuration in front of these engines, as the controller makes it, and no key."""
+    from forebay.controller.snapshot import EngineNow, build  # noqa: PLC0415  few commands need it
+
+    return build(config, [EngineNow(spec=spec, port=spec.port, routable=True) for spec in engines], (), "", 0)
 
 
 def state_dir(flags: Flags) -> StateDir:

@@ -16,7 +16,7 @@ from forebay.config.schema import VllmEngine
 from forebay.core.errors import ConfigError
 from forebay.messages import _
 from forebay.tune.setting import Setting
-from forebay.tune.space import Space
+from forebay.tune.space import ENGINE, Space, path_of
 
 
 def carried(text: str, space: Space, winner: Setting) -> str:
@@ -40,6 +40,10 @@ def carried(text: str, space: Space, winner: Setting) -> str:
             written["count"] = value
         elif key.startswith("env."):
             _set(written, "env", key.removeprefix("env."), value)
+        elif key.startswith(ENGINE):
+            written[key.removeprefix(ENGINE)] = value
+        elif key in winner.gateway:
+            _set_path(whole, path_of(key, space.model), value)
         elif isinstance(space.engine, VllmEngine):
             _set_flag(written, space.engine, key, value)
         elif value is None:
@@ -85,6 +89,14 @@ def _set_flag(written: CommentedMap, engine: VllmEngine, flag: str, value: Any) 
         elif known is not None and known.default is not None:
             args[flag] = known.default
     written["args"] = args
+
+
+def _set_path(whole: Any, path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        if not isinstance(whole.get(key), CommentedMap):
+            whole[key] = CommentedMap()
+        whole = whole[key]
+    whole[path[-1]] = value
 
 
 def _set(written: CommentedMap, section: str, key: str, value: Any) -> None:

@@ -68,6 +68,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any]
     start_s: float
     pids: tuple[int, ...] = ()
+    specs: tuple[EngineSpec, ...] = ()
 
 
 class Starter:
@@ -113,6 +114,7 @@ class Starter:
             pids=tuple(
                 record.program.pid for unit in units if (record := self._substrate.find(unit.name)) and record.program
             ),
+            specs=tuple(msgspec.structs.replace(spec, port=port) for spec, port in zip(specs, ports, strict=True)),
         )
 
     def launch(self, unit: UnitSpec) -> None:
@@ -144,7 +146,12 @@ class Starter:
             base = self._space.loaded.path.resolve().parent
             one = embedded_specs(self._space.model, engine, base=base, threads=self._space.cores)
         else:
-            one = self._vllm(model, engine.model_copy(update={"shutdown": 1.0, "log_level": "info"}))
+            # With GPUs enough for all, copies divide them as they do in the service; else they share them.
+            divides = self._space.through and len(engine.gpus) >= setting.copies > 1
+            count = setting.copies if divides else 1
+            one = self._vllm(model, engine.model_copy(update={"shutdown": 1.0, "log_level": "info", "count": count}))
+            if divides:
+                return tuple(msgspec.structs.replace(each, name=f"{name}-{copy}") for copy, each in enumerate(one))
         return tuple(
             msgspec.structs.replace(each, name=f"{name}-{copy}") for copy in range(setting.copies) for each in one
         )
@@ -214,13 +221,14 @@ def free_ports(count: int) -> list[int]:
 
 
 def ask(
-    port: int, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 120.0
+    port: int, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 120.0, *, key: str = ""
 ) -> tuple[int, bytes]:
-    """One request to an engine of this machine; OSError or HTTPException where it does not answer."""
+    """One request to an engine, or a gateway, of this machine; OSError or HTTPException where it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         content = None if body is None else msgspec.json.encode(body)
-        connection.request(method, path, content, {"content-type": "application/json"} if content else {})
+        headers = {"content-type": "application/json"} if content else {}
+        connection.request(method, path, content, headers | ({"authorization": f"Bearer {key}"} if key else {}))
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
+import msgspec
+
+from forebay.config.schema import Config
 from forebay.core.errors import RunError
-from forebay.engines.spec import UnitSpec
+from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef, Policy, Snapshot, publish
 from forebay.security.keys import digest, new_key
-from forebay.tune.engine import Starter, free_ports
+from forebay.tune.engine import Running, Starter, free_ports
+from forebay.tune.setting import Setting
 from forebay.tune.space import Space
 
 _READY_S = 60.0
 _POLL_S = 0.05
 _CALLS = 4096
 _MIB = 1024 * 1024
+_TENANT = "tune"
+
+Build = Callable[[Config, Sequence[EngineSpec]], Snapshot]
+"""Makes what workers hold of a configuration and its engines, as the controller does."""
 
 
 class Front:
@@ -30,20 +38,34 @@ class Front:
 
     def start(self, urls: Sequence[str]) -> tuple[str, str]:
         """Workers over the engines at `urls`; returns the gateway's own URL and a key for it."""
-        shared, *ports = free_ports(1 + self._workers)
-        key, key_id, secret = new_key()
-        pepper = secrets.token_hex(16)
-        names = [f"gateway-{number}" for number in range(1, self._workers + 1)]
-        state = self._starter.state
         snapshot = Snapshot(
             policy=_policy(),
-            workers=tuple(names),
+            workers=(),
             models=(ModelRef(name=self._space.model),),
             engines=tuple(self._engine(number, url) for number, url in enumerate(urls, 1)),
-            keys=(KeyRecord(id=key_id, digest=digest(pepper, secret), tenant="tune", scopes=("inference",)),),
-            pepper=pepper,
+            keys=(),
+            pepper="",
         )
-        publish(snapshot, state.snapshots)
+        return self._serve(snapshot, self._workers, _TENANT)
+
+    def through(self, running: Running, setting: Setting, build: Build) -> tuple[str, str]:
+        """Workers as the file has them, with what the setting has otherwise; URL and key as before.
+
+        Limits, audit and what is promised of repeated calls are left out: they are asked for, not tuned.
+        """
+        config = self._space.config_of(setting)
+        snapshot = msgspec.structs.replace(build(config, running.specs), limits=None, audit=None, idempotency=None)
+        tenants = config.models[self._space.model].cache.tenants
+        return self._serve(snapshot, config.gateway.workers, tenants[0] if tenants else _TENANT)
+
+    def _serve(self, snapshot: Snapshot, workers: int, tenant: str) -> tuple[str, str]:
+        shared, *ports = free_ports(1 + workers)
+        key, key_id, secret = new_key()
+        pepper = secrets.token_hex(16)
+        names = [f"gateway-{number}" for number in range(1, workers + 1)]
+        state = self._starter.state
+        record = KeyRecord(id=key_id, digest=digest(pepper, secret), tenant=tenant, scopes=("inference",))
+        publish(msgspec.structs.replace(snapshot, workers=tuple(names), keys=(record,), pepper=pepper), state.snapshots)
         for name, port in zip(names, ports, strict=True):
             state.acknowledgement(name).unlink(missing_ok=True)
             argv = [sys.executable, "-m", "forebay.gateway.worker", "--state", str(state.root), "--name", name]

@@ -6,6 +6,7 @@ import http.client
 import math
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,14 +19,18 @@ from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, NothingMeasu
 from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Workload
 from forebay.tune.objective import Objective
-from forebay.tune.quality import Labelled, heard, judged
+from forebay.tune.quality import Asked, Labelled, heard, judged
 from forebay.tune.report.measured import Doubt, Measured
 from forebay.tune.roofline import distance
 from forebay.tune.rung import load_of, rung_of
 from forebay.tune.scoring import explore, score
+from forebay.tune.setting import Setting
 from forebay.tune.source import Ask
 from forebay.tune.space import Space
 from forebay.tune.trial import Answers, Failure, Outcome, Rung, Trial
+
+if TYPE_CHECKING:
+    from forebay.tune.front import Build
 
 _FIRST_WARM_S = 6.0
 _MOST_WARM_S = 8.0
@@ -40,7 +45,10 @@ _CROWD = 64
 
 
 class Conduct(msgspec.Struct, frozen=True, kw_only=True):
-    """How trials are made. `window_s`: what a load is measured for; `start_s`: how long a start may take."""
+    """How trials are made. `window_s`: what a load is measured for; `start_s`: how long a start may take.
+
+    `build`: of a gateway as the file has it, for a space whose trials go through one.
+    """
 
     window_s: float = 8.0
     most_rungs: int = 4
@@ -50,6 +58,7 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True):
     floor: float | None = None
     ask_quality: bool = True
     machine: Machine = Machine(name="unknown")
+    build: Build | None = None
     say: Callable[[str], None] = lambda _text: None
 
 
@@ -82,13 +91,13 @@ class Live:
         running = self._starter.start(ask.setting, f"t{ask.id}", self._conduct.start_s, ask.until_s)
         made.facts, made.start_s = running.facts, running.start_s
         self._say(f"  ready after {running.start_s:.0f} s")
+        target = self._target(running, ask.setting)
         if self._conduct.ask_quality:
-            made.answers = self._question(ask, running)
+            made.answers = self._question(ask, running, target)
             if not made.answers.passed:
                 made.outcome = "failed"
                 made.failure = Failure(kind="answers differ", why=made.answers.why)
                 return
-        target = self._target(running)
         made.aim = self._objective if ask.slo is None else msgspec.structs.replace(self._objective, slo=ask.slo)
         explore(
             lambda concurrency: self._rung(target, concurrency, ask, made),
@@ -100,20 +109,29 @@ class Live:
         if not made.rungs:
             made.outcome = "out of time"
 
-    def _question(self, ask: Ask, running: Running) -> Answers:
-        port = urlsplit(running.urls[0]).port or 0
-        answers = heard(port, self._space.model, self._conduct.labelled)
+    def _question(self, ask: Ask, running: Running, target: Target) -> Answers:
+        """Of one engine; or of the gateway, and then what it answers the second time, for it may remember."""
+        url = target.url if self._space.through else running.urls[0]
+        whom = Asked(port=urlsplit(url).port or 0, model=self._space.model, key=target.key)
+        answers = heard(whom, self._conduct.labelled)
+        if self._space.through:
+            answers = heard(whom, self._conduct.labelled)
         if ask.setting.args.get("load-format") == "dummy":
             return answers  # of random weights no answer is right or wrong; the report says so
         return judged(answers, ask.answers, precision=ask.precision, floor=self._conduct.floor)
 
-    def _target(self, running: Running) -> Target:
+    def _target(self, running: Running, setting: Setting) -> Target:
         metrics = tuple(f"{url}/metrics" for url in running.urls)
-        if len(running.urls) == 1:
+        if len(running.urls) == 1 and not self._space.through:
             return Target(url=running.urls[0], model=self._space.model, engine_metrics_urls=metrics)
         from forebay.tune.front import Front  # noqa: PLC0415  the gateway's own libraries are needed for this alone
 
-        url, key = Front(self._starter, self._space).start(running.urls)
+        front = Front(self._starter, self._space)
+        if self._space.through:
+            assert self._conduct.build is not None  # noqa: S101  whoever goes through a gateway says how it is built
+            url, key = front.through(running, setting, self._conduct.build)
+        else:
+            url, key = front.start(running.urls)
         return Target(url=url, model=self._space.model, key=key, engine_metrics_urls=metrics)
 
     def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:

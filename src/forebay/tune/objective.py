@@ -36,6 +36,8 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: Lengths = Lengths(tokens=512)
     output_tokens: Lengths = Lengths(tokens=128)
     shared_prefix_share: float = 0.0
+    shared_prefixes: int = 1
+    repeat_share: float = 0.0
     stream: bool = True
     as_baseline: bool = False
     """Whether the answers must take no longer than the baseline's at its own best load."""

@@ -72,11 +72,19 @@ def labelled(path: Path) -> tuple[Labelled, ...]:
     return tuple(found)
 
 
-def heard(port: int, model: str, own: Sequence[Labelled]) -> Answers:
-    """Ask the engine everything; http.client.HTTPException or OSError where it does not answer."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asked: an engine of this machine, or the gateway in front of it, which wants a key."""
+
+    port: int
+    model: str
+    key: str = ""
+
+
+def heard(whom: Asked, own: Sequence[Labelled]) -> Answers:
+    """Ask everything; http.client.HTTPException or OSError where there is no answer."""
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda prompt: _complete(port, model, prompt, _ANSWER_TOKENS), PROMPTS))
-        right = list(pool.map(lambda each: _is_right(port, model, each), own))
+        told = list(pool.map(lambda prompt: _complete(whom, prompt, _ANSWER_TOKENS), PROMPTS))
+        right = list(pool.map(lambda each: _is_right(whom, each), own))
     return Answers(
         texts=tuple(text for text, _tokens in told),
         tokens=tuple(tokens for _text, tokens in told),
@@ -124,9 +132,9 @@ def _compared(
     return drifts, breaks
 
 
-def _complete(port: int, model: str, prompt: str, tokens: int) -> tuple[str, tuple[Token, ...]]:
-    body = {"model": model, "prompt": prompt, "max_tokens": tokens, "temperature": 0, "logprobs": _TOP}
-    status, content = ask(port, "POST", "/v1/completions", body, _PATIENCE_S)
+def _complete(whom: Asked, prompt: str, tokens: int) -> tuple[str, tuple[Token, ...]]:
+    body = {"model": whom.model, "prompt": prompt, "max_tokens": tokens, "temperature": 0, "logprobs": _TOP}
+    status, content = ask(whom.port, "POST", "/v1/completions", body, _PATIENCE_S, key=whom.key)
     if status != 200:
         raise http.client.HTTPException(f"status {status}: {content[:200]!r}")
     choice: Any = msgspec.json.decode(content)["choices"][0]
@@ -150,6 +158,6 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
     )
 
 
-def _is_right(port: int, model: str, asked: Labelled) -> bool:
-    text, _tokens_told = _complete(port, model, asked.prompt, asked.max_tokens)
+def _is_right(whom: Asked, asked: Labelled) -> bool:
+    text, _tokens_told = _complete(whom, asked.prompt, asked.max_tokens)
     return any(each.casefold() in text.casefold() for each in asked.accept)

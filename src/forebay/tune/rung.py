@@ -14,6 +14,8 @@ from forebay.tune.report.measured import Latency, Measured
 from forebay.tune.trial import Rung
 
 _Z95, _Z90 = 1.96, 1.645
+_SPREAD = 0.6
+"""Share of the warm-up over which clients begin: no service's users read their prompts all together."""
 # Counters of engines by the words that bottlenecks are found by; the first that an engine has.
 _COUNTERS = {
     "preemptions": ("vllm:num_preemptions_total",),
@@ -33,12 +35,14 @@ _GAUGES = {
 
 
 def load_of(objective: Objective, concurrency: int, *, warm_s: float, window_s: float, seed: int) -> Workload:
-    """The load of a rung: as many requests in flight, for so long after a warm-up."""
+    """The load of a rung: as many requests in flight, for so long after a warm-up, in which they begin."""
     return Workload(
-        arrivals=Arrivals(shape="closed", concurrency=concurrency),
+        arrivals=Arrivals(shape="closed", concurrency=concurrency, spread_s=warm_s * _SPREAD),
         input_tokens=objective.input_tokens,
         output_tokens=objective.output_tokens,
         shared_prefix_share=objective.shared_prefix_share,
+        shared_prefixes=objective.shared_prefixes,
+        repeat_share=objective.repeat_share,
         duration_s=warm_s + window_s,
         warm_up_s=warm_s,
         stream=objective.stream,
@@ -67,6 +71,7 @@ def rung_of(measured: Measured, objective: Objective, concurrency: int, gpu: int
         answer_tokens=_answer_tokens(measured),
         sent=measured.sent,
         failed=sum(measured.failed.values()) + sum(measured.rejected.values()),
+        rejected=sum(measured.rejected.values()),
         tokens_sd=rounds_sd(e2e.p50_ms, e2e.p95_ms, measured.sent / concurrency) if e2e else 0.0,
         latency_sd=_latency_spread(e2e),
         counters=_named(engine.counters if engine else {}, _COUNTERS),

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from forebay.core.errors import UsageError
 from forebay.messages import _
 from forebay.tune.setting import Setting
@@ -26,7 +28,7 @@ def dimensions(at: Situation) -> dict[str, tuple[Any, ...]]:
     found: dict[str, dict[Any, None]] = {}
     for _stage, changes in proposals(at):
         for change in changes:
-            if change.copies is not None or change.env or change.precision:
+            if change.copies is not None or change.env or change.precision or change.gateway:
                 continue
             for flag, value in change.args.items():
                 if isinstance(value, str | int | float | bool | None):
@@ -90,4 +92,4 @@ def _study(seed: int) -> tuple[Any, tuple[Any, Any]]:
 
 def _setting(base: Setting, args: dict[str, Any]) -> Setting:
     laid = {flag: value for flag, value in {**base.args, **args}.items() if value is not None}
-    return Setting(args=laid, env=base.env, copies=base.copies)
+    return msgspec.structs.replace(base, args=laid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,13 +24,20 @@ from forebay.tune.load.workload import Lengths
 from forebay.tune.objective import Objective, objective
 from forebay.tune.quality import labelled
 from forebay.tune.space import Space, space_of
+from forebay.tune.stage import ORDER
 from forebay.tune.told import Told, told_of
+
+if TYPE_CHECKING:
+    from forebay.tune.front import Build
 
 _SHORT_WINDOW_S, _LONG_WINDOW_S = 6.0, 15.0
 _SHORT_RUNGS, _LONG_RUNGS = 3, 5
 _SEARCHED = 40
 _STAGE_STARTS = 24
 """With fewer starts than this in the budget, changes are tried in strides."""
+
+_UNASKED = {"gateway": False}
+"""What journals that were begun before it could be asked hold of it."""
 
 Say = Callable[[str], None]
 
@@ -49,6 +56,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     shared_prefix: float | None = None
+    shared_prefixes: int | None = None
+    repeats: float | None = None
     concurrency: int | None = None
     ttft: float | None = None
     window: float | None = None
@@ -58,6 +67,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_hour: float | None = None
     most_usd: float | None = None
     search: bool = False
+    gateway: bool = False
+    only: tuple[str, ...] = ()
     write: bool = False
     release: bool = False
 
@@ -82,11 +93,14 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         return self.step, self.change, self.why, "" if self.seconds is None else f"{self.seconds:.0f} s"
 
 
-def run(loaded: Loaded, asked: Asked, say: Say) -> Told:
-    """Climb within the budget, write journal and reports, and tell what came of it."""
+def run(loaded: Loaded, asked: Asked, say: Say, build: Build | None = None) -> Told:
+    """Climb within the budget, write journal and reports, and tell what came of it.
+
+    `build` makes a gateway of a configuration, where the ladder is to go through one.
+    """
     began_s = time.monotonic()
     aim = objective_of(asked)
-    space = space_of(loaded, asked.model, scenario=asked.objective, cores=cores(), gpu=asked.gpu)
+    space = _space(loaded, asked)
     with Journal(asked.out) as journal:
         starter = Starter(space, asked.out / "state", _cache(asked.out))
         starter.sweep()
@@ -101,6 +115,7 @@ def run(loaded: Loaded, asked: Asked, say: Say) -> Told:
             labelled=labelled(asked.quality) if asked.quality else (),
             floor=asked.floor,
             machine=machine,
+            build=build,
             say=say,
         )
         source = Live(space, aim, starter, conduct)
@@ -115,9 +130,18 @@ def planned(loaded: Loaded, asked: Asked) -> list[Planned]:
     """What a session would do if every change were kept, and when the budget ends it."""
     from forebay.tune.plan import plan  # noqa: PLC0415
 
-    space = space_of(loaded, asked.model, scenario=asked.objective, cores=cores(), gpu=asked.gpu)
+    space = _space(loaded, asked)
     rules = _rules(asked, way_of(asked, space), _silent, 0.0)
     return [Planned(**each) for each in plan(space, objective_of(asked), rules)]
+
+
+def _space(loaded: Loaded, asked: Asked) -> Space:
+    unknown = [name for name in asked.only if name not in ORDER]
+    if unknown:
+        known = _("Known: {known}").format(known=", ".join(ORDER))
+        raise UsageError(_("there is no stage {name}").format(name=unknown[0]), fix=known)
+    found = space_of(loaded, asked.model, scenario=asked.objective, cores=cores(), gpu=asked.gpu)
+    return msgspec.structs.replace(found, through=asked.gateway, only=asked.only)
 
 
 def objective_of(asked: Asked) -> Objective:
@@ -130,6 +154,10 @@ def objective_of(asked: Asked) -> Objective:
         changed["output_tokens"] = Lengths(tokens=asked.output_tokens)
     if asked.shared_prefix is not None:
         changed["shared_prefix_share"] = asked.shared_prefix
+    if asked.shared_prefixes is not None:
+        changed["shared_prefixes"] = asked.shared_prefixes
+    if asked.repeats is not None:
+        changed["repeat_share"] = asked.repeats
     if asked.concurrency is not None:
         changed["concurrency"] = asked.concurrency
         changed["most_concurrency"] = (
@@ -168,7 +196,7 @@ def _begin(journal: Journal, asked: Asked, space: Space, machine: Machine) -> Wa
     mine = _told_again(asked)
     way = way_of(asked, space)
     if first is not None:
-        theirs = {key: first.asked.get(key) for key in mine}
+        theirs = {key: first.asked.get(key, _UNASKED.get(key)) for key in mine}
         wrong = [key for key, value in mine.items() if theirs[key] != value]
         if wrong:
             why = _("the ladder in this folder was begun with other {names}").format(names=", ".join(wrong))
@@ -201,6 +229,9 @@ def _told_again(asked: Asked) -> dict[str, object]:
             "input_tokens",
             "output_tokens",
             "shared_prefix",
+            "shared_prefixes",
+            "repeats",
+            "gateway",
             "concurrency",
             "ttft",
             "floor",

@@ -9,14 +9,16 @@ import msgspec
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tried: the engine's flags and environment as forebay.yaml writes them, and its copies.
+    """What is tried: the engine's flags and environment as forebay.yaml writes them, its copies, its gateway's keys.
 
-    `args` of an embedded engine are its keys. Copies share the engine's GPU and stand behind a gateway.
+    `args` of an embedded engine are its keys. Copies share the engine's GPU and stand behind a gateway. `gateway` holds
+    what forebay.yaml is to have otherwise, by path: `gateway.…`, `model.…` of the model, `engine.…` of the engine.
     """
 
     args: dict[str, Any] = {}
     env: dict[str, str] = {}
     copies: int = 1
+    gateway: dict[str, Any] = {}
 
     @property
     def digest(self) -> str:
@@ -24,7 +26,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]
 
     def difference(self, before: Setting) -> dict[str, Any]:
-        """What this one has otherwise: flag to value, None where it has none; `env.NAME` and `copies` likewise."""
+        """What this one has otherwise: flag to value, None where it has none; `env.NAME`, `copies`, paths likewise."""
         here, there = _flat(self), _flat(before)
         keys = sorted(here.keys() | there.keys())
         return {key: here.get(key) for key in keys if here.get(key) != there.get(key)}
@@ -43,6 +45,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
     env: dict[str, str | None] = {}
     copies: int | None = None
+    gateway: dict[str, Any] = {}
     gain: float = 1.02
     precision: bool = False
 
@@ -52,6 +55,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             args=_laid(to.args, self.args),
             env=_laid(to.env, self.env),
             copies=to.copies if self.copies is None else self.copies,
+            gateway=_laid(to.gateway, self.gateway),
         )
 
     def alters(self, setting: Setting) -> bool:
@@ -68,4 +72,5 @@ def _flat(setting: Setting) -> dict[str, Any]:
         **setting.args,
         **{f"env.{name}": value for name, value in setting.env.items()},
         **({"copies": setting.copies} if setting.copies != 1 else {}),
+        **setting.gateway,
     }

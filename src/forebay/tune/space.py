@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from forebay.config.arg_names import canonical, table
 from forebay.config.layers import Limit
 from forebay.config.load import Loaded
-from forebay.config.schema import EmbeddedEngine, VllmEngine
+from forebay.config.schema import Config, EmbeddedEngine, VllmEngine
 from forebay.core.errors import ConfigError, Finding, UsageError
 from forebay.engines.command import command
 from forebay.lint.run import lint_engines
@@ -21,6 +21,9 @@ from forebay.tune.setting import Setting
 _EMBEDDED_KEYS = ("context_tokens", "max_sequences", "threads")
 # A warning of these is a reason not to try; others advise on what the operator wanted so.
 _TOLERATED = ("eager", "small_batches", "redundant_flags", "no_accelerator", "scenario_overridden", "slow_choices")
+
+ENGINE = "engine."
+"""Begins a path of a setting's gateway that is a key of the engine, such as `engine.max_outstanding`."""
 
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,28 +36,64 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     """The engine as the file has it, where `engine` was given other GPUs."""
     cores: int
     scenario: str | None = None
+    through: bool = False
+    """Whether every trial goes through a gateway as the file has it, whose own stages are then climbed too."""
+    only: tuple[str, ...] = ()
+    """The stages that are climbed; all of them where none is named."""
 
     @property
     def is_vllm(self) -> bool:
         return isinstance(self.engine, VllmEngine)
 
     def baseline(self) -> Setting:
-        """The engine as the file has it."""
+        """The engine as the file has it; behind a gateway all of its copies."""
+        copies = self.engine.count if self.through else 1
         if isinstance(self.engine, VllmEngine):
             flags = table(self.engine.release)
             args = {canonical(key, flags): value for key, value in self.engine.args.items()}
-            return Setting(args=args, env=dict(self.engine.env))
+            return Setting(args=args, env=dict(self.engine.env), copies=copies)
         keys = {key: getattr(self.engine, key) for key in _EMBEDDED_KEYS if getattr(self.engine, key) is not None}
-        return Setting(args=keys, env=dict(self.engine.env))
+        return Setting(args=keys, env=dict(self.engine.env), copies=copies)
+
+    def config_of(self, setting: Setting) -> Config:
+        """The file with what the setting's gateway has otherwise; ConfigError where that is none.
+
+        The model's engines are left as they are: a trial starts its own.
+        """
+        config = self.loaded.config
+        if not setting.gateway:
+            return config
+        whole = config.model_dump(mode="json")
+        for path, value in setting.gateway.items():
+            if not path.startswith(ENGINE):
+                _lay(whole, path_of(path, self.model), value)
+        try:
+            return Config.model_validate(whole)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ConfigError(_("no gateway can be so"), where=where) from error
+
+    def gateway_now(self, setting: Setting, path: str) -> Any:
+        """What the file, or the setting, says there: `gateway.queue.calls`, `model.cache.exact`."""
+        if path in setting.gateway:
+            return setting.gateway[path]
+        if path.startswith(ENGINE):
+            return getattr(self.engine, path.removeprefix(ENGINE))
+        at: Any = self.loaded.config
+        for key in path_of(path, self.model):
+            at = at[key] if isinstance(at, dict) else getattr(at, key, None)
+        return at
 
     def engine_of(self, setting: Setting) -> VllmEngine | EmbeddedEngine:
         """The engine of forebay.yaml that a setting makes; ConfigError where it is none."""
         engine = self.engine
+        own = {path.removeprefix(ENGINE): value for path, value in setting.gateway.items() if path.startswith(ENGINE)}
         if isinstance(engine, VllmEngine):
-            return engine.model_copy(update={"args": dict(setting.args), "env": dict(setting.env), "count": 1})
+            changed = {"args": dict(setting.args), "env": dict(setting.env), "count": 1, **own}
+            return engine.model_copy(update=changed)
         try:
             whole = engine.model_dump(exclude_unset=True)
-            return EmbeddedEngine.model_validate({**whole, **setting.args, "env": setting.env, "count": 1})
+            return EmbeddedEngine.model_validate({**whole, **setting.args, "env": setting.env, "count": 1, **own})
         except ValidationError as error:
             raise ConfigError(_("no engine can be so"), where=str(error.errors()[0]["loc"])) from error
 
@@ -86,6 +125,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         """Why lint does not allow the setting: every error, and what it warns of that `over` does not have."""
         try:
             engine = self.engine_of(setting)
+            self.config_of(setting)
         except ConfigError as error:
             return [Finding(rule="engine", severity="error", where=error.where, why=error.what)]
         if not isinstance(engine, VllmEngine):
@@ -123,6 +163,20 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
             for flag, limit in limits.items()
             if flag in setting.args and _exceeds(setting.args[flag], limit)
         ]
+
+
+def path_of(path: str, model: str) -> tuple[str, ...]:
+    """A path of a setting's gateway as keys of the whole file."""
+    first, *others = path.split(".")
+    return ("models", model, *others) if first == "model" else (first, *others)
+
+
+def _lay(whole: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        if whole.get(key) is None:
+            whole[key] = {}
+        whole = whole[key]
+    whole[path[-1]] = value
 
 
 def _exceeds(value: Any, limit: Limit) -> bool:

@@ -58,8 +58,11 @@ ORDER = (
     "network",
     "instances",
     "embedded",
+    "routing",
+    "caches",
+    "admission",
 )
-"""What is worth most and risks least comes first; what changes answers comes after what does not."""
+"""What is worth most and risks least comes first; what changes answers comes after what does not; the gateway last."""
 
 
 def load_stages() -> Registry[Stage]:
@@ -68,11 +71,16 @@ def load_stages() -> Registry[Stage]:
     return stages
 
 
+def order(space: Space) -> tuple[str, ...]:
+    """The stages that are climbed."""
+    return tuple(name for name in ORDER if not space.only or name in space.only)
+
+
 def proposals(situation: Situation) -> list[tuple[str, list[Change]]]:
     """What each stage proposes that would make a difference, in the order of the stages."""
     load_stages()
     found = []
-    for name in ORDER:
+    for name in order(situation.space):
         changes = [change for change in stages[name](situation) if change.alters(situation.setting)]
         if changes:
             found.append((name, changes))

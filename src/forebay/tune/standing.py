@@ -10,7 +10,7 @@ from forebay.tune.constraints import failed_like
 from forebay.tune.objective import Objective
 from forebay.tune.setting import Change, Setting
 from forebay.tune.space import Space
-from forebay.tune.stage import ORDER, Situation, load_stages, proposals, stages
+from forebay.tune.stage import Situation, load_stages, order, proposals, stages
 from forebay.tune.trial import Score, Trial
 
 _ALL_AT_ONCE = "killers"
@@ -57,7 +57,7 @@ class Choices:
         """Every stage's first choice that may be made together with the ones before: a stride."""
         load_stages()
         setting, taken = standing.setting, []
-        for name in ORDER:
+        for name in order(self._space):
             while True:
                 at = self._situation(standing, setting)
                 open_changes = [

@@ -16,7 +16,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     """One load and its figures. `pressure`: the largest of measured / allowed over the bounds, 0 without any.
 
     `tokens_sd`: the standard deviation of the logarithm of `output_tokens_per_s` within the run. `classes`: P95 of the
-    time to the first token, by the length of prompts.
+    time to the first token, by the length of prompts. `failed` holds the `rejected` ones, which were refused.
     """
 
     concurrency: int
@@ -34,6 +34,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     answer_tokens: float = 0.0
     sent: int = 0
     failed: int = 0
+    rejected: int = 0
     pressure: float = 0.0
     tokens_sd: float = 0.0
     latency_sd: float = 0.0
@@ -49,9 +50,10 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
         """By Little's law: the tokens that are in flight over how long an answer takes.
 
         Clients of a closed loop that began together read and write together, and a window that ends within their round
-        counts too many tokens or too few. Where answers' lengths are unknown it is what was counted.
+        counts too many tokens or too few. Where answers' lengths are unknown, or requests failed and so were not in
+        flight, it is what was counted.
         """
-        if not self.answer_tokens or not self.e2e_mean_ms:
+        if not self.answer_tokens or not self.e2e_mean_ms or self.failed:
             return self.output_tokens_per_s
         return self.concurrency * self.answer_tokens * 1000 / self.e2e_mean_ms
 

@@ -1,13 +1,15 @@
 """`python pretend_vllm.py serve WEIGHTS FLAGS…`: takes vLLM's flags, and is as fast as they say; for planted effects.
 
 Without CUDA graphs a token takes 12 ms, with them 4. More than 256 sequences do not fit into the memory. FP8 weights
-are faster still, and answer otherwise.
+are faster still, and answer otherwise. Where PRETEND_READ_S says so, reading a prompt takes that time unless it begins
+as one of the last four beginnings did.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 
@@ -15,6 +17,8 @@ import orjson
 from tests.integration.tune.engines import token
 
 from forebay.testing.fake_engine import Exchange, FakeEngine
+
+_BEGINNING, _REMEMBERED = 256, 4
 
 
 def main() -> None:
@@ -44,6 +48,8 @@ class Served:
         self._gap_s *= 0.5 if asked.quantization else 1.0
         self._logprob = -3.0 if asked.quantization else -0.1
         self._places = asyncio.Semaphore(asked.max_num_seqs)
+        self._read_s = float(os.environ.get("PRETEND_READ_S", "0"))
+        self._read: list[str] = []
 
     async def __call__(self, exchange: Exchange) -> None:
         line = exchange.head.split(b"\r\n")[0]
@@ -57,8 +63,18 @@ class Served:
         else:
             await exchange.answer(b'{"error":{"message":"no such route"}}', status=404)
 
+    async def _take_in(self, prompt: str) -> None:
+        beginning = prompt[:_BEGINNING]
+        if beginning in self._read:
+            self._read.remove(beginning)
+        else:
+            await asyncio.sleep(self._read_s)
+        self._read = [beginning, *self._read][:_REMEMBERED]
+
     async def _complete(self, exchange: Exchange) -> None:
         fields = exchange.fields
+        if self._read_s:
+            await self._take_in(fields["prompt"])
         count = fields["max_tokens"]
         prompt = len(fields["prompt"].split())
         usage = {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}

@@ -93,7 +93,11 @@ class Player:
         await asyncio.sleep(max(0.0, self._start - time.monotonic()))
         self._supply = endless(self._load, *self._share)
         share, shares = self._share
-        for _ in range(share, self._load.arrivals.concurrency, shares):
+        clients, spread_s = self._load.arrivals.concurrency, self._load.arrivals.spread_s
+        for client in range(share, clients, shares):
+            wait_s = self._start + spread_s * client / clients - time.monotonic()
+            if spread_s and wait_s > 0:
+                await asyncio.sleep(wait_s)
             self._next_of_slot()
 
     def _next_of_slot(self) -> None:
@@ -109,7 +113,7 @@ class Player:
         if plan.blocks:
             prompt = self._writer.of_blocks(plan.blocks, tokens[0])
         else:
-            prompt = self._writer.prompt(plan.number, tokens[0])
+            prompt = self._writer.prompt(plan.text, tokens[0])
         return self._exchange(session, prompt, intended)
 
     def _exchange(self, session: Session, prompt: str, intended: float) -> Exchange:
@@ -161,7 +165,7 @@ class Player:
     def _go_on(self, exchange: Exchange, session: Session) -> None:
         session.begun.append(Turn(session.prompt, "".join(exchange.text or ())))
         session.at += 1
-        number = session.plan.number + session.at * _TURN_STRIDE
+        number = session.plan.text + session.at * _TURN_STRIDE
         prompt = self._writer.prompt(number, session.plan.turns[session.at][0], follows=True)
         intended = exchange.ended + self._load.think_s
         self._send(self._exchange(session, prompt, intended), session)

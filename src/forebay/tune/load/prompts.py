@@ -9,6 +9,8 @@ import msgspec
 from forebay.tune.load.trace import BLOCK_TOKENS
 
 _POOL_WORDS = 1 << 16
+_PREFIX_STRIDE = 104_729
+_MIX = 0x9E3779B1
 
 
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,11 +26,12 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
 class Writer:
     """Prompts out of a pool of random words, so that a long one costs a slice and no dice."""
 
-    def __init__(self, vocabulary: Vocabulary, seed: int, shared_prefix_share: float = 0.0) -> None:
+    def __init__(self, vocabulary: Vocabulary, seed: int, shared_prefix_share: float = 0.0, prefixes: int = 1) -> None:
         self._words = vocabulary.words
         self._per_word = vocabulary.tokens_per_word
         self._overhead = vocabulary.overhead_tokens
         self._share = shared_prefix_share
+        self._prefixes = prefixes
         self._pool = Random(f"words {seed}").choices(self._words, k=_POOL_WORDS)
         self._places = Random(f"places {seed}").randrange(_POOL_WORDS)
 
@@ -38,7 +41,8 @@ class Writer:
         shared = 0 if follows else round(wanted * self._share)
         own = wanted - shared
         name = self._name(number)[:own]
-        return " ".join([*self._slice(0, shared), *name, *self._slice(number * 7919 + 1, own - len(name))])
+        prefix = self._slice(self._prefix(number) * _PREFIX_STRIDE, shared)
+        return " ".join([*prefix, *name, *self._slice(number * 7919 + 1, own - len(name))])
 
     def of_blocks(self, blocks: tuple[int, ...], tokens: int) -> str:
         """A prompt made of blocks, the same text for the same block; the last one is cut to the length."""
@@ -49,6 +53,10 @@ class Writer:
             name = self._name(block)
             words += name + self._slice(block * 7919 + 3, each - len(name))
         return " ".join(words[:wanted])
+
+    def _prefix(self, number: int) -> int:
+        """Which of the shared prefixes: in no order, for a fleet that takes turns would else divide them evenly."""
+        return (number * _MIX >> 15) % self._prefixes
 
     def _name(self, number: int) -> list[str]:
         """The number spelled in words, lowest digit first: it differs at the first words, where prefixes are compared.

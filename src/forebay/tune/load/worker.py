@@ -63,7 +63,8 @@ def _listen(pipe: BinaryIO, inbox: queue.SimpleQueue[frames.Frame]) -> None:
 async def _play(
     job: frames.Job, inbox: queue.SimpleQueue[frames.Frame], pipe: BinaryIO
 ) -> tuple[float, Player, frames.Played]:
-    writer = Writer(job.vocabulary, job.workload.seed, job.workload.shared_prefix_share)
+    load = job.workload
+    writer = Writer(job.vocabulary, load.seed, load.shared_prefix_share, load.shared_prefixes)
     player = Player(job.target, job.workload, writer, (job.share, job.shares))
     frames.write(pipe, frames.Ready())
     begin = inbox.get()

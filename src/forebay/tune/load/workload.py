@@ -27,8 +27,9 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `poisson` and `gamma` draw their gaps at random; `burstiness` is the gamma distribution's shape as in other tools:
     1 is Poisson, below it come bursts. `ramp` goes evenly from `rate_rps` to `to_rate_rps`. `steps` holds each of
-    `steps`; `closed` keeps `concurrency` requests in flight. `trace` plays `trace` back, `speed` times as fast. With
-    several turns the rate, and the concurrency, is that of sessions.
+    `steps`; `closed` keeps `concurrency` requests in flight, the clients of which begin one after the other over
+    `spread_s`: those that begin together read their prompts together, round after round. `trace` plays `trace` back,
+    `speed` times as fast. With several turns the rate, and the concurrency, is that of sessions.
     """
 
     shape: Shape = "poisson"
@@ -36,6 +37,7 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     to_rate_rps: float | None = None
     burstiness: float = 1.0
     concurrency: int = 1
+    spread_s: float = 0.0
     steps: tuple[Step, ...] = ()
     trace: str = ""
     trace_format: TraceFormat = "auto"
@@ -84,7 +86,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A load, whole and repeatable: the same seed sends the same requests at the same times.
 
     It ends after `duration_s` or `requests`, whichever comes first; one of them is needed, except for a trace or steps.
-    `warm_up_s` is cut from what is measured. `shared_prefix_share` of every prompt is the same text in all requests.
+    `warm_up_s` is cut from what is measured. `shared_prefix_share` of every prompt is the same text in all requests, or
+    one of `shared_prefixes` texts. `repeat_share` of the requests say what one of 64 favourites says, word for word.
     With `turns` above one, each request but the first of a session holds what was said before, `think_s` after the
     answer. Without `stream` no first token can be seen. `extra` is added to every body.
     """
@@ -93,6 +96,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     input_tokens: Lengths = Lengths(tokens=512)
     output_tokens: Lengths = Lengths(tokens=128)
     shared_prefix_share: float = 0.0
+    shared_prefixes: int = 1
+    repeat_share: float = 0.0
     turns: int = 1
     think_s: float = 0.0
     duration_s: float | None = 30.0
@@ -132,6 +137,11 @@ def _faults(load: Workload) -> Iterator[tuple[bool, str, str]]:
         _("a shared prefix is a share from 0 to 1"),
         _("Set 0.5 for half of every prompt"),
     )
+    yield (
+        load.shared_prefixes < 1 or not 0 <= load.repeat_share <= 1,
+        _("there is one shared prefix at least, and repeats are a share from 0 to 1"),
+        _("Set 0.3 for three of ten requests"),
+    )
     yield load.turns < 1, _("a session has at least one turn"), _("Set turns to 1 or more")
     yield (
         lengths,
@@ -167,6 +177,11 @@ def _faulty_arrivals(come: Arrivals) -> Iterator[tuple[bool, str, str]]:
         come.shape == "closed" and come.concurrency < 1,
         _("a concurrency of {n} asks for nothing").format(n=come.concurrency),
         _("Set at least 1"),
+    )
+    yield (
+        come.spread_s < 0 or not math.isfinite(come.spread_s),
+        _("clients cannot begin over {seconds:g} s").format(seconds=come.spread_s),
+        _("Set 0 for all at once"),
     )
     yield (
         come.shape == "gamma" and not _positive(come.burstiness),

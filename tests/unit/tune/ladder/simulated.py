@@ -107,8 +107,8 @@ def space(folder: Path, text: str = EMBEDDED, cores: int = 2) -> Space:
     return space_of(load(path), "m", scenario="batch", cores=cores)
 
 
-def climb(folder: Path, source: Simulated, where: Space, **rules: object) -> Climbed:
+def climb(folder: Path, source: Simulated, where: Space, aim: Objective = AIM, **rules: object) -> Climbed:
     """A whole session; the journal in `folder` is gone on with."""
     asked = Rules(clock=source.clock, **{"budget_s": 1e9, **rules})  # type: ignore[arg-type]
     with Journal(folder / "journal") as journal:
-        return Ladder(where, AIM, source, journal, asked).climb(where.baseline())
+        return Ladder(where, aim, source, journal, asked).climb(where.baseline())
