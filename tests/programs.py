@@ -21,6 +21,7 @@ PACKAGES = (
     "python3-requests", "python3-setuptools", "python3-six", "python3-texttable", "python3-urllib3",
     "python3-websocket", "python3-yaml",
     "keepalived", "libmnl0", "libnftnl11", "libnl-3-200", "libnl-genl-3-200", "libsensors5", "libsnmp40",
+    "pebble",
 )  # fmt: skip
 _PATIENCE_S = 180.0
 
@@ -32,7 +33,9 @@ def wanted() -> bool:
 
 def prepare(say: Callable[[str], None]) -> None:
     """Unpack what the machine has not; where that is impossible, say so: the tests that need them are skipped."""
-    if not wanted() or all(found(name) for name in ("promtool", "amtool", "keepalived", "dockerd", "docker-compose")):
+    if not wanted() or all(
+        found(name) for name in ("promtool", "amtool", "keepalived", "dockerd", "docker-compose", "pebble")
+    ):
         return
     folder = _folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +43,7 @@ def prepare(say: Callable[[str], None]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return
-        say("unpacking promtool, amtool, keepalived and Docker for the tests (95 MB, once)")
+        say("unpacking promtool, amtool, keepalived, Docker and pebble for the tests (98 MB, once)")
         draft = folder.with_suffix(".building")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
@@ -86,4 +89,4 @@ def _folder() -> Path:
     codename = next(
         (line.partition("=")[2] for line in release.splitlines() if line.startswith("VERSION_CODENAME")), ""
     )
-    return cache / f"debian-programs-{codename or 'unknown'}-3"
+    return cache / f"debian-programs-{codename or 'unknown'}-4"

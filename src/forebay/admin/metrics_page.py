@@ -16,7 +16,7 @@ from forebay.observe.catalogue import METRICS, Metric
 from forebay.observe.gpu import gpu_utilization
 from forebay.observe.page import Series
 from forebay.observe.totals import CounterFolder
-from forebay.render.renewal import days_left, is_refused
+from forebay.render.renewal import days_left, failures, is_refused
 from forebay.store.state_dir import StateDir
 
 _WINDOW_S = 10.0
@@ -90,6 +90,7 @@ class MetricsPage(Collector):
             return
         yield Series(catalogue.CERTIFICATE_DAYS, (), (days,))
         yield Series(catalogue.CERTIFICATE_REFUSED, (), (float(is_refused(self._state)),))
+        yield Series(catalogue.CERTIFICATE_FAILURES, (), (float(failures(self._state)),))
 
     def _throughput(self) -> dict[str, float]:
         if len(self._samples) < 2:

@@ -45,6 +45,11 @@ class EdgeFollower:
         self._waits_s = exponential(_FIRST_AGAIN_S, _LAST_AGAIN_S)
         self._again_s = float("-inf")
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the edge runs its newest file."""
+        return bool(self.newest) and self.runs == self.newest and not self.pending
+
     def follow(self, config: Config, *, changed: bool) -> None:
         """Look after the edge of `config`; `changed`: its file is a new one."""
         self._conf = None if config.edge.kind == "none" else self._folder / program_of(config).conf

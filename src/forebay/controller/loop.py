@@ -26,8 +26,18 @@ from forebay.controller.placing import Placed
 from forebay.controller.plan import Planned, plan_engines
 from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
-from forebay.controller.report import report, with_audit, with_discovery, with_edge, with_lease, with_release
+from forebay.controller.renewals import Renewals
+from forebay.controller.report import (
+    report,
+    with_audit,
+    with_discovery,
+    with_edge,
+    with_lease,
+    with_release,
+    with_renewals,
+)
 from forebay.controller.rolling import Rolling
+from forebay.controller.shared_keys import SharedKeys, shared_keys
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
 from forebay.controller.strangers import Strangers
@@ -75,12 +85,13 @@ class Controller:
         self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
-        self._pepper = key_store.load_pepper(self._state.pepper)
+        self._shared = shared_keys(self._config, arguments.config.resolve().parent, self._state, self.journal)
+        self._pepper = pepper_of(self._config.store, self._state, arguments.config.resolve().parent)
         self._keys: list[key_store.KeyRow] = []
         self._key_version = -1
         self._keys_read_s = float("-inf")
         # A time that stays: the same state must give the same snapshot after the controller was started again.
-        self._created_at = int(self._state.pepper.stat().st_mtime)
+        self._created_at = made_at(self._state.pepper)
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._read_at = time.time()
@@ -93,6 +104,9 @@ class Controller:
         self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
         self._edge = EdgeFollower(self._state.edge, self.journal, lambda: self._substrate.signal("edge", 1))
         self._edge.follow(self._config, changed=False)
+        base = arguments.config.resolve().parent
+        self._renewals = Renewals(self._state, base, self.journal, lambda: self._edge.is_read, self._look_soon)
+        self._renewals.retarget(self._config)
         self._drift = DriftWatch(
             lambda: held(self._changing.running, self._config, self._keepers.values()),
             self._substrate.observe,
@@ -134,7 +148,13 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
-            beside = (self._edge.run(), self._drift.run(), self._monitoring.run(), self._issuers.run())
+            beside = (
+                self._edge.run(),
+                self._drift.run(),
+                self._monitoring.run(),
+                self._issuers.run(),
+                self._renewals.run(),
+            )
             watching = [group.create_task(each) for each in beside]
             while not self._stopping:
                 await self._turn(group)
@@ -181,6 +201,7 @@ class Controller:
                 await self._renew_edge(config)
             self._discovery.retarget(config)
             self._issuers.retarget(config)
+            self._renewals.retarget(config)
         except (ForebayError, OSError) as error:
             self._findings = said(error)
             self._read_at = time.time()
@@ -328,8 +349,9 @@ class Controller:
             version = data_version(self._database)
             if version == self._key_version and now_s - self._keys_read_s < _EXPIRY_S:
                 return
-            self._keys = key_store.active(self._database, time.time())
-            self._revoked = revocations(self._database, time.time())
+            if self._shared is None:
+                self._keys = key_store.active(self._database, time.time())
+                self._revoked = revocations(self._database, time.time())
             intents = {row["engine"]: row["intent"] for row in self._database.execute("SELECT * FROM intents")}
         except sqlite3.Error as error:
             self.journal.say("error", f"the state database cannot be read: {error}")
@@ -377,6 +399,10 @@ class Controller:
             note_renewal(self._state, str(error))
             self.journal.say("error", "the edge cannot be renewed; it keeps what it has", findings=said(error))
 
+    def _look_soon(self) -> None:
+        self._certificate_s = float("-inf")
+        self._changed.set()
+
     async def _renew_edge(self, config: Config) -> None:
         base = self._arguments.config.resolve().parent
         changed = await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base)
@@ -404,7 +430,7 @@ class Controller:
         drift = (*self._drift.found, *self._monitoring.found)
         status = with_discovery(status, self._discovery.status())
         status = with_release(status, self._changing.running, self._rolling, drift)
-        status = with_edge(status, self._edge)
+        status = with_renewals(with_edge(status, self._edge), self._renewals.trouble)
         status = with_audit(status, self._state.audit)
         status = with_lease(status, self._fence, standing_by(self._state))
         self._fence.check()

@@ -29,6 +29,7 @@ from forebay.controller.status import (
     ReleaseStatus,
     StandbyStatus,
     Status,
+    StoreStatus,
     UnitStatus,
     WorkerStatus,
     overall,
@@ -129,6 +130,24 @@ def with_edge(status: Status, follower: EdgeFollower) -> Status:
     runs, newest = follower.runs, follower.newest
     edge = msgspec.structs.replace(status.edge, generation=runs, newest=None if not runs else runs == newest)
     return msgspec.structs.replace(status, edge=edge)
+
+
+def with_renewals(status: Status, trouble: str) -> Status:
+    """The status with why there is no newer certificate; what is served goes on being served."""
+    if not trouble:
+        return status
+    return msgspec.structs.replace(status, reasons=(*status.reasons, f"no certificate was obtained: {trouble}"))
+
+
+def with_store(status: Status, store: StoreStatus | None) -> Status:
+    """The status with the store that machines share; gateways go on with the keys known last while it is lost."""
+    if store is None or not store.trouble:
+        return msgspec.structs.replace(status, store=store)
+    until = "-" if store.keys_until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(store.keys_until))
+    now = f"the keys known last are good until {until}" if store.believed else "no key opens anything"
+    why = f"the store of keys is lost, {now}: {store.trouble}"
+    state = "degraded" if status.state == "ready" else status.state
+    return msgspec.structs.replace(status, store=store, state=state, reasons=(*status.reasons, why))
 
 
 def with_lease(status: Status, fence: Fence, standbys: tuple[Standby, ...]) -> Status:

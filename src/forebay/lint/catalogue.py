@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 READING: dict[str, str] = {
+    "acme": "Certificates that an ACME authority could not give, or that nobody would serve.",
     "adapter_clash": "An adapter is called like a model, an alias or another model's adapter.",
     "address": "An address or a network that is none.",
     "alias_clash": "A name means two models.",

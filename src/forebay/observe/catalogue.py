@@ -273,6 +273,9 @@ CERTIFICATE_DAYS = Metric(
 CERTIFICATE_REFUSED = Metric(
     "forebay_certificate_refused", "gauge", "1 while a new certificate cannot be served and the old one stays."
 )
+CERTIFICATE_FAILURES = Metric(
+    "forebay_certificate_order_failures", "gauge", "Attempts in a row in which an ACME authority gave no certificate."
+)
 RELEASE_REVERTED = Metric(
     "forebay_release_reverted", "gauge", "1 while the last change of the release is one that was taken back."
 )

@@ -14,11 +14,9 @@ from forebay.engines.spec import EngineSpec
 from forebay.messages import _
 from forebay.release.store import Store
 from forebay.release.version import canonical
-from forebay.render.edge import site_of
+from forebay.render.edge import site_in
 from forebay.render.edge_programs import program_of
 from forebay.substrate.base import is_controller
-
-_CERTIFICATE = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
 
 
 def unit_drift(wanted: Mapping[str, str], seen: Mapping[str, UnitRecord], slots: Mapping[str, str]) -> Iterator[str]:
@@ -36,7 +34,7 @@ def unit_drift(wanted: Mapping[str, str], seen: Mapping[str, UnitRecord], slots:
 
 
 def edge_drift(config: Config, folder: Path, worker_ports: tuple[int, ...]) -> Iterator[str]:
-    """Whether somebody edited the edge's rendered file; the certificate's name in it is the machine's own."""
+    """Whether somebody edited the edge's rendered file; what in it is the machine's own is left as it is."""
     if config.edge.kind == "none":
         return
     program = program_of(config)
@@ -45,9 +43,7 @@ def edge_drift(config: Config, folder: Path, worker_ports: tuple[int, ...]) -> I
     except OSError:
         yield _("{file} is gone").format(file=folder / program.conf)
         return
-    named = _CERTIFICATE.search(content)
-    certificate = folder / (named[0].decode() if named else "certificate-?.pem")
-    expected = program.render(config, site_of(config, folder, certificate, worker_ports))[program.conf].encode()
+    expected = program.render(config, site_in(content, folder, worker_ports, config))[program.conf].encode()
     if content != expected:
         yield _("{file} was edited").format(file=folder / program.conf)
 

@@ -200,6 +200,15 @@ ALERTS = (
         "out of time. Nothing is broken until the old one ends.",
     ),
     Alert(
+        name="ForebayCertificateNotObtained",
+        expr="forebay_certificate_order_failures >= 3",
+        hold="0m",
+        severity="warning",
+        summary="An ACME authority has given no certificate {{ $value }} times in a row",
+        runbook="`forebay status` says why. The old certificate is served until its end; it is asked again by itself, "
+        "every six hours at the longest, and at once after `edge.acme` was changed and applied.",
+    ),
+    Alert(
         name="ForebayLogLinesLost",
         expr="increase(forebay_log_lines_dropped_total[10m]) > 0",
         hold="0m",

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import grp
-import hashlib
 import os
 import pwd
+import re
 import resource
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-from cryptography import x509
 
 from forebay.config.schema import Config
-from forebay.core.errors import ConfigError
 from forebay.core.files import write_atomically
 from forebay.engines.record import digest_of
 from forebay.engines.spec import UnitSpec
-from forebay.messages import _
+from forebay.privacy.stores import log_span_s
+from forebay.render.edge_certificate import (
+    challenge_of,
+    keep_authorities,
+    keep_certificate,
+    prune,
+    server_certificate,
+)
 from forebay.render.edge_programs import check, program_of
 from forebay.render.generation import SOCKET, address
-from forebay.render.site import Site
-from forebay.security.development_ca import CertificateFiles, ensure_development
-from forebay.security.tls import check_certificate
+from forebay.render.site import CLOSED, Site
 from forebay.store.state_dir import StateDir
 
-_KEPT_CERTIFICATES = 3
+_CERTIFICATE = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
+_AUTHORITIES = re.compile(rb"client-ca-[0-9a-f]{16}\.pem")
+_ANSWER = re.compile(rb"(?:\$forebay_token|%\[path,field\(4,/\)\])\.([A-Za-z0-9_-]{43})")
 
 
 def edge_unit(config: Config, state: StateDir) -> UnitSpec:
@@ -44,6 +48,7 @@ def edge_unit(config: Config, state: StateDir) -> UnitSpec:
         log=str(state.log("edge")),
         log_rotate_bytes=config.observe.log.rotate,
         log_keep=config.observe.log.keep,
+        log_span_s=log_span_s(config),
         stop_s=min(config.edge.shutdown, config.gateway.timeouts.drain + 5.0),
         stop_signal=program.stop_signal,
         service=config.service,
@@ -59,11 +64,15 @@ def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], bas
     """
     program, folder = program_of(config), state.edge
     (folder / "temp").mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificate = _keep_certificate(server_certificate(config, state, base), folder)
-    site = site_of(config, folder, certificate, worker_ports)
-    if config.edge.clients is not None:
-        authorities = _keep_authorities((base or Path.cwd()) / config.edge.clients.ca, folder)
-        site = msgspec.structs.replace(site, client_ca=authorities)
+    served = server_certificate(config, state, base)
+    certificate = keep_certificate(served.files, folder)
+    clients = config.edge.clients
+    site = msgspec.structs.replace(
+        site_of(config, folder, certificate, worker_ports),
+        client_ca=None if clients is None else keep_authorities((base or Path.cwd()) / clients.ca, folder),
+        challenge=challenge_of(config, state, base),
+        closed=served.closed,
+    )
     content = program.render(config, site)[program.conf].encode()
     target = folder / program.conf
     if target.exists() and target.read_bytes() == content:
@@ -72,7 +81,7 @@ def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], bas
     write_atomically(candidate, content)
     check(program, candidate, folder, config.edge.bind)
     candidate.replace(target)
-    _prune(folder, certificate)
+    prune(folder, certificate)
     return True
 
 
@@ -93,60 +102,15 @@ def site_of(config: Config, folder: Path, certificate: Path, worker_ports: Seque
     )
 
 
-def server_certificate(config: Config, state: StateDir, base: Path | None = None) -> CertificateFiles:
-    """The operator's certificate, checked, or a development one; ConfigError with every reason it cannot be served."""
-    now = datetime.now(UTC)
-    own = config.edge.certificate
-    if own is None:
-        return ensure_development(state.tls, config.edge.server_names, now)
-    kind, _colon, place = own.key.partition(":")
-    if kind != "file":
-        raise ConfigError(
-            _("the edge reads its key from a file"), where="edge.certificate.key", fix=_("Write it as `file:PATH`")
-        )
-    root = base or Path.cwd()
-    files = CertificateFiles(chain=root / own.chain, key=root / place)
-    findings = check_certificate(files.chain, files.key, config.edge.server_names, now)
-    errors = tuple(finding for finding in findings if finding.severity == "error")
-    if errors:
-        raise ConfigError(_("the certificate cannot be served"), findings=errors, where="edge.certificate")
-    return files
-
-
-def _keep_certificate(files: CertificateFiles, folder: Path) -> Path:
-    # A copy named by its content: key and chain change together, a crashed edge restarts with what was checked, and a
-    # renewed certificate changes the configuration, which is how the reload comes about.
-    content = files.key.read_bytes().rstrip() + b"\n" + files.chain.read_bytes()
-    kept = folder / f"certificate-{hashlib.sha256(content).hexdigest()[:16]}.pem"
-    if not kept.exists():
-        write_atomically(kept, content)
-    return kept
-
-
-def _keep_authorities(ca: Path, folder: Path) -> Path:
-    try:
-        content = ca.read_bytes()
-        read = x509.load_pem_x509_certificates(content)
-        usable = all(each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca for each in read)
-    except (OSError, ValueError, x509.ExtensionNotFound):
-        usable = False
-    if not usable:
-        raise ConfigError(
-            _("the authorities for clients cannot be read, or are none"),
-            where="edge.clients.ca",
-            fix=_("Name a PEM file with certificates of authorities alone"),
-        )
-    kept = folder / f"client-ca-{hashlib.sha256(content).hexdigest()[:16]}.pem"
-    if not kept.exists():
-        write_atomically(kept, content, mode=0o644)
-    return kept
-
-
-def _prune(folder: Path, current: Path) -> None:
-    by_age = sorted(folder.glob("certificate-*.pem"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for old in by_age[_KEPT_CERTIFICATES:]:
-        if old != current:
-            old.unlink(missing_ok=True)
+def site_in(content: bytes, folder: Path, worker_ports: Sequence[int], config: Config) -> Site:
+    """The site that a file was rendered for: what in it is the machine's own, and no release says."""
+    certificate, authorities, challenge = (pattern.search(content) for pattern in (_CERTIFICATE, _AUTHORITIES, _ANSWER))
+    return msgspec.structs.replace(
+        site_of(config, folder, folder / (certificate[0].decode() if certificate else "?"), worker_ports),
+        client_ca=folder / authorities[0].decode() if authorities else None,
+        challenge=challenge[1].decode() if challenge else "",
+        closed=CLOSED.encode() in content,
+    )
 
 
 def _connections(config: Config) -> int:

@@ -6,11 +6,11 @@ from forebay.config.schema import Config
 from forebay.render import generation
 from forebay.render.error_pages import PAGES, page_of
 from forebay.render.haproxy_log import backend_rules, log_lines
-from forebay.render.haproxy_rules import http_rules, https_rules
+from forebay.render.haproxy_rules import challenge_rules, http_rules, https_rules
 from forebay.render.haproxy_text import bind, own_error, path, quoted, section
 from forebay.render.includes import included
 from forebay.render.nginx_text import endpoint, milliseconds, reachable
-from forebay.render.site import Site
+from forebay.render.site import CLOSED, Site
 
 CONF = "haproxy.cfg"
 _BUFFER_BYTES = 256 * 1024
@@ -30,7 +30,7 @@ def render(config: Config, site: Site) -> dict[str, str]:
         section("backend gateway", _backend(config, site)),
     ]
     if config.edge.http_port is not None:
-        parts.insert(4, section("frontend http", _http(config, config.edge.http_port)))
+        parts.insert(4, section("frontend http", _http(config, site, config.edge.http_port)))
     if site.generation:
         parts.append(section("frontend generation", _generation(site.generation)))
     if sections := included(config, "haproxy_sections"):
@@ -92,6 +92,7 @@ def _https(config: Config, site: Site) -> list[str]:
     listen = bind(edge.bind, edge.https_port, "edge.bind")
     return [
         f"{listen} ssl crt {certificate} alpn h2,http/1.1{_client_certificates(config, site)}",
+        *([CLOSED, "tcp-request connection reject"] if site.closed else []),
         *log_lines(config),
         "option dontlognull",
         *https_rules(config, _BUFFER_BYTES - _REWRITE_BYTES),
@@ -108,8 +109,9 @@ def _client_certificates(config: Config, site: Site) -> str:
     return f" ca-file {path(site.authorities, 'edge.clients.ca')} verify {verify}"
 
 
-def _http(config: Config, port: int) -> list[str]:
-    return [bind(config.edge.bind, port, "edge.bind"), "option httpclose", *http_rules(config)]
+def _http(config: Config, site: Site, port: int) -> list[str]:
+    rules = [*challenge_rules(site), *http_rules(config)]
+    return [bind(config.edge.bind, port, "edge.bind"), "option httpclose", *rules]
 
 
 def _generation(address: str) -> list[str]:

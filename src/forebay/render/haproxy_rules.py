@@ -7,6 +7,7 @@ from forebay.render.error_pages import page_of
 from forebay.render.haproxy_log import answer_rules, request_rules
 from forebay.render.haproxy_text import answer
 from forebay.render.nginx_text import host, milliseconds
+from forebay.render.site import ASKED, CHALLENGES, Site
 
 _HOST = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 _OWN = "!{ var(txn.answered) -m found }"
@@ -42,6 +43,14 @@ def http_rules(config: Config) -> list[str]:
         answer(page_of("malformed_request"), "unless { path_beg / }"),
         f'http-request redirect code 308 location "https://%[var(txn.host)]{https}%[pathq]"',
     ]
+
+
+def challenge_rules(site: Site) -> list[str]:
+    """What an ACME authority looks for: the account that orders certificates."""
+    if not site.challenge:
+        return []
+    says = f"status 200 content-type text/plain lf-string %[path,field(4,/)].{site.challenge}"
+    return [f"http-request return {says} if {{ path -m reg '^{CHALLENGES}{ASKED}$' }}"]
 
 
 def _matching(name: str) -> str:

@@ -7,7 +7,7 @@ from forebay.render import generation, nginx_errors
 from forebay.render.includes import included
 from forebay.render.nginx_log import access_log
 from forebay.render.nginx_text import block, endpoint, host, milliseconds, path, quoted, reachable
-from forebay.render.site import Site
+from forebay.render.site import ASKED, CHALLENGES, CLOSED, Site
 
 CONF = "nginx.conf"
 _HSTS = "add_header Strict-Transport-Security $forebay_hsts always;"
@@ -65,7 +65,7 @@ def _http(config: Config, site: Site) -> list[str]:
         *block("server", _https_server(config, site)),
     ]
     if config.edge.http_port is not None:
-        lines += ["", *block("server", _http_server(config, config.edge.http_port))]
+        lines += ["", *block("server", _http_server(config, site, config.edge.http_port))]
     if site.generation:
         lines += ["", *block("server", _generation_server(site.generation))]
     return lines
@@ -154,6 +154,7 @@ def _https_server(config: Config, site: Site) -> list[str]:
         "http2_max_concurrent_streams 128;",
         f"ssl_certificate {certificate};",
         f"ssl_certificate_key {certificate};",
+        *([CLOSED, "ssl_reject_handshake on;"] if site.closed else []),
         "ssl_protocols TLSv1.3;",
         "ssl_ecdh_curve X25519:prime256v1:secp384r1;",
         "ssl_session_tickets off;",
@@ -182,7 +183,7 @@ def _client_certificates(config: Config, site: Site) -> list[str]:
     ]
 
 
-def _http_server(config: Config, port: int) -> list[str]:
+def _http_server(config: Config, site: Site, port: int) -> list[str]:
     edge = config.edge
     https = "" if edge.https_port == 443 else f":{edge.https_port}"
     return [
@@ -193,8 +194,21 @@ def _http_server(config: Config, port: int) -> list[str]:
         "merge_slashes off;",
         "client_max_body_size 0;",
         *nginx_errors.error_pages(),
+        *_challenges(site),
         *block("location /", [f"return 308 https://$forebay_host{https}$request_uri;"]),
         *nginx_errors.locations([_REQUEST_ID]),
+    ]
+
+
+def _challenges(site: Site) -> list[str]:
+    if not site.challenge:
+        return []
+    return [
+        "# An ACME authority looks here for the account that orders certificates.",
+        *block(
+            f'location ~ "^{CHALLENGES}(?<forebay_token>{ASKED})$"',
+            ["default_type text/plain;", f'return 200 "$forebay_token.{site.challenge}";'],
+        ),
     ]
 
 

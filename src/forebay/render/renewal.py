@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from forebay.core.files import write_atomically
+from forebay.render.site import CLOSED
+from forebay.security.acme.due import read_attempts
 from forebay.store.state_dir import StateDir
 
 _SERVED = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
@@ -28,13 +30,21 @@ def is_refused(state: StateDir) -> bool:
     return (state.run / _NOTE).exists()
 
 
+def failures(state: StateDir) -> int:
+    """How often in a row an ACME authority gave no certificate."""
+    return read_attempts(state.acme).failures
+
+
 def days_left(state: StateDir, now: datetime | None = None) -> float | None:
-    """Days until the first certificate of the served chain ends; None where no edge has one."""
+    """Days until the first certificate of the served chain ends, none where nobody is let in; None without an edge."""
     for conf in ("nginx.conf", "haproxy.cfg"):
         try:
-            named = _SERVED.search((state.edge / conf).read_bytes())
+            written = (state.edge / conf).read_bytes()
+            named = _SERVED.search(written)
             if named is None:
                 continue
+            if CLOSED.encode() in written:
+                return 0.0
             content = (state.edge / named[0].decode()).read_bytes()
             chain = x509.load_pem_x509_certificates(content[content.index(b"-----BEGIN CERTIFICATE") :])
         except (OSError, ValueError):

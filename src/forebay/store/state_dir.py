@@ -7,21 +7,25 @@ run/audit.sock           where records for the audit log are taken
 run/watch.sock           where whoever watches callers answers
 run/status.json          what the controller last saw, in the form of `forebay status -o json`
 run/<unit>.standby       a controller that stands by
+run/keys.confirmed       when the store that machines share was last heard, by its time of change
 leader                   which controller leads: the kernel's lock on it says whether it still does
 logs/<unit>.log          its output, rotated
 snapshots/<digest>.json  what workers hold; `current` links to the newest
 counters/                a worker's metrics, memory-mapped
 edge/                    the rendered nginx.conf and nginx's own files
 tls/                     the development CA and certificate
+acme/                    the account at an ACME authority, and the certificate that it gave
 discovered.json          the engines that sources found last
 valkey/                  the bundled Valkey: its configuration, password and log of writes
 claims.db                idempotency keys of calls, where there is no Valkey
 watch.json               what callers usually do, and the newest anomalies
 audit/                   the audit log, its signing key, and the keys that personal fields are sealed with
+compliance/              reports of assessments
 spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
 state.db                 keys and intents
 owner                    whose engines on shared machines are ours
+keys.json                keys known last of the store that machines share
 pepper                   secret mixed into key digests
 """
 
@@ -78,6 +82,11 @@ class StateDir(msgspec.Struct, frozen=True):
         return self.root / "tls"
 
     @property
+    def acme(self) -> Path:
+        """The account at an ACME authority, and the certificate that it gave."""
+        return self.root / "acme"
+
+    @property
     def owner(self) -> Path:
         return self.root / "owner"
 
@@ -88,6 +97,16 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def database(self) -> Path:
         return self.root / "state.db"
+
+    @property
+    def keys_confirmed(self) -> Path:
+        """When the store that machines share was last heard, by its time of change."""
+        return self.run / "keys.confirmed"
+
+    @property
+    def shared_keys(self) -> Path:
+        """Keys known last of the store that machines share."""
+        return self.root / "keys.json"
 
     @property
     def pepper(self) -> Path:
@@ -106,6 +125,16 @@ class StateDir(msgspec.Struct, frozen=True):
     def audit(self) -> Path:
         """The audit log and its keys."""
         return self.root / "audit"
+
+    @property
+    def consents(self) -> Path:
+        """Who has consented to what, beside the audit log, which says how it came about."""
+        return self.audit / "consents.db"
+
+    @property
+    def compliance(self) -> Path:
+        """Reports of assessments."""
+        return self.root / "compliance"
 
     @property
     def watch(self) -> Path:

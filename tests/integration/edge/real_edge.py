@@ -55,11 +55,17 @@ class Edge:
         until(lambda: connects(self.https_port), "the edge listens")
         until(self.hears, "the edge hears signals")
 
-    def configured(self, edge: dict[str, Any] | None = None, gateway: dict[str, Any] | None = None) -> Config:
+    def configured(
+        self,
+        edge: dict[str, Any] | None = None,
+        gateway: dict[str, Any] | None = None,
+        environment: str = "development",
+    ) -> Config:
         ports = {"https_port": self.https_port, "http_port": self.http_port}
         return Config.model_validate(
             {
                 "version": 1,
+                "environment": environment,
                 "models": {"m": {"engines": [{"kind": "embedded"}]}},
                 "edge": {"kind": self.kind} | ports | (edge or {}),
                 "gateway": gateway or {},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forebay.config.crosscheck.acme import acme
 from forebay.config.crosscheck.addresses import addresses
 from forebay.config.crosscheck.cascade import cascade
 from forebay.config.crosscheck.discovery import discovery
@@ -41,6 +42,7 @@ def crosscheck(config: Config, tree: Node) -> list[Finding]:
         rollout,
         residency,
         security,
+        acme,
         watch,
         weights,
         includes,

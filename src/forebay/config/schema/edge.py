@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from forebay.config.schema.acme import Acme
 from forebay.config.schema.base import Bytes, Port, Seconds, SecretRef, Section
 from forebay.config.schema.includes import EdgeInclude
 
@@ -55,6 +56,7 @@ class Edge(Section):
     server_names: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1"]
     """Names and addresses in the certificate."""
     certificate: Certificate | None = None
+    acme: Acme | None = None
     clients: Clients | None = None
     failover: Failover | None = None
     hsts: Seconds = 63072000.0

@@ -16,11 +16,11 @@ def certificate(loaded: Loaded) -> Iterator[Finding]:
     edge, environment = loaded.config.edge, loaded.config.environment
     if edge.kind == "none" or environment == "development":
         return
+    if edge.acme is not None:
+        return
     if edge.certificate is None:
         why = _("{environment} needs a certificate of your own").format(environment=environment)
-        fix = _(
-            "Set edge.certificate: {{chain: PATH, key: file:PATH}}, or edge.kind: none behind another edge"
-        ).format()
+        fix = _("Set edge.certificate, edge.acme, or edge.kind: none behind another edge")
         yield Finding(
             rule="certificate", severity="error", where=loaded.where(("edge", "certificate")), why=why, fix=fix
         )
