@@ -1,6 +1,8 @@
 """Ladders of an 8 B shape and of SmolLM2 on the GPUs of this machine: `python -m benchmarks.gpu.ladder --help`.
 
-Needs vLLM, and what `forebay` imports for `tune run`: nothing of the gateway unless several engines are tried.
+Needs vLLM, and what `forebay` imports for `tune run` and its gateway. Parts: ladders under three objectives, `crowd`
+(how many engines 1,000 requests at once need) and `through` (the chat ladder's winner: runs for the simulator to learn
+from and to foretell, then what the gateway costs in its path).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ EAGER = {
 """The baseline: what the source document found in its customer-service platform, step A of the reference ladder."""
 PLAIN = {"dtype": "bfloat16", "kv-cache-dtype": "auto", "max-num-seqs": 1024, "gpu-memory-utilization": 0.90}
 """A small model as vLLM serves it when nobody says anything."""
+_MEASURED = {"crowd": "benchmarks.gpu.crowd", "through": "benchmarks.gpu.through"}
 
 
 def main() -> int:
@@ -36,7 +39,7 @@ def main() -> int:
     until_s = time.monotonic() + asked.seconds
     lanes = [lane.split(",") for lane in asked.lanes.split(";")]
     with ThreadPoolExecutor(len(lanes)) as pool:
-        return sum(pool.map(lambda lane: _lane(asked, lane[1], asked.gpu_list[lane[0]], until_s), enumerate(lanes)))
+        return sum(pool.map(lambda number: _lane(asked, lanes[number], number, until_s), range(len(lanes))))
 
 
 def _arguments() -> Any:
@@ -48,10 +51,11 @@ def _arguments() -> Any:
     parser.add_argument(
         "--lanes",
         default="chat;batch",
-        help="parts, of chat, batch, low-latency and through; lanes between ; run at once, each on a GPU; "
+        help="parts, of chat, batch, low-latency, crowd and through; lanes between ; run at once, each on a GPU; "
         "parts between , one after the other, each as long as PART:SECONDS says, the last as long as there is time",
     )
     parser.add_argument("--gpus", default="0,1", help="one for each lane; empty on a CPU")
+    parser.add_argument("--cores", default="", help="of each lane, such as 0-9;10-31: neighbours take no time from it")
     parser.add_argument("--hardware", default="h200")
     parser.add_argument("--release", default="0.25.1")
     parser.add_argument("--program", default="", help="what starts vLLM; default: `vllm serve`, or its module")
@@ -60,35 +64,75 @@ def _arguments() -> Any:
     parser.add_argument("--tune", default="", help="more flags of `forebay tune run`")
     asked = parser.parse_args()
     asked.gpu_list = [int(each) for each in asked.gpus.split(",") if each] or [None] * 8
+    asked.core_list = [_cores(each) for each in asked.cores.split(";") if each]
     asked.out = asked.out.resolve()
     return asked
 
 
-def _lane(asked: Any, parts: list[str], gpu: int | None, until_s: float) -> int:
-    """One part after the other on one GPU."""
+def _cores(text: str) -> set[int]:
+    first, _dash, last = text.partition("-")
+    return set(range(int(first), int(last or first) + 1))
+
+
+def _lane(asked: Any, parts: list[str], number: int, until_s: float) -> int:
+    """One part after the other on one GPU; one that fails leaves its time to the next."""
+    gpu = asked.gpu_list[number]
+    if asked.core_list:
+        try:
+            os.sched_setaffinity(0, asked.core_list[number])  # of this thread, and of what it starts
+        except OSError as error:
+            _say(f"lane {number} has all cores: {error}")
     failed = 0
     for part in parts:
         name, _colon, seconds = part.partition(":")
         ends_s = min(until_s, time.monotonic() + float(seconds)) if seconds else until_s
-        failed += _through(asked, gpu, ends_s) if name == "through" else _wait(_tune(asked, name, gpu, ends_s), ends_s)
+        _say(f"{name}: until {ends_s - time.monotonic():.0f} s from now on GPU {gpu}")
+        code = _wait(_begun(asked, name, gpu, ends_s), ends_s)
+        _say(f"{name}: {'ended' if code == 0 else f'failed, see {asked.out / name}/said.txt'}")
+        failed += code
     return failed
 
 
-def _tune(asked: Any, part: str, gpu: int | None, until_s: float) -> subprocess.Popen[bytes]:
-    """One ladder as a process of its own; a journal that lies there is gone on with."""
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+def _begun(asked: Any, part: str, gpu: int | None, until_s: float) -> subprocess.Popen[bytes]:
+    """A part as a process of its own."""
     folder = asked.out / part
     folder.mkdir(parents=True, exist_ok=True)
+    cache = asked.out / ".vllm-cache"
+    cache.mkdir(exist_ok=True)
+    if not (folder / ".vllm-cache").is_symlink():
+        (folder / ".vllm-cache").symlink_to(cache)  # what one part has compiled the next one need not
     _write_configuration(asked, part, folder / "forebay.yaml")
-    budget_s = max(30.0, until_s - time.monotonic() - 5)
-    argv = [sys.executable, "-m", "forebay", "tune", "run", "-c", str(folder / "forebay.yaml"), "--objective", part]
-    argv += ["--budget", f"{budget_s:.0f}s", "--out", str(folder / "ladder"), "--way", "strides"]
-    argv += ["--concurrency", "1000" if part == "low-latency" else "64"]
+    argv = _measuring(asked, part, until_s) if part in _MEASURED else _tuning(asked, part, until_s)
     if gpu is not None:
         argv += ["--gpu", str(gpu)]
+    with (folder / "table.txt").open("wb") as table, (folder / "said.txt").open("ab") as said:
+        return subprocess.Popen([sys.executable, "-m", *argv], stdout=table, stderr=said)
+
+
+def _tuning(asked: Any, part: str, until_s: float) -> list[str]:
+    """One ladder; a journal that lies there is gone on with."""
+    folder = asked.out / part
+    budget_s = max(30.0, until_s - time.monotonic() - 5)
+    argv = ["forebay", "tune", "run", "-c", str(folder / "forebay.yaml"), "--objective", part]
+    argv += ["--budget", f"{budget_s:.0f}s", "--out", str(folder / "ladder"), "--way", "strides"]
+    argv += ["--concurrency", "1000" if part == "low-latency" else "64"]
     if (folder / "ladder" / "journal.jsonl").exists():
         argv.append("--resume")
-    argv += asked.tune.split()
-    return subprocess.Popen(argv, stdout=(folder / "table.txt").open("wb"), stderr=(folder / "said.txt").open("ab"))
+    return argv + asked.tune.split()
+
+
+def _measuring(asked: Any, part: str, until_s: float) -> list[str]:
+    folder = asked.out / part
+    argv = [_MEASURED[part], "-c", str(folder / "forebay.yaml"), "--out", str(folder)]
+    argv += ["--seconds", f"{until_s - time.monotonic():.0f}"]
+    if part == "through":
+        argv += ["--ladder", str(asked.out / "chat" / "ladder")]
+    return argv
 
 
 def _wait(ladder: subprocess.Popen[bytes], until_s: float) -> int:
@@ -101,7 +145,7 @@ def _wait(ladder: subprocess.Popen[bytes], until_s: float) -> int:
 
 
 def _write_configuration(asked: Any, part: str, path: Path) -> None:
-    small = part in ("low-latency", "through")
+    small = part in ("low-latency", "crowd")
     args: dict[str, Any] = dict(PLAIN if small else EAGER)
     if not small and asked.weights == "dummy":
         args["load-format"] = "dummy"
@@ -136,18 +180,6 @@ def _program(asked: Any) -> list[str]:
     if shutil.which("vllm"):
         return ["vllm", "serve"]
     return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve"]
-
-
-def _through(asked: Any, gpu: int | None, until_s: float) -> int:
-    folder = asked.out / "through"
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_configuration(asked, "through", folder / "forebay.yaml")
-    argv = [sys.executable, "-m", "benchmarks.gpu.through", "-c", str(folder / "forebay.yaml"), "--out", str(folder)]
-    argv += ["--seconds", f"{until_s - time.monotonic():.0f}"]
-    if gpu is not None:
-        argv += ["--gpu", str(gpu)]
-    with (folder / "table.txt").open("wb") as table, (folder / "said.txt").open("ab") as said:
-        return int(subprocess.run(argv, check=False, stdout=table, stderr=said).returncode != 0)
 
 
 if __name__ == "__main__":

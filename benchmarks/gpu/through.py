@@ -1,4 +1,7 @@
-"""What the gateway costs in the path of a real engine: direct and through it in turns, at several loads."""
+"""What the gateway costs in the path of a real engine: direct and through it in turns, at several loads.
+
+With `--ladder` the engine is the winner of that ladder, and runs for the simulator are made before.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,25 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.gpu import foretell
 from forebay.config.load import load
 from forebay.core.errors import ForebayError
 from forebay.tune.engine import Starter, cores
 from forebay.tune.front import Front
+from forebay.tune.journal import NAME, Began, Decided, read_events
 from forebay.tune.load import ClientLimits, measure
 from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Lengths
 from forebay.tune.objective import Objective
 from forebay.tune.rung import load_of, rung_of
+from forebay.tune.setting import Setting
 from forebay.tune.space import space_of
 from forebay.tune.stats import paired
 from forebay.tune.trial import Rung
 
-ROUNDS = 4
-LOADS = (1, 16, 128)
-WINDOW_S = 5.0
+ROUNDS = 12
+LOADS = (1, 16, 64)
+WARM_S, WINDOW_S = 1.0, 4.0
 LIMITS = ClientLimits(lag_p99_ms=50.0, lag_ratio=0.25, cpu_share=0.98)
 """Wide: what the client is late falls on both sides alike."""
 
@@ -39,8 +45,9 @@ def main() -> int:
     parser.add_argument("--gpu", type=int)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--loads", default=",".join(map(str, LOADS)))
-    parser.add_argument("--input-tokens", type=int, default=64)
-    parser.add_argument("--output-tokens", type=int, default=64)
+    parser.add_argument("--ladder", type=Path, help="folder of the journal whose winner is started")
+    parser.add_argument("--input-tokens", type=int, default=512)
+    parser.add_argument("--output-tokens", type=int, default=128)
     asked = parser.parse_args()
     until_s = time.monotonic() + asked.seconds
     loaded = load(asked.config)
@@ -49,24 +56,35 @@ def main() -> int:
     starter = Starter(space, asked.out / "state", asked.out / ".vllm-cache")
     starter.sweep()
     try:
-        running = starter.start(space.baseline(), "through", 400.0, until_s)
+        setting = _winner(asked.ladder) if asked.ladder else space.baseline()
+        running = starter.start(setting, "through", 400.0, until_s)
+        (asked.out / "engine.json").write_bytes(msgspec.json.encode({"setting": setting, "facts": running.facts}))
         url, key = Front(starter, space).start(running.urls)
         metrics = (f"{running.urls[0]}/metrics",)
         targets = {
             "direct": Target(url=running.urls[0], model=model, engine_metrics_urls=metrics),
             "gateway": Target(url=url, model=model, key=key, engine_metrics_urls=metrics),
         }
-        found = _turns(asked, targets, until_s)
+        if asked.ladder:
+            foretell.measured(targets["direct"], asked.out / "runs", until_s)
+        _turns(asked, targets, until_s)
     finally:
         starter.stop()
-    rows = [_compared(load_, sides) for load_, sides in found.items() if min(map(len, sides.values())) > 1]
-    (asked.out / "through.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
-    for row in rows:
-        sys.stdout.write(f"{row}\n")
     return 0
 
 
-def _turns(asked: Any, targets: dict[str, Target], until_s: float) -> dict[int, dict[str, list[Rung]]]:
+def _winner(ladder: Path) -> Setting:
+    """What stood after the last decision, else the baseline."""
+    path = ladder / NAME
+    events = read_events(path.read_bytes(), path)
+    decided = [event for event in events if isinstance(event, Decided)]
+    if decided:
+        return decided[-1].present
+    return next(event for event in events if isinstance(event, Began)).baseline
+
+
+def _turns(asked: Any, targets: dict[str, Target], until_s: float) -> None:
+    """Each turn is written when it has ended."""
     aim = Objective(
         name="through",
         about="",
@@ -79,16 +97,18 @@ def _turns(asked: Any, targets: dict[str, Target], until_s: float) -> dict[int, 
         for concurrency in loads:
             # Each side goes first as often: what drifts falls on both.
             for side in ("direct", "gateway") if turn % 2 == 0 else ("gateway", "direct"):
-                if time.monotonic() + 2.5 * WINDOW_S > until_s:
-                    return found
-                work = load_of(aim, concurrency, warm_s=1.5, window_s=WINDOW_S, seed=turn)
+                if time.monotonic() + 2 * (WARM_S + WINDOW_S) > until_s:
+                    return
+                # Prompts of the same turn are the same on both sides.
+                work = load_of(aim, concurrency, warm_s=WARM_S, window_s=WINDOW_S, seed=turn)
                 try:
                     seen = measure(targets[side], work, processes=1 + concurrency // 64, limits=LIMITS)
                 except ForebayError as error:  # a load that is too slow, or too fast for this client, is left out
                     sys.stderr.write(f"{side} at {concurrency}: {error}\n")
                     continue
                 found[concurrency][side].append(rung_of(seen, aim, concurrency))
-    return found
+        rows = [_compared(load_, sides) for load_, sides in found.items() if min(map(len, sides.values())) > 1]
+        (asked.out / "through.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
 
 
 def _compared(concurrency: int, sides: dict[str, list[Rung]]) -> dict[str, Any]:

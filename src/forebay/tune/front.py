@@ -35,6 +35,8 @@ class Front:
     def __init__(self, starter: Starter, space: Space, workers: int = 0) -> None:
         self._starter, self._space = starter, space
         self._workers = workers or max(1, min(4, space.cores // 4))
+        self.names: tuple[str, ...] = ()
+        """The units of the workers that were started last."""
 
     def start(self, urls: Sequence[str]) -> tuple[str, str]:
         """Workers over the engines at `urls`; returns the gateway's own URL and a key for it."""
@@ -62,10 +64,10 @@ class Front:
         shared, *ports = free_ports(1 + workers)
         key, key_id, secret = new_key()
         pepper = secrets.token_hex(16)
-        names = [f"gateway-{number}" for number in range(1, workers + 1)]
+        names = self.names = tuple(f"gateway-{number}" for number in range(1, workers + 1))
         state = self._starter.state
         record = KeyRecord(id=key_id, digest=digest(pepper, secret), tenant=tenant, scopes=("inference",))
-        publish(msgspec.structs.replace(snapshot, workers=tuple(names), keys=(record,), pepper=pepper), state.snapshots)
+        publish(msgspec.structs.replace(snapshot, workers=names, keys=(record,), pepper=pepper), state.snapshots)
         for name, port in zip(names, ports, strict=True):
             state.acknowledgement(name).unlink(missing_ok=True)
             argv = [sys.executable, "-m", "forebay.gateway.worker", "--state", str(state.root), "--name", name]

@@ -14,7 +14,7 @@ import msgspec
 
 from forebay.core.errors import RunError
 from forebay.messages import _
-from forebay.tune.budget import pace_of
+from forebay.tune.budget import Pace, pace_of
 from forebay.tune.journal import Decided, Done, Journal
 from forebay.tune.noise import Difference, difference, noise_of
 from forebay.tune.objective import Bounds, Objective
@@ -35,7 +35,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     `stages`: one change at a time, a keep confirmed by starting present, candidate and present again; `alpha` is the
     chance that a confirmed keep is none. `strides`: for few starts; what lint knows to go together is tried together,
-    and kept without a second start only where the chance that it is no gain is below `wide_alpha`.
+    and kept without a second start only where the chance that it is no gain is below `wide_alpha`. In the end baseline
+    and winner are started once more: time for that is kept back from single changes.
     """
 
     way: Way = "stages"
@@ -112,6 +113,12 @@ class Ladder:
                 stride = self._choices.bundle(self._present, self._seen, precision=precision)
                 if stride:
                     self._try(stride)
+        why = self._singles()
+        if self._rules.way == "strides":
+            self._settle()
+        return why
+
+    def _singles(self) -> str:
         while True:
             if near := self._enough():
                 return near
@@ -121,7 +128,37 @@ class Ladder:
                 return "nothing is left to try"
             if self._rules.way == "strides":
                 left.sort(key=lambda change: -change.gain)
+                if not self._time_for(left[0]):
+                    self._settle()
+                    raise BudgetEnded("no time is left for another change")
             self._try(left[:1])
+
+    def _time_for(self, change: Change) -> bool:
+        """Whether a change can be tried, and the winner confirmed after it."""
+        present = self._present.setting
+        settings = [change.applied(present)]
+        if present != self._first.setting:
+            settings += [each for each in (self._first.setting, present) if self._recorded(each, 1) is None]
+        return sum(map(self._pace().least_s, settings)) <= self._until_s - self._rules.clock()
+
+    def _settle(self) -> None:
+        """Baseline and winner started anew: what chose the winner does not judge it."""
+        present = self._present
+        if present.setting == self._first.setting:
+            return
+        base = self._trial(self._first.setting, 1, "baseline, to confirm the winner", ())
+        again = self._trial(present.setting, 1, "winner, confirmed", ())
+        changes = (Change(stage="confirmation", name="the winner", why=""),)
+        if base.score is None or again.score is None:
+            self._decide(changes, again, None, "failed", "a second start did not work")
+            return
+        found = difference([base.score], [again.score], noise_of(self._seen))
+        kept = found.p < self._rules.alpha and (again.score.kept or not base.score.kept)
+        trials = (*present.trials, again) if kept else (self._first, base)
+        self._present = msgspec.structs.replace(
+            present, setting=present.setting if kept else self._first.setting, trials=trials
+        )
+        self._decide(changes, again, found, "better" if kept else "not better", "than the baseline, by new starts")
 
     def _search(self) -> None:
         """Settings around the winner, each of them judged as the changes were."""
@@ -225,7 +262,7 @@ class Ladder:
             changes=tuple(change.name for change in changes),
             verdict=verdict,
             kept=kept,
-            confirmed=kept and self._rules.way == "stages",
+            confirmed=kept and (self._rules.way == "stages" or trial.repeat > 0),
             gain=found.gain if found else None,
             low=found.low if found else None,
             high=found.high if found else None,
@@ -262,10 +299,9 @@ class Ladder:
 
     def _made(self, setting: Setting, repeat: int, label: str, changes: Sequence[Change]) -> Trial:
         rules = self._rules
-        pace = pace_of(self._journal.trials, window_s=rules.window_s, rungs=rules.rungs, is_vllm=self._space.is_vllm)
         left_s = self._until_s - rules.clock()
         # What is usual says little of the first start on a machine; from then on it is known.
-        needed_s = pace.least_s(setting) if self._seen else rules.window_s + _LEAST_START_S
+        needed_s = self._pace().least_s(setting) if self._seen else rules.window_s + _LEAST_START_S
         if needed_s > left_s:
             raise BudgetEnded(f"{left_s:.0f} s are left, the next trial takes {needed_s:.0f} s at least")
         done = self._source.run(self._asked(setting, repeat, label, changes))
@@ -273,6 +309,10 @@ class Ladder:
         if done.outcome == "out of time":
             raise BudgetEnded("the time ended during a trial")
         return done
+
+    def _pace(self) -> Pace:
+        rules = self._rules
+        return pace_of(self._journal.trials, window_s=rules.window_s, rungs=rules.rungs, is_vllm=self._space.is_vllm)
 
     def _asked(self, setting: Setting, repeat: int, label: str, changes: Sequence[Change]) -> Ask:
         number = len(self._journal.trials) + 1

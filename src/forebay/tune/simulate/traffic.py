@@ -44,8 +44,9 @@ class ClosedTraffic:
 
     def arrivals(self) -> Iterator[Job]:
         """Everybody's first call."""
-        for _caller in range(min(self._load.arrivals.concurrency, self._left)):
-            yield self._another(0.0)
+        come = self._load.arrivals
+        for caller in range(min(come.concurrency, self._left)):
+            yield self._another(come.spread_s * caller / come.concurrency)
 
     def after(self, job: Job, now: float) -> Job | None:
         """The same caller's next."""

@@ -21,7 +21,7 @@ def sequences(at: Situation) -> Iterator[Change]:
         limit for part in at.space.loaded.profiles for flag, limit in part.limits.items() if flag == "max-num-seqs"
     ]
     bound = min([most, *(int(limit.at_most) for limit in limits if limit.at_most is not None)])
-    wanted = 256 if at.objective.slo.ttft_p95_ms is not None else 512
+    wanted = 512
     if at.objective.goal == "latency":
         wanted = at.objective.concurrency
     higher = [size for size in _SIZES if now < size <= bound]
