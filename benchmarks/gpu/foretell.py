@@ -18,7 +18,7 @@ _SPARE_S = 15.0
 
 def loads() -> dict[str, Workload]:
     """By name, in the order of their worth."""
-    steps = tuple(Step(rate_rps=rate, duration_s=8.0) for rate in (8.0, 24.0, 48.0))
+    steps = tuple(Step(rate_rps=rate, duration_s=8.0) for rate in (8.0, 30.0, 64.0))
     return {
         LEARNED: Workload(arrivals=Arrivals(shape="steps", steps=steps), duration_s=None),
         "poisson-36": Workload(arrivals=Arrivals(rate_rps=36.0), duration_s=14.0, warm_up_s=4.0, seed=2),

@@ -1,8 +1,8 @@
 """Ladders of an 8 B shape and of SmolLM2 on the GPUs of this machine: `python -m benchmarks.gpu.ladder --help`.
 
 Needs vLLM, and what `forebay` imports for `tune run` and its gateway. Parts: ladders under three objectives, `crowd`
-(how many engines 1,000 requests at once need) and `through` (the chat ladder's winner: runs for the simulator to learn
-from and to foretell, then what the gateway costs in its path).
+(how many engines 1,000 requests at once need), `graphs` and `async` (the baseline without its killers), and `through`
+(the chat ladder's winner: runs for the simulator to learn from and to foretell, then what the gateway costs).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ EAGER = {
 PLAIN = {"dtype": "bfloat16", "kv-cache-dtype": "auto", "max-num-seqs": 1024, "gpu-memory-utilization": 0.90}
 """A small model as vLLM serves it when nobody says anything."""
 _MEASURED = {"crowd": "benchmarks.gpu.crowd", "through": "benchmarks.gpu.through"}
+_WITHOUT = {"graphs": ("enforce-eager",), "async": ("enforce-eager", "async-scheduling")}
+"""The baseline without one killer, and without both: what each is worth alone, at the load where the baseline ends."""
 
 
 def main() -> int:
@@ -51,8 +53,8 @@ def _arguments() -> Any:
     parser.add_argument(
         "--lanes",
         default="chat;batch",
-        help="parts, of chat, batch, low-latency, crowd and through; lanes between ; run at once, each on a GPU; "
-        "parts between , one after the other, each as long as PART:SECONDS says, the last as long as there is time",
+        help="parts, of chat, batch, low-latency, graphs, async, crowd and through; lanes between ; run at once, each "
+        "on a GPU; parts between , one after the other, each as long as PART:SECONDS says, the last until the end",
     )
     parser.add_argument("--gpus", default="0,1", help="one for each lane; empty on a CPU")
     parser.add_argument("--cores", default="", help="of each lane, such as 0-9;10-31: neighbours take no time from it")
@@ -118,11 +120,14 @@ def _tuning(asked: Any, part: str, until_s: float) -> list[str]:
     """One ladder; a journal that lies there is gone on with."""
     folder = asked.out / part
     budget_s = max(30.0, until_s - time.monotonic() - 5)
-    argv = ["forebay", "tune", "run", "-c", str(folder / "forebay.yaml"), "--objective", part]
+    goal = "batch" if part in _WITHOUT else part
+    argv = ["forebay", "tune", "run", "-c", str(folder / "forebay.yaml"), "--objective", goal]
     argv += ["--budget", f"{budget_s:.0f}s", "--out", str(folder / "ladder"), "--way", "strides"]
     argv += ["--concurrency", "1000" if part == "low-latency" else "64"]
     if (folder / "ladder" / "journal.jsonl").exists():
         argv.append("--resume")
+    if part in _WITHOUT:
+        argv += ["--rungs", "1"]
     return argv + asked.tune.split()
 
 
@@ -149,6 +154,7 @@ def _write_configuration(asked: Any, part: str, path: Path) -> None:
     args: dict[str, Any] = dict(PLAIN if small else EAGER)
     if not small and asked.weights == "dummy":
         args["load-format"] = "dummy"
+    args = {name: value for name, value in args.items() if name not in _WITHOUT.get(part, ())}
     args |= {name: json.loads(value) for name, _equals, value in (each.partition("=") for each in asked.set)}
     weights = asked.small if small and asked.small else asked.model or asked.small
     engine = {
