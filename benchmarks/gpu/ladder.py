@@ -87,12 +87,25 @@ def _lane(asked: Any, parts: list[str], number: int, until_s: float) -> int:
     failed = 0
     for part in parts:
         name, _colon, seconds = part.partition(":")
-        ends_s = min(until_s, time.monotonic() + float(seconds)) if seconds else until_s
+        folder = asked.out / name
+        if (folder / "ended").exists():
+            continue  # by a run before this one
+        ends_s = min(until_s, _deadline_s(folder, float(seconds))) if seconds else until_s
         _say(f"{name}: until {ends_s - time.monotonic():.0f} s from now on GPU {gpu}")
         code = _wait(_begun(asked, name, gpu, ends_s), ends_s)
+        (folder / "ended").touch()
         _say(f"{name}: {'ended' if code == 0 else f'failed, see {asked.out / name}/said.txt'}")
         failed += code
     return failed
+
+
+def _deadline_s(folder: Path, seconds: float) -> float:
+    """On the monotonic clock; a part that is gone on with keeps the one that it had."""
+    told = folder / "until"
+    if not told.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        told.write_text(f"{time.time() + seconds}", encoding="utf-8")
+    return time.monotonic() + float(told.read_text(encoding="utf-8")) - time.time()
 
 
 def _say(text: str) -> None:
@@ -128,7 +141,7 @@ def _tuning(asked: Any, part: str, until_s: float) -> list[str]:
         argv.append("--resume")
     if part in _WITHOUT:
         argv += ["--rungs", "1"]
-    return argv + asked.tune.split()
+    return [*argv, *asked.tune.split()]
 
 
 def _measuring(asked: Any, part: str, until_s: float) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from forebay.tune.setting import Change
 from forebay.tune.stage import Situation, stages
 
+_ROOM = 0.5
 _SIZES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
@@ -21,7 +22,7 @@ def sequences(at: Situation) -> Iterator[Change]:
         limit for part in at.space.loaded.profiles for flag, limit in part.limits.items() if flag == "max-num-seqs"
     ]
     bound = min([most, *(int(limit.at_most) for limit in limits if limit.at_most is not None)])
-    wanted = 512
+    wanted = 512 if at.objective.slo.ttft_p95_ms is None or _has_room(at) else 256
     if at.objective.goal == "latency":
         wanted = at.objective.concurrency
     higher = [size for size in _SIZES if now < size <= bound]
@@ -37,3 +38,9 @@ def sequences(at: Situation) -> Iterator[Change]:
         yield Change(
             stage="sequences", name=f"{lower[-1]} sequences", why=why, args={"max-num-seqs": lower[-1]}, gain=1.004
         )
+
+
+def _has_room(at: Situation) -> bool:
+    """Whether what was measured is far from its bounds."""
+    best = at.trial.best if at.trial is not None else None
+    return best is not None and 0 < best.pressure < _ROOM
