@@ -107,6 +107,14 @@ def test_a_closed_loop_keeps_its_concurrency_and_ends_after_its_requests():
     assert len(seen.per_request.start_s) == 60
 
 
+def test_clients_of_a_closed_loop_begin_one_after_the_other():
+    with FakeEngine(Known(first_s=1.0)) as engine:
+        come = load(Arrivals(shape="closed", concurrency=4, spread_s=0.8), duration_s=None, requests=4)
+        seen = measure(target(engine), come, processes=2, limits=PATIENT)
+    starts = sorted(seen.per_request.start_s)
+    assert all(start >= due - 0.01 for start, due in zip(starts, (0.0, 0.2, 0.4, 0.6), strict=True))
+
+
 def test_a_session_goes_on_from_what_was_said():
     known = Known()
     with FakeEngine(known) as engine:

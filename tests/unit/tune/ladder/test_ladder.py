@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.unit.tune.ladder.simulated import VLLM, Simulated, climb, space
 
 from forebay.core.errors import RunError, StateError
 from forebay.tune.journal import NAME, Journal
 from forebay.tune.setting import Setting
-from forebay.tune.trial import Failure
+from forebay.tune.source import Ask
+from forebay.tune.trial import Failure, Trial
 
 SEEDS = 150
 
@@ -71,6 +73,35 @@ def test_strides_climb_with_few_starts(tmp_path: Path) -> None:
     assert climbed.present.setting.args["quantization"] == "fp8"
     assert climbed.present.precision
     assert not climbed.finished
+
+
+def test_time_is_kept_back_to_confirm_what_strides_have_won(tmp_path: Path) -> None:
+    """Eight starts of 60 s: three for baseline and strides, two for both once more, the rest for single changes."""
+    source = Simulated(lambda setting: 1.0 if setting.args.get("enforce-eager") is True else 1.8)
+    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=8 * 60.0)
+    again = [ask.setting for ask in source.asked if ask.repeat == 1]
+    assert again == [climbed.baseline.setting, climbed.present.setting]
+    with Journal(tmp_path / "journal") as journal:
+        last = journal.decisions[-1]
+    assert last.stage == "confirmation"
+    assert last.confirmed
+    assert last.gain == pytest.approx(1.8, rel=0.15)
+
+
+def test_a_winner_that_new_starts_do_not_bear_out_is_none(tmp_path: Path) -> None:
+    source = Simulated(nothing)
+    lucky = source.run
+
+    def run(ask: Ask) -> Trial:
+        """The first start of anything but the baseline is a third faster than it should be."""
+        made = lucky(ask)
+        if ask.repeat or ask.setting == source.asked[0].setting or made.score is None:
+            return made
+        return msgspec.structs.replace(made, score=msgspec.structs.replace(made.score, value=made.score.value * 1.33))
+
+    source.run = run  # type: ignore[method-assign]
+    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=8 * 60.0)
+    assert climbed.present.setting == climbed.baseline.setting
 
 
 def test_a_stride_that_fails_is_split_until_the_culprit_is_left_out(tmp_path: Path) -> None:
