@@ -98,6 +98,7 @@ class Keeper:
         self.pid = 0
         self.load: EngineLoad | None = None
         self.leave = False
+        self.parked = False
         self.successor: Keeper | None = None
         self.lived_s = 0.0
         self.ready_after_s: float | None = None
@@ -140,8 +141,15 @@ class Keeper:
         return self.history.hopeless
 
     @property
+    def runs(self) -> bool:
+        """Whether its process is there, as far as is known."""
+        return self._up
+
+    @property
     def outdated(self) -> bool:
         """Whether what runs is not what is wanted."""
+        if self.parked and not self._up:
+            return False  # it will be what is wanted when it is started
         return self._removed or (
             self.desired.make is not None and self._outdated(self._around.substrate.find(self.name))
         )
@@ -222,9 +230,9 @@ class Keeper:
     # Starting and ending
 
     async def _consider_start(self) -> None:
-        if self.leave or self.removed:
+        if self._goes:
             self._release_turnstile()
-            self._settle("draining", "it was asked to leave and has stopped")
+            self._settle("draining", self._gone)
             return
         if self.hopeless or time.monotonic() < self._start_at_s:
             return
@@ -260,8 +268,8 @@ class Keeper:
         self._up = False
         self.pid = 0
         self.load = None
-        if self.leave or self.removed:
-            self._settle("draining", "it was asked to leave and has stopped")
+        if self._goes:
+            self._settle("draining", self._gone)
             return
         self.lived_s = time.monotonic() - self._started_s
         self.history = after_end(self.history, lived_s=self.lived_s, was_ready=self._was_ready)
@@ -351,8 +359,18 @@ class Keeper:
 
     # Leaving
 
+    @property
+    def _goes(self) -> bool:
+        """Whether it is to stop, and to be started no more until somebody wants it again."""
+        return self.leave or self.parked or self.removed
+
+    @property
+    def _gone(self) -> str:
+        wanted = self.leave or self.removed
+        return "it was asked to leave and has stopped" if wanted else "the load needs no more copies"
+
     def _leaves_routing(self) -> bool:
-        if self.leave or self.removed:
+        if self._goes:
             return True
         passes = self._around.turnstile.inside == self.name
         return passes and self._outdated(self._around.substrate.find(self.name))
@@ -361,7 +379,7 @@ class Keeper:
         return record is not None and record.digest != self.desired.digest
 
     def _must_go(self, record: UnitRecord | None) -> bool:
-        if self.leave or self.removed:
+        if self._goes:
             return True
         if not self._outdated(record):
             return False
@@ -383,7 +401,7 @@ class Keeper:
         self._up = False
         self.pid = 0
         self._start_at_s = 0.0
-        self._settle("draining", "it was asked to leave and has stopped")
+        self._settle("draining", self._gone)
 
     def _may_stop(self) -> bool:
         if self.desired.drain_s is None or not self._was_ready:

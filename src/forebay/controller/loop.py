@@ -8,6 +8,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
+import msgspec
+
 from forebay.config.schema import Config
 from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
@@ -37,6 +39,7 @@ from forebay.controller.report import (
     with_renewals,
 )
 from forebay.controller.rolling import Rolling
+from forebay.controller.scaling import Scaling
 from forebay.controller.shared_keys import SharedKeys, shared_keys
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
@@ -123,6 +126,7 @@ class Controller:
             take_port=self._take_port,
             turnstile=Turnstile(),
         )
+        self._scaling = Scaling(self._state, lambda: self.journal, lambda _model: 0.0)
         self._strangers = Strangers(self._substrate, self.journal, self._is_busy)
         self._leaving: set[asyncio.Task[None]] = set()
         self._listed = frozenset(units)
@@ -178,6 +182,7 @@ class Controller:
         await self._follow_discovery(group)
         self._drop_ended()
         self._watch_database()
+        self._scale()
         self._publish()
         await self._judge(group)
         if await self._rolling.turn(self._keepers, self.journal):
@@ -234,6 +239,8 @@ class Controller:
                 self._keep(name, desired, probe, seen.get(name))
             self._keepers[name].slot = placed.slots[name]
         self._let_go(placed, running, seen)
+        self._scaling.retarget(self._config, units, running)
+        self._scale()
         self._watch_database()
         self._publish()  # before any worker starts: it needs one to read
         for name, keeper in self._keepers.items():
@@ -278,7 +285,7 @@ class Controller:
             return
         wanted = self._wanted.touched if change.slots is None else self._wanted.touched & {*change.slots}
         verdict = judge(
-            [_seen(keeper) for keeper in self._keepers.values()],
+            [_seen(keeper) for keeper in self._keepers.values() if not keeper.parked],
             wanted if self._changing.forward else self._wanted.touched,
             _POLICY_REFUSED if self._publisher.refused is not None else "",
             late=self._changing.late,
@@ -297,6 +304,11 @@ class Controller:
         elif verdict.kind == "done" or self._changing.late:
             self._changing.end("reverted" if verdict.kind == "done" else "failed", self.journal)
             self._changed.set()
+
+    def _scale(self) -> None:
+        change = self._changing.change
+        tried = () if change is None else change.slots or ()
+        self._scaling.turn(self._keepers.values(), tried, still=change is not None)
 
     # Discovery
 
@@ -429,6 +441,7 @@ class Controller:
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
         drift = (*self._drift.found, *self._monitoring.found)
         status = with_discovery(status, self._discovery.status())
+        status = msgspec.structs.replace(status, scaling=self._scaling.status)
         status = with_release(status, self._changing.running, self._rolling, drift)
         status = with_renewals(with_edge(status, self._edge), self._renewals.trouble)
         status = with_audit(status, self._state.audit)

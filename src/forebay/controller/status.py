@@ -104,6 +104,32 @@ class DiscoveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: float | None
 
 
+class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """PostgreSQL with the keys of all machines. `trouble`: why it is not heard, empty where it is.
+
+    `confirmed_at`: when it was last heard; `keys_until`: when gateways refuse all keys if it stays silent; `believed`:
+    whether they take keys now. `revision`: the number of the last change that reached this machine.
+    """
+
+    where: str
+    trouble: str
+    revision: int
+    confirmed_at: float | None
+    keys_until: float | None
+    believed: bool
+
+
+class ScalingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine whose copies follow the load: how many are wanted, and why."""
+
+    name: str
+    model: str
+    copies: int
+    least: int
+    most: int
+    why: str
+
+
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A model in a rollout: the engines of both sides, and the calls that speak for each."""
 
@@ -170,11 +196,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Where the console is; null where there is none."""
     engines: tuple[EngineStatus, ...]
     discovery: tuple[DiscoveryStatus, ...] = ()
+    scaling: tuple[ScalingStatus, ...] = ()
     admin: UnitStatus | None = None
     valkey: UnitStatus | None = None
     embedder: UnitStatus | None = None
     audit: UnitStatus | None = None
     watch: UnitStatus | None = None
+    store: StoreStatus | None = None
     controller: ControllerStatus
     release: ReleaseStatus | None = None
     snapshot: str

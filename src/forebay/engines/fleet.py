@@ -12,13 +12,13 @@ import msgspec
 
 from forebay.config.crosscheck.names import engine_names
 from forebay.config.schema import Config, DiscoveredEngine, EmbeddedEngine, Engine, ExternalEngine, Model, VllmEngine
-from forebay.config.schema.engines import Tls
+from forebay.config.schema.engines import OwnedEngine, Tls
 from forebay.config.secrets import resolve
 from forebay.core.errors import ConfigError, Finding
 from forebay.core.tls import EngineTls, engine_context
 from forebay.engines.embedded import embedded_specs
 from forebay.engines.spec import EngineRouting, EngineSpec
-from forebay.engines.spread import unstartable
+from forebay.engines.spread import scale_findings, unstartable
 from forebay.engines.vllm import vllm_findings, vllm_specs
 from forebay.messages import _
 
@@ -37,7 +37,8 @@ def expand(config: Config, base: Path) -> tuple[EngineSpec, ...]:
         if isinstance(engine, DiscoveredEngine):
             continue
         where = f"models.{model}.engines[{index}]"
-        findings += unstartable(engine, where) if isinstance(engine, VllmEngine) else ()
+        findings += unstartable(engine, where) if isinstance(engine, OwnedEngine) else ()
+        findings += scale_findings(engine, where) if isinstance(engine, EmbeddedEngine) else ()
         try:
             expanded = _expand_one(config, model, engine, base, threads)
             names = engine_names(model, engine)

@@ -6,12 +6,19 @@ import mmap
 import os
 from pathlib import Path
 
-from forebay.observe.catalogue import CLASS_OUTSTANDING, ENGINE_OUTSTANDING, ENGINE_TOKENS, RETRY_BUDGET, Metric
+from forebay.observe.catalogue import (
+    CLASS_OUTSTANDING,
+    ENGINE_OUTSTANDING,
+    ENGINE_TOKENS,
+    QUEUED,
+    RETRY_BUDGET,
+    Metric,
+)
 from forebay.observe.page import indexes_in, values_in
 
 _Views = tuple[tuple["memoryview[float]", int], ...]
 _LATELY_S = 0.001
-_READ = (ENGINE_OUTSTANDING, ENGINE_TOKENS, CLASS_OUTSTANDING, RETRY_BUDGET)
+_READ = (ENGINE_OUTSTANDING, ENGINE_TOKENS, CLASS_OUTSTANDING, RETRY_BUDGET, QUEUED)
 
 
 class _Sibling:
@@ -45,6 +52,7 @@ class Siblings:
         self._by_class: dict[tuple[str, ...], _Views] = {}
         self._tokens: dict[str, _Views] = {}
         self._budget: dict[tuple[str, ...], _Views] = {}
+        self._queued: _Views = ()
         self._sums: dict[str, int] = {}
         self._sums_until = 0.0
         self.none = True
@@ -79,6 +87,10 @@ class Siblings:
         """`calls` that filled the other workers' part of the retry budget, or `retries` that spent it."""
         return sum([values[index] for values, index in self._budget.get((what,), ())])
 
+    def waiting(self) -> int:
+        """Calls that wait for a place in the other workers, of all models."""
+        return int(sum([values[index] for values, index in self._queued]))
+
     def refresh(self) -> None:
         """Look for workers that came or went; a few times a second is enough."""
         present = {path for path in self._folder.glob("*.page") if self._is_other_and_alive(path)}
@@ -97,6 +109,7 @@ class Siblings:
         self._tokens = {labels[0]: views for labels, views in self._views(ENGINE_TOKENS).items()}
         self._by_class = self._views(CLASS_OUTSTANDING)
         self._budget = self._views(RETRY_BUDGET)
+        self._queued = self._views(QUEUED).get((), ())
 
     def close(self) -> None:
         """Let every page go."""
@@ -115,7 +128,7 @@ class Siblings:
         return {labels: tuple(views) for labels, views in found.items()}
 
     def _let_go(self) -> None:
-        self._by_engine, self._by_class, self._tokens, self._budget = {}, {}, {}, {}
+        self._by_engine, self._by_class, self._tokens, self._budget, self._queued = {}, {}, {}, {}, ()
         self._sums_until = 0.0
 
     def _is_other_and_alive(self, path: Path) -> bool:

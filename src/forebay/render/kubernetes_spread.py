@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 
-from forebay.config.schema.engines import EngineScale
+from forebay.config.schema.scale import EngineScale
+from forebay.engines.spread import calls_for_a_copy
 from forebay.render.containers import EngineContainer
 from forebay.render.kubernetes_objects import Object, labels, thing
 
@@ -15,8 +15,6 @@ KEDA = "keda.sh/v1alpha1"
 # Whose pods they are: the controller of LeaderWorkerSets puts it on each.
 _GROUP = "leaderworkerset.sigs.k8s.io/name"
 _POLL_S = 15
-# A copy that went needs minutes to come back: load must have been low for longer than that.
-_CALM_S = 600
 
 
 def leader_worker_set(part: str, engine: EngineContainer, pod: Object, copies: int | None) -> Object:
@@ -48,12 +46,13 @@ def scaled_object(part: str, engine: EngineContainer, scale: EngineScale) -> Obj
     query = " + ".join(
         f"sum(vllm:num_requests_{state}{{model_name={model}}} or vector(0))" for state in ("running", "waiting")
     )
-    calls = scale.calls or max(1, math.floor(engine.max_outstanding * 0.8))
+    calls = calls_for_a_copy(scale, engine.max_outstanding)
     trigger = {
         "type": "prometheus",
         "metadata": {"serverAddress": scale.prometheus, "query": query, "threshold": str(calls)},
     }
-    calm = {"scaleDown": {"stabilizationWindowSeconds": _CALM_S}}
+    # KEDA looks back for an hour at most.
+    calm = {"scaleDown": {"stabilizationWindowSeconds": min(3600, round(scale.down))}}
     spec = {
         "scaleTargetRef": {"apiVersion": api, "kind": kind, "name": part},
         "pollingInterval": _POLL_S,

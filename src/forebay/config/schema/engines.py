@@ -13,6 +13,7 @@ from forebay.config.schema.edge import Certificate
 from forebay.config.schema.limits import Bounds, Price
 from forebay.config.schema.reuse import Cache, Prepare
 from forebay.config.schema.routing import Routing
+from forebay.config.schema.scale import EngineScale
 
 FlagValue = bool | int | float | str | list[str] | dict[str, object]
 
@@ -65,6 +66,7 @@ class OwnedEngine(EngineBase):
     are not read again. Not with Kubernetes."""
     warmup_prompt: str = "Hello"
     """Prompt of the generation that must succeed before the first request."""
+    scale: EngineScale | None = None
 
 
 class EmbeddedEngine(OwnedEngine):
@@ -79,20 +81,6 @@ class EmbeddedEngine(OwnedEngine):
     """Sequences that run at once."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads. Default: the cores divided among the embedded engines."""
-
-
-class EngineScale(Section):
-    """How many copies a cluster runs, by the calls that they have: KEDA asks Prometheus. Off unless written."""
-
-    least: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Copies that always run."""
-    most: Annotated[int, Field(ge=1, le=1000)]
-    """Copies that there are at most."""
-    calls: Annotated[int, Field(ge=1)] | None = None
-    """Calls that a copy runs and has waiting, on average, above which another copy comes. Default: four fifths of what
-    it can hold."""
-    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s'\"]+$")] = "http://prometheus.monitoring:9090"
-    """The Prometheus that scrapes the engines, as KEDA reaches it."""
 
 
 class VllmEngine(OwnedEngine):
@@ -114,8 +102,6 @@ class VllmEngine(OwnedEngine):
     nodes: Annotated[int, Field(ge=1, le=64)] = 1
     """Machines that one copy spreads over, each with the GPUs that `gpus` gives a copy. More than one is written by
     `forebay render kubernetes` alone, as a LeaderWorkerSet."""
-    scale: EngineScale | None = None
-    """More and fewer copies by load, in place of `count`; written by `forebay render kubernetes` alone."""
     numa_node: Annotated[int, Field(ge=0)] | Literal["auto", "off"] = "auto"
     """NUMA node whose cores and memory the engine keeps to; `auto` is the node of its GPUs."""
     socket_interface: str | None = None
