@@ -26,7 +26,7 @@ from forebay.engines.scrape import EngineLoad
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.substrate.base import Substrate
 from forebay.substrate.local import is_running, why_ended
-from forebay.substrate.place import read_place
+from forebay.substrate.place import Place, read_place, write_place
 
 Kind = Literal["engine", "worker", "admin", "audit", "edge", "valkey", "embedder", "watch"]
 _TURN_S = 0.1
@@ -73,7 +73,8 @@ class Turnstile:
 class Surroundings(msgspec.Struct, frozen=True):
     """What all keepers share. `changed` is set when a state changed.
 
-    `still_routed` asks the publisher, `calls_at` the workers.
+    `still_routed` asks the publisher, `calls_at` the workers. `settle_s`: how long other machines may send calls to an
+    engine that this one sends none any more.
     """
 
     substrate: Substrate
@@ -83,6 +84,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     calls_at: Callable[[str], int]
     take_port: Callable[[str, int], int]
     turnstile: Turnstile
+    settle_s: float = 0.0
 
 
 class Keeper:
@@ -96,6 +98,7 @@ class Keeper:
         self.history = History()
         self.port = desired.port
         self.pid = 0
+        self.digest = ""
         self.load: EngineLoad | None = None
         self.leave = False
         self.parked = False
@@ -114,6 +117,7 @@ class Keeper:
         self._idle_looks = 0
         self._given_up: str | None = None
         self._adopted = False
+        self._handed: Place | None = None
 
     @property
     def name(self) -> str:
@@ -174,6 +178,15 @@ class Keeper:
             self.health = Health(state="ready", reason=seen.reason, since_s=now_s, begun_s=now_s, answered_s=now_s)
             self._was_ready = True
 
+    def take_over(self, place: Place, digest: str) -> None:
+        """Go on with an engine that another machine's controller held, where it is: calls may reach it meanwhile."""
+        if self._up or self.serving is None:
+            return
+        self._handed, self.digest = place, digest
+        self.port, self.serving = place.port, msgspec.structs.replace(self.serving, host=place.host)
+        now_s = time.monotonic()
+        self.health = Health(state="ready", reason="it is taken over", since_s=now_s, begun_s=now_s, answered_s=now_s)
+
     async def retarget(self, desired: Desired, probe: Probe) -> None:
         """Want something else; a unit that runs and is no longer what is wanted is replaced in its turn."""
         await self._stop_looking()
@@ -195,7 +208,7 @@ class Keeper:
     async def run(self) -> None:
         """Keep the unit until it is removed."""
         try:
-            while not (self.removed and not self._up):
+            while not (self.removed and not self._up and self._handed is None):
                 try:
                     await self._turn()
                 except (ForebayError, OSError) as error:
@@ -230,7 +243,7 @@ class Keeper:
     # Starting and ending
 
     async def _consider_start(self) -> None:
-        if self._goes:
+        if self._goes and self._handed is None:
             self._release_turnstile()
             self._settle("draining", self._gone)
             return
@@ -238,16 +251,22 @@ class Keeper:
             return
         if self.desired.prepare is not None:
             await self.desired.prepare()
+        if self._handed is not None and self.desired.place is not None:
+            write_place(self.desired.place, self._handed)  # known before its agent has found it
         make = self.desired.make
         record = None
         if make is not None:
             if self.desired.place is None:
                 self.port = self._around.take_port(self.name, self.desired.port or self.port)
             record = await asyncio.to_thread(self._around.substrate.start, make(self.port))
-        self._adopted = False
-        self.serving = self.desired.engine
+        self._adopted = self._handed is not None
+        if self._handed is None:
+            self.serving = self.desired.engine
         self._mark_up(record)
-        self._become(begin(time.monotonic()))
+        if self._handed is None:
+            self._become(begin(time.monotonic()))
+        else:
+            self._was_ready, self._handed = True, None
         self._around.journal.say("info", f"{self.name} is started", unit=self.name, pid=self.pid, port=self.port)
 
     def _mark_up(self, record: UnitRecord | None) -> None:
@@ -260,6 +279,7 @@ class Keeper:
         if record is not None:
             self.port = record.port or self.port
             self.pid = record.program.pid if record.program else 0
+            self.digest = record.digest
 
     async def _note_end(self, why: str) -> None:
         """Decide what an end means: asked for, one more try, or hopeless."""
@@ -408,7 +428,8 @@ class Keeper:
             return True
         if self.health.state != "draining":
             return False
-        return self._idle_looks >= 2 or time.monotonic() - self.health.since_s > self.desired.drain_s
+        drained_s = time.monotonic() - self.health.since_s
+        return (self._idle_looks >= 2 and drained_s >= self._around.settle_s) or drained_s > self.desired.drain_s
 
     def _may_let_go(self) -> bool:
         """Whether our own calls at a server of somebody else have ended; other clients' calls are not ours to await."""

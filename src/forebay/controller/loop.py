@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -19,14 +19,13 @@ from forebay.controller.identity import with_identity
 from forebay.controller.issuers import Issuers
 from forebay.controller.journal import Journal
 from forebay.controller.judging import Seen, judge
-from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
+from forebay.controller.keeper import Keeper, Surroundings, Turnstile
 from forebay.controller.lease.fence import Fence, FencedSubstrate
 from forebay.controller.lease.standby import standing_by
 from forebay.controller.limits import valkey_ref
 from forebay.controller.monitoring import MonitoringFollower
-from forebay.controller.placing import Placed
+from forebay.controller.peers import Peers, as_running
 from forebay.controller.plan import Planned, plan_engines
-from forebay.controller.probes import Probe
 from forebay.controller.publish import Publisher
 from forebay.controller.renewals import Renewals
 from forebay.controller.report import (
@@ -40,22 +39,23 @@ from forebay.controller.report import (
 )
 from forebay.controller.rolling import Rolling
 from forebay.controller.scaling import Scaling
-from forebay.controller.shared_keys import SharedKeys, shared_keys
+from forebay.controller.shared_keys import shared_keys
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
 from forebay.controller.strangers import Strangers
+from forebay.controller.succession import let_go, take_over
 from forebay.controller.wanted import Arguments, Wanted, said
 from forebay.core.errors import ForebayError, StateError
 from forebay.engines.spec import EngineSpec
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.siblings import Siblings
 from forebay.release.store import Store
-from forebay.release.strategy import has_room
 from forebay.render.edge import write_edge
 from forebay.render.renewal import note_renewal
 from forebay.security import key_store
 from forebay.security.revoked import revocations
 from forebay.store.sqlite import connect, data_version
+from forebay.substrate.agents import drop_agents
 from forebay.substrate.local import LocalSubstrate, is_running
 
 _TICK_S = 0.1
@@ -69,15 +69,17 @@ _POLICY_REFUSED = "the workers did not take the new gateway policy: the old one 
 class Controller:
     """Owns the keepers; everything else it holds can be read again from disk by another controller."""
 
-    def __init__(self, arguments: Arguments, fence: Fence) -> None:
+    def __init__(self, arguments: Arguments, fence: Fence, peers: Peers) -> None:
         self._arguments = arguments
         self._fence = fence
+        self._peers = peers
         self._state = arguments.state
         self.journal = Journal("forebay", "info")
         self._wanted = Wanted(arguments, self._forget_acknowledgement)
         self._changing = self._wanted.changing
-        self._rolling = Rolling(self._state, self._changing, lambda: self._wanted.canaries)
-        self._config, units = self._wanted.read_or_turn_back(self.journal)
+        self._rolling = Rolling(self._state, self._changing, lambda: peers.canaries(self._wanted.canaries))
+        self._config, units = self._wanted.read() if peers.follows else self._wanted.read_or_turn_back(self.journal)
+        units = peers.own(units)
         log = self._config.observe.log
         self.journal = Journal(self._config.service, log.level)
         self._discovery = Discovery(self._state.discovered, arguments.config.resolve().parent, self.journal)
@@ -125,6 +127,7 @@ class Controller:
             calls_at=self._calls_at,
             take_port=self._take_port,
             turnstile=Turnstile(),
+            settle_s=peers.settle_s,
         )
         self._scaling = Scaling(self._state, lambda: self.journal, lambda _model: 0.0)
         self._strangers = Strangers(self._substrate, self.journal, self._is_busy)
@@ -149,6 +152,8 @@ class Controller:
         ended = self._substrate.end_strays(controllers=False)
         if ended:
             self.journal.say("warning", "processes without a holder were ended", units=list(ended))
+        if self._peers.follows:
+            drop_agents(self._substrate, self._state)
         async with asyncio.TaskGroup() as group:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
@@ -184,9 +189,10 @@ class Controller:
         self._watch_database()
         self._scale()
         self._publish()
-        await self._judge(group)
-        if await self._rolling.turn(self._keepers, self.journal):
-            await self._reload(group)
+        if not self._peers.follows:
+            await self._judge(group)
+            if await self._rolling.turn(self._keepers, self.journal):
+                await self._reload(group)
         await self._watch_certificate()
         now_s = time.monotonic()
         if self._changed.is_set() or now_s - self._status_s > _STATUS_S:
@@ -202,6 +208,7 @@ class Controller:
         """An unusable configuration changes nothing; a usable one changes as little as possible."""
         try:
             config, units = self._wanted.read()
+            units = self._peers.own(units)
             if config.edge.kind != "none" and "edge" in self._keepers:
                 await self._renew_edge(config)
             self._discovery.retarget(config)
@@ -211,7 +218,7 @@ class Controller:
             self._findings = said(error)
             self._read_at = time.time()
             self.journal.say("error", "the new configuration is refused; the old one stays", findings=self._findings)
-            if self._changing.forward:
+            if self._changing.forward and not self._peers.follows:
                 self._changing.turn_back(" ".join(self._findings), self.journal)
                 self._reload_asked = True
             return
@@ -226,21 +233,28 @@ class Controller:
         self.journal.say("info", "the configuration has been read again")
 
     async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
-        seen = {unit.name: unit for unit in before.units} if before else {}
-        running = {name: record for name, record in self._substrate.observe().items() if is_running(record)}
+        await self._peers.tell_change(self._changing.running)
+        seen = {unit.name: self._peers.before(unit) for unit in before.units} if before else {}
+        handed = self._peers.handed()
+        here = {name: record for name, record in self._substrate.observe().items() if is_running(record)}
+        running = as_running(handed) | here
         placed = self._wanted.placed(units, running, self._config)
-        strangers = () if self._keepers else self._strangers.find({*placed.units, *placed.leaving})
-        for name, (desired, probe) in placed.units.items():
+        known_here = self._keepers or self._peers.follows
+        strangers = () if known_here else self._strangers.find({*placed.units, *placed.leaving})
+        keep = partial(self._keep, seen)
+        for name, planned in placed.units.items():
             known = self._keepers.get(name)
             if known is not None:
-                await known.retarget(desired, probe)
+                await known.retarget(*planned)
                 known.forgive()
             else:
-                self._keep(name, desired, probe, seen.get(name))
+                keep(name, planned)
             self._keepers[name].slot = placed.slots[name]
-        self._let_go(placed, running, seen)
-        self._scaling.retarget(self._config, units, running)
-        self._scale()
+        let_go(self._keepers, placed, running, keep, stays_beside=self._wanted.stays_beside)
+        take_over(self._keepers, handed, keep, self._wanted.as_it_was, self.journal)
+        if not self._peers.follows:
+            self._scaling.retarget(self._config, units, running)
+            self._scale()
         self._watch_database()
         self._publish()  # before any worker starts: it needs one to read
         for name, keeper in self._keepers.items():
@@ -256,27 +270,10 @@ class Controller:
     def _is_busy(self, name: str) -> bool:
         return self._publisher.still_routed(name, self._worker_names()) or self._calls_at(name) > 0
 
-    def _keep(self, name: str, desired: Desired, probe: Probe, seen: UnitStatus | None) -> None:
-        keeper = Keeper(desired, probe, self._around)
-        keeper.adopt(seen)
+    def _keep(self, seen: Mapping[str, UnitStatus], name: str, planned: Planned) -> None:
+        keeper = Keeper(*planned, self._around)
+        keeper.adopt(seen.get(name))
         self._keepers[name] = keeper
-
-    def _let_go(self, placed: Placed, running: Collection[str], seen: Mapping[str, UnitStatus]) -> None:
-        """What is not wanted any more goes, but an engine only once what takes its calls is ready."""
-        fresh = [self._keepers[name] for name in placed.units if name not in running]
-        for name, keeper in self._keepers.items():
-            if name in placed.units:
-                keeper.removed = False
-            elif name not in placed.leaving and not _makes_way(keeper, fresh):
-                keeper.removed = True
-        for name, (successor, (desired, probe)) in placed.leaving.items():
-            if name not in self._keepers:
-                self._keep(name, desired, probe, seen.get(name))
-            self._keepers[name].slot = placed.slots[successor]
-            if self._wanted.stays_beside:
-                self._keepers[name].removed = False
-            else:
-                self._keepers[name].make_way(self._keepers[successor])
 
     async def _judge(self, group: asyncio.TaskGroup) -> None:
         """End a change that has come about; take back one that has failed."""
@@ -314,7 +311,7 @@ class Controller:
 
     def _discovered(self) -> dict[str, Planned]:
         """The engines found now; one that has the name of a unit that is listed is left out, and that is said."""
-        specs = {spec.name: spec for spec in self._discovery.specs()}
+        specs = {spec.name: spec for spec in (*self._discovery.specs(), *self._peers.specs())}
         for name in specs.keys() & self._listed:
             del specs[name]
             self.journal.say("error", f"a discovered engine is called {name}, as another unit is: it takes no calls")
@@ -385,6 +382,7 @@ class Controller:
             wanted = with_identity(wanted, self._config, self._issuers.policies, self._revoked)
             self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
             late = self._publisher.pursue(self._worker_names())
+            self._peers.tell(self._changing.running, self._keepers.values(), self._wanted.canaries)
         except OSError as error:  # a full disk: what the workers hold stays good
             self.journal.say("error", f"the snapshot cannot be written: {error}")
             return
@@ -445,25 +443,12 @@ class Controller:
         status = with_release(status, self._changing.running, self._rolling, drift)
         status = with_renewals(with_edge(status, self._edge), self._renewals.trouble)
         status = with_audit(status, self._state.audit)
-        status = with_lease(status, self._fence, standing_by(self._state))
+        status = self._peers.status(with_lease(status, self._fence, standing_by(self._state)))
         self._fence.check()
         try:
             write_status(self._state.status, status)
         except OSError as error:
             self.journal.say("error", f"the status cannot be written: {error}")
-
-
-def _makes_way(keeper: Keeper, fresh: Iterable[Keeper]) -> bool:
-    """Whether a unit that is not wanted any more waits for a new engine of its model, one that fits beside it."""
-    spec = keeper.serving
-    if spec is None or keeper.desired.make is None:
-        return False
-    for other in fresh:
-        engine = other.desired.engine
-        if engine is not None and engine.model == spec.model and has_room(engine, [spec]):
-            keeper.make_way(other)
-            return True
-    return False
 
 
 def _seen(keeper: Keeper) -> Seen:

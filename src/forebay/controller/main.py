@@ -44,15 +44,17 @@ async def _run(arguments: Arguments, unit: str) -> int:
     early: list[int] = []
     loop.add_signal_handler(signal.SIGHUP, early.append, signal.SIGHUP)
     config = config_of(arguments)
-    candidate = Candidate(config, arguments.state, arguments.config.resolve().parent, unit)
+    base = arguments.config.resolve().parent
+    candidate = Candidate(config, arguments.state, base, unit, lambda fence, peers: Controller(arguments, fence, peers))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, candidate.ask_stop)
+    loop.add_signal_handler(signal.SIGHUP, candidate.ask_reload)
     try:
         fence = await candidate.lead(Journal(config.service, config.observe.log.level))
         if fence is None:
             return 0
-        early.clear()  # whatever was asked before is read now
-        controller = Controller(arguments, fence)
+        loop.add_signal_handler(signal.SIGHUP, early.append, signal.SIGHUP)  # whatever was asked before is read now
+        controller = Controller(arguments, fence, candidate.peers)
         loop.add_signal_handler(signal.SIGHUP, controller.ask_reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, controller.ask_stop)

@@ -162,7 +162,13 @@ def standing(config: Config, before: Status | None, leader: str, lease: int, tro
     why = trouble or (f"{leader} leads" if leader else "no controller leads yet")
     now = time.time()
     controller = ControllerStatus(
-        pid=os.getpid(), read_at=now, updated_at=now, environment=config.environment, leader=leader, lease=lease
+        pid=os.getpid(),
+        read_at=now,
+        updated_at=now,
+        environment=config.environment,
+        leader=leader,
+        lease=lease,
+        leads=False,
     )
     if before is not None:
         return msgspec.structs.replace(before, state="standby", reasons=(why,), controller=controller)

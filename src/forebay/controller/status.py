@@ -76,7 +76,8 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`read_at`: when the configuration was last read; `findings`: why the newest one is not in force, if it is not.
 
     `leader`: machine and unit of the one that leads, which is the one with `pid` unless all of this machine stand by;
-    `lease`: number of its lease, greater than that of any leader before.
+    `lease`: number of its lease, greater than that of any leader before. `leads`: false where a controller of another
+    machine does.
     """
 
     pid: int
@@ -86,6 +87,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[str, ...] = ()
     leader: str = ""
     lease: int = 0
+    leads: bool = True
     standbys: tuple[StandbyStatus, ...] = ()
 
 

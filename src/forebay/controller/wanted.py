@@ -19,7 +19,7 @@ from forebay.core.errors import ConfigError, ForebayError
 from forebay.engines.fleet import expand
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import EngineSpec
-from forebay.release.rollout.state import baseline_of
+from forebay.release.rollout.state import BASELINE, baseline_of
 from forebay.release.running import Change, read_running
 from forebay.release.version import read_config
 from forebay.store.state_dir import StateDir
@@ -54,6 +54,7 @@ class Wanted:
         """The units of a rollout's engines, by slot."""
         self._fleet: tuple[EngineSpec, ...] = ()
         self._tried: Config | None = None
+        self._configs: tuple[Config, ...] = ()
         self._arguments = arguments
         self._forget = forget
 
@@ -63,7 +64,7 @@ class Wanted:
         if running is None:  # started by hand, without a release
             return self._planned(load(self._arguments.config, self._arguments.environment).config)
         old, units = self._planned(read_config(running.release.config))
-        self._tried = None
+        self._tried, self._configs = None, (old,)
         self._fleet = tuple(each.engine for each, _probe in units.values() if each.engine is not None)
         if (change := running.change) is None:
             return old, units
@@ -73,7 +74,7 @@ class Wanted:
             if self.changing.forward:
                 raise
             return old, units  # why it is taken back: it touches what it has touched
-        self.touched = touched(units, new)
+        self.touched, self._configs = touched(units, new), (old, config)
         if not self.changing.forward:
             return old, units
         if change.slots is None:
@@ -105,10 +106,31 @@ class Wanted:
         if change is None:
             return place(units, running, Fleet(self._fleet), planned)
         beside = frozenset(change.slots or ()) if self.stays_beside else frozenset[str]()
-        placed = place(units, running, Fleet(self._fleet, change.strategy, beside), planned)
+        placed = self._leaving(place(units, running, Fleet(self._fleet, change.strategy, beside), planned), running)
         if self.changing.forward and change.slots is not None:
             self.canaries = {slot: name for name, slot in placed.slots.items() if slot in change.slots}
         return placed
+
+    def as_it_was(self, name: str, slot: str, digest: str) -> Planned | None:
+        """An engine that was started as `digest`, of whichever release; None where neither of the two makes it so."""
+        base = self._arguments.config.resolve().parent
+        for config in self._configs:
+            for spec in expand(config, base):
+                if spec.name == slot.removesuffix(f".{BASELINE}"):
+                    found = plan_engines([msgspec.structs.replace(spec, name=name)], config, self._arguments.state)[
+                        name
+                    ]
+                    if found[0].digest == digest:
+                        return found
+        return None
+
+    def _leaving(self, placed: Placed, running: Mapping[str, UnitRecord]) -> Placed:
+        """What stays beside for now is of the old release, also where it has to be started again meanwhile."""
+        leaving = {
+            name: (successor, self.as_it_was(name, placed.slots[successor], running[name].digest) or planned)
+            for name, (successor, planned) in placed.leaving.items()
+        }
+        return msgspec.structs.replace(placed, leaving=leaving)
 
     @property
     def stays_beside(self) -> bool:

@@ -74,13 +74,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """The release that runs, `change` while another one takes its place, `last` how the change before ended."""
+    """The release that runs, `change` while another one takes its place, `last` how the change before ended.
+
+    `as_of`: the leadership whose every word this holds, among machines that share a lease; 0 for what a command began.
+    """
 
     environment: str
     release: Side
     previous: str = ""
     change: Change | None = None
     last: Outcome | None = None
+    as_of: int = 0
 
     @property
     def wanted(self) -> Side:
@@ -135,6 +139,7 @@ def ended(running: Running, result: Result, at: float) -> Running:
         release=change.to if applied else running.release,
         previous=running.release.name if applied and change.to.name != running.release.name else running.previous,
         last=_outcome(change, result, at),
+        as_of=running.as_of,
     )
 
 

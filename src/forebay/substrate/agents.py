@@ -9,12 +9,21 @@ import msgspec
 
 from forebay.engines.spec import UnitSpec
 from forebay.store.state_dir import StateDir
+from forebay.substrate.base import Substrate
 from forebay.substrate.place import place_path
 
 
 def told_path(state: StateDir, name: str) -> Path:
     """What an agent reads as it starts."""
     return state.run / f"{name}.remote"
+
+
+def drop_agents(substrate: Substrate, state: StateDir) -> None:
+    """End every agent of this machine and leave its engine as it is: another machine looks after it now."""
+    for name in substrate.observe():
+        if told_path(state, name).exists():
+            substrate.kill(name)
+            substrate.delete(name)
 
 
 def agent_unit(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.integration.ray.machines import Machine
@@ -21,9 +22,12 @@ START_S = 120.0
 
 
 class Cluster:
-    """The first machine has the head and no engines; `kill_head` and `start_head` leave the machine itself alone."""
+    """The first machine has the head and no engines; `kill_head` and `start_head` leave the machine itself alone.
 
-    def __init__(self, machines: list[Machine], folder: Path) -> None:
+    `cpus` of the other machines: engines go where there are any.
+    """
+
+    def __init__(self, machines: list[Machine], folder: Path, cpus: Sequence[int] = ()) -> None:
         self.machines, self._folder = machines, folder
         self._started: list[subprocess.Popen[bytes]] = []
         # Ray's sockets lie below it, and their paths may have 107 bytes.
@@ -36,16 +40,16 @@ class Cluster:
         self._started.append(head.run(valkey, {}, cwd=folder, stdout=subprocess.DEVNULL))
         self._head: subprocess.Popen[bytes] | None = None
         self.start_head()
-        for machine in machines[1:]:
-            self.join(machine)
+        for machine, count in zip(machines[1:], cpus or [2] * (len(machines) - 1), strict=True):
+            self.join(machine, count)
 
     def start_head(self) -> None:
         arguments = ("--head", f"--port={HEAD_PORT}", "--include-dashboard=false", "--num-cpus=0")
         self._head = self._start(self.machines[0], arguments)
 
-    def join(self, machine: Machine, labels: str = "") -> None:
+    def join(self, machine: Machine, cpus: int = 2, labels: str = "") -> None:
         named = (f"--labels={labels}",) if labels else ()
-        self._start(machine, (f"--address={self.address}", "--num-cpus=2", *named))
+        self._start(machine, (f"--address={self.address}", f"--num-cpus={cpus}", *named))
 
     def kill_head(self) -> None:
         """SIGKILL to Ray's processes of the head; the machine and what else runs there stay."""

@@ -10,16 +10,20 @@ import time
 from pathlib import Path
 
 from forebay.config.schema import Config
+from forebay.controller.following import Begin, Follower, take_over
 from forebay.controller.journal import Journal
 from forebay.controller.lease.fence import Fence, clock_s, end_here
 from forebay.controller.lease.local import LocalLease
 from forebay.controller.lease.shared import SharedLease, lease_key
 from forebay.controller.lease.standby import Standby, forget, tell
 from forebay.controller.limits import valkey_ref
+from forebay.controller.peers import Peers
 from forebay.controller.report import standing
 from forebay.controller.status import Status, read_status, write_status
 from forebay.core.errors import StateError
 from forebay.store.state_dir import StateDir
+from forebay.substrate.agents import drop_agents
+from forebay.substrate.local import LocalSubstrate
 
 _LOOK_S = 0.1
 _TELL_S = 1.0
@@ -28,10 +32,17 @@ _HUNG_S = 300.0
 
 
 class Candidate:
-    """One contender: for its machine first, and then, where several machines share a lease, among those."""
+    """One contender: for its machine first, and then, where several machines share a lease, among those.
 
-    def __init__(self, config: Config, state: StateDir, base: Path, unit: str) -> None:
+    `begin` makes the controller that follows another machine's. `peers`: what those are to the one that leads.
+    """
+
+    def __init__(self, config: Config, state: StateDir, base: Path, unit: str, begin: Begin) -> None:
         lease = config.controller.lease
+        self.peers = Peers()
+        self._begin = begin
+        self._ttl_s = lease.ttl
+        self._follower: Follower | None = None
         self._config = config
         self._state = state
         self._before = _status(state)
@@ -52,6 +63,11 @@ class Candidate:
     def ask_stop(self) -> None:
         """Leave without having led."""
         self._leaving.set()
+
+    def ask_reload(self) -> None:
+        """Read again what is to run, if anything does by now."""
+        if self._follower is not None and self._follower.controller is not None:
+            self._follower.controller.ask_reload()
 
     @property
     def leaves(self) -> bool:
@@ -77,16 +93,27 @@ class Candidate:
             forget(self._state, self._unit)
         if self._shared is not None:
             self._shared.release()
+            if self._shared.succeeded:
+                # Its engines are another machine's now: whoever stops what runs here must not stop them.
+                drop_agents(LocalSubstrate(self._state), self._state)
         self._local.release()
 
     async def _lead_all(self, shared: SharedLease, journal: Journal) -> bool:
         shared.start()
-        while not shared.leads():
-            if shared.over() or not self._local.holds():
-                end_here()
-            self._stand_by(journal, shared.leader, shared.trouble)
-            if await self._waited():
-                return False
+        self._follower = follower = Follower(self._state, shared, self._begin, journal)
+        # One that follows acts for this machine alone, as long as it is the one that does.
+        self._fence = fence = Fence(self._holder, 0, self._local.holds, end_here)
+        try:
+            while not (shared.leads() and shared.knows):
+                if shared.over() or not self._local.holds():
+                    end_here()
+                follower.hear(fence)
+                self._stand_by(journal, shared.leader, shared.trouble)
+                if await self._waited():
+                    return False
+        finally:
+            await follower.stop()
+        self.peers = take_over(self._state, shared, self._ttl_s, journal)
         return True
 
     def _leads(self) -> bool:
@@ -114,7 +141,8 @@ class Candidate:
         self._told_s = clock_s()
         try:
             tell(self._state, Standby(self._unit, os.getpid(), self._since))
-            if self._shared is not None and self._local.holds():
+            follows = self._follower is not None and self._follower.controller is not None
+            if self._shared is not None and self._local.holds() and not follows:
                 status = standing(self._config, self._before, elsewhere, self._shared.seen, said)
                 write_status(self._state.status, status)
         except OSError as error:

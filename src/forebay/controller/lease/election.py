@@ -60,9 +60,13 @@ class Election:
         """Whether it has led and does no more."""
         return self.number > 0 and not self.leads(now_s)
 
+    def look(self, now_s: float) -> Step:
+        """What changes nothing."""
+        return Step(b"", b"", now_s)
+
     def step(self, now_s: float, wall_ms: int) -> Step:
         """What to send next."""
-        look = Step(b"", b"", now_s)
+        look = self.look(now_s)
         if self._text is None or self.over(now_s):
             return look
         if self.leads(now_s):

@@ -1,4 +1,4 @@
-"""The leader among several machines: an election in a Valkey, kept by a thread of its own.
+"""The leader among several machines: an election in a Valkey, kept by a thread of its own, and what the leader tells.
 
 A thread, because the lease must be renewed also while the controller's loop is busy with something that takes long.
 """
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from forebay.controller.lease.book import TELL, book_key
 from forebay.controller.lease.election import Election, Step
 from forebay.controller.lease.fence import clock_s
 from forebay.gateway.limits.policy import ValkeyRef
@@ -26,6 +27,7 @@ return ARGV[2]
 _AGAIN_S = 0.2
 _LOOK_S = 0.25
 _TURNS = 10
+_SUCCESSOR_LOOKS = 4
 _RENEWALS = 5
 
 
@@ -35,15 +37,24 @@ def lease_key(service: str, environment: str) -> str:
 
 
 class SharedLease:
-    """One contender. `hung` says whether the process is alive but does nothing: its lease then ends."""
+    """One contender. `hung` says whether the process is alive but does nothing: its lease then ends.
+
+    `book` is what a leader told last, as it lies in the Valkey; `knows`: we lead, and nobody else adds to it any more.
+    `succeeded`: another one leads since we let go.
+    """
 
     def __init__(self, ref: ValkeyRef, key: str, holder: str, ttl_s: float, hung: Callable[[], bool]) -> None:
         self.trouble = ""
+        self.book = b""
+        self.knows = self.succeeded = False
         self._ref = ref
         self._key = key.encode()
         self._hung = hung
         self._ttl_s = ttl_s
-        self._election = Election(holder, secrets.token_hex(16), ttl_s)
+        self._token = secrets.token_hex(16)
+        self._election = Election(holder, self._token, ttl_s)
+        self._wanted = self._told = b""
+        self._told_s = float("-inf")
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._contend()), name="lease", daemon=True)
 
@@ -62,6 +73,14 @@ class SharedLease:
     @property
     def number(self) -> int:
         return self._election.number
+
+    def tell(self, book: bytes) -> None:
+        """Have this lie there as soon as may be, while we lead."""
+        self._wanted = book
+
+    def is_told(self) -> bool:
+        """Whether what was to be told lies there."""
+        return self._told == self._wanted
 
     @property
     def leader(self) -> str:
@@ -97,13 +116,41 @@ class SharedLease:
             while not self._leaving.is_set():
                 if not self._hung():
                     await self._send(connection, self._election.step(clock_s(), int(time.time() * 1000)), reply_s)
+                    await self._share(connection, reply_s)
                     self.trouble = ""
                 await asyncio.sleep(min(_LOOK_S, self._ttl_s / _TURNS))
             last = self._election.release(clock_s())
             if last is not None:
                 await self._send(connection, last, reply_s)
+                await self._see_successor(connection, reply_s)
         finally:
             connection.abort("closed")
+
+    async def _share(self, connection: ValkeyConnection, reply_s: float) -> None:
+        """Tell what is new, or hear it; a leader hears once more: its predecessor cannot tell any more after that."""
+        key, leads, now_s = book_key(self._key.decode()).encode(), self.leads(), clock_s()
+        if not (leads and self.knows):
+            async with asyncio.timeout(reply_s):
+                found = await ask(connection, b"GET", key)
+            self.book, self.knows = found if isinstance(found, bytes) else b"", leads
+            return
+        book = self._wanted
+        # Again now and then: a Valkey may have forgotten it.
+        if book and (book != self._told or now_s - self._told_s > self._ttl_s):
+            async with asyncio.timeout(reply_s):
+                done = await ask(connection, b"EVAL", TELL.encode(), b"2", self._key, key, self._token.encode(), book)
+            if done == 1:
+                self._told, self._told_s = book, now_s
+
+    async def _see_successor(self, connection: ValkeyConnection, reply_s: float) -> None:
+        """Who stands by takes what is let go at its next look."""
+        for _look in range(_SUCCESSOR_LOOKS):
+            await asyncio.sleep(_LOOK_S)
+            await self._send(connection, self._election.look(clock_s()), reply_s)
+            found = self._election.found
+            self.succeeded = found is not None and found.token not in ("", self._token)
+            if self.succeeded:
+                return
 
     async def _send(self, connection: ValkeyConnection, step: Step, reply_s: float) -> None:
         async with asyncio.timeout(reply_s):
