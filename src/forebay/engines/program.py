@@ -37,6 +37,8 @@ def start(spec: UnitSpec, unit_mark: str, holder_mark: str) -> tuple[subprocess.
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != holder:
             os._exit(127)
+        # What a crash would write to the disk holds prompts, keys and the pepper.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if spec.cpus:
             os.sched_setaffinity(0, set(spec.cpus))
 

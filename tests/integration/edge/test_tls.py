@@ -7,6 +7,7 @@ import socket
 import ssl
 
 import pytest
+from tests.integration.edge import http2
 from tests.integration.edge.fake_gateway import FakeGateway
 from tests.integration.edge.real_edge import DEADLINE_S, Edge, drained
 
@@ -41,15 +42,17 @@ def test_tls_1_3_is_spoken_and_no_session_is_resumed(edge: Edge) -> None:
 
 
 def test_http_2_carries_a_call(edge: Edge) -> None:
+    fields = [(":method", "GET"), (":scheme", "https"), (":path", "/echo?over=2"), (":authority", "localhost")]
+    block = body = b""
     with edge.tls_socket("h2") as tls:
         assert tls.selected_alpn_protocol() == "h2"
-        headers = {":method": "GET", ":scheme": "https", ":path": "/echo?over=2", ":authority": "localhost"}
-        literal = b"".join(
-            b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-            for name, value in headers.items()
-        )
-        tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b"") + _frame(1, 5, 1, literal))
-        block, body = _read_stream(tls)
+        http2.begin(tls)
+        tls.sendall(http2.request(1, fields))
+        for found in http2.frames(tls):
+            block += found.payload if found.kind == http2.HEADERS else b""
+            body += found.payload if found.kind == http2.DATA else b""
+            if found.stream == 1 and found.flags & http2.END_STREAM:
+                break
     assert block[:1] == b"\x88"  # HPACK's index for `:status: 200`
     assert b'"target": "/echo?over=2"' in body
     assert b'["host", "localhost"]' in body
@@ -106,20 +109,3 @@ def test_plain_http_on_the_https_port_is_refused_without_hsts(edge: Edge) -> Non
         assert (response.status, HSTS in response.headers) == (400, False)
         assert b'"code":"https_required"' in response.read()
     connection.close()
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
-def _read_stream(tls: ssl.SSLSocket) -> tuple[bytes, bytes]:
-    """The header block and the body of stream 1."""
-    reader, block, body = tls.makefile("rb"), b"", b""
-    while True:
-        head = reader.read(9)
-        payload = reader.read(int.from_bytes(head[:3], "big"))
-        kind, flags = head[3], head[4]
-        block += payload if kind == 1 else b""
-        body += payload if kind == 0 else b""
-        if kind in {0, 1} and flags & 1:
-            return block, body

@@ -133,6 +133,33 @@ def test_no_prompt_answer_key_or_header_is_written_anywhere(worker: GatewayWorke
             assert secret.encode() not in content, path
 
 
+HOSTILE = (
+    "a\r\nlevel=error", "\x1b[2J\x1b[31mred", "\u2028line", "\u202egnp.exe", "%n%n%s", "${jndi:ldap://x/a}",
+    "=cmd|'/c'!A1", "<script>alert(1)</script>", '","level":"critical","x":"', "\x00", "a" * 10_000,
+)  # fmt: skip
+
+
+def test_whatever_a_client_writes_is_one_line_of_plain_json(worker: GatewayWorker) -> None:
+    """Names that come from clients are labels of nobody's and columns of nobody's: they are escaped or not written."""
+    for text in HOSTILE:
+        worker.post({**FIELDS, "model": text, "user": text})
+        safe = (
+            text.encode("ascii", "ignore")
+            .replace(b"\r\n", b"")
+            .replace(b"\0", b"")
+            .replace(b"\x1b", b"")[:900]
+            .decode()
+        )
+        worker.post(FIELDS, **{"user-agent": safe, "referer": safe, "x-request-id": safe, "x-forwarded-for": safe})
+    lines = logged(worker, 2 * len(HOSTILE))
+    assert all(line.keys() >= PROMISED for line in lines)
+    assert {line["level"] for line in lines} <= {"info", "warning"}
+    raw = worker.state.log(worker.name).read_bytes()
+    assert all(0x20 <= byte < 0x7F or byte == 0x0A for byte in raw)
+    assert b"jndi" not in raw
+    assert b"<script" not in raw
+
+
 def test_every_request_is_counted_once(worker: GatewayWorker, engine: FakeEngine) -> None:
     with Raw(worker) as raw:
         for _ in range(5):

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.privacy.conftest import Masking
 from tests.integration.privacy.speech import says, whole
 
+from forebay.gateway.routes import ROUTES
 from forebay.testing.fake_engine import FakeEngine
 
 PHONE, MAIL = "13812345678", "li.wei@corp.example.com"
@@ -73,7 +74,26 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("an embedding", "/v1/embeddings", {"model": "m", "input": [PHONE, "x"]}),
     ("a reranking", "/v1/rerank", {"model": "m", "query": PHONE, "documents": ["x", PHONE]}),
     ("a tokenization", "/v1/tokenize", {"model": "m", "prompt": PHONE}),
+    ("a count", "/v1/messages/count_tokens", {"model": "m", "messages": [{"role": "user", "content": PHONE}]}),
+    ("a score", "/v1/score", {"model": "m", "text_1": PHONE, "text_2": ["x", PHONE]}),
+    ("a classification", "/v1/classify", {"model": "m", "input": [f"from {PHONE}"]}),
 ]
+UNREADABLE: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/chat/completions", _user([{"type": "image_url", "image_url": {"url": IMAGE}}])),
+    (
+        "/v1/responses",
+        {"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": IMAGE}]}]},
+    ),
+    ("/v1/completions", {"model": "m", "prompt": [1, 2, 3]}),
+    ("/v1/completions", {"model": "m", "prompt": [[1, 2], [3]]}),
+    ("/v1/embeddings", {"model": "m", "input": [1, 2, 3]}),
+]
+
+
+def test_every_route_that_takes_text_is_tried() -> None:
+    tried = {each[1] for each in REQUESTS} | {path for path, _fields in UNREADABLE}
+    tried |= {"/v1/detokenize"}  # it takes tokens alone; the text that it gives back is searched
+    assert tried == {path.decode() for path, route in ROUTES.items() if route.shape is not None}
 
 
 @pytest.mark.parametrize(("path", "fields"), [each[1:] for each in REQUESTS], ids=[each[0] for each in REQUESTS])
@@ -127,19 +147,7 @@ def test_a_hash_is_the_same_for_the_same_value_and_tells_nothing(worker: Masking
     assert seen[2] == f"{seen[0]} {MAIL}"
 
 
-@pytest.mark.parametrize(
-    ("path", "fields"),
-    [
-        ("/v1/chat/completions", _user([{"type": "image_url", "image_url": {"url": IMAGE}}])),
-        (
-            "/v1/responses",
-            {"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": IMAGE}]}]},
-        ),
-        ("/v1/completions", {"model": "m", "prompt": [1, 2, 3]}),
-        ("/v1/completions", {"model": "m", "prompt": [[1, 2], [3]]}),
-        ("/v1/embeddings", {"model": "m", "input": [1, 2, 3]}),
-    ],
-)
+@pytest.mark.parametrize(("path", "fields"), UNREADABLE)
 def test_what_cannot_be_read_is_refused_unless_the_policy_lets_it_pass(
     worker: Masking, engine: FakeEngine, path: str, fields: dict[str, Any]
 ) -> None:

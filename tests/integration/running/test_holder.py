@@ -184,3 +184,10 @@ def test_a_watcher_that_is_killed_is_replaced(state: StateDir) -> None:
     wait_for("another one is there", lambda: {int(pid) for pid in children.read_text().split()} - set(pids) - watchers)
     os.kill(record.holder.pid, signal.SIGKILL)
     wait_for("all are gone", lambda: gone(pids))
+
+
+def test_a_crash_writes_no_memory_to_the_disk(state: StateDir) -> None:
+    """It holds prompts, keys and the pepper."""
+    code = "import resource; print('core', *resource.getrlimit(resource.RLIMIT_CORE), flush=True)"
+    LocalSubstrate(state).start(unit(state, *python(code)))
+    wait_for("it has told", lambda: said(state, "core 0 0"))

@@ -90,6 +90,15 @@ def test_a_role_reaches_its_model_by_an_alias_too(gateway: Gateway) -> None:
     assert b'"alias"' in models(LIST_PATH, gateway.parts.view, caller)
 
 
+def test_a_role_that_is_taken_away_opens_nothing_to_who_was_let_in_by_it(gateway: Gateway) -> None:
+    scopes = {"key": {"scopes": ("role:r",)}}
+    with_role = use(gateway, **scopes, roles={"r": RolePolicy(("inference",))})
+    assert asked(with_role, CHAT_PATH) == "ok"
+    assert asked(use(gateway, **scopes), CHAT_PATH) == "permission_denied"
+    less = use(gateway, **scopes, roles={"r": RolePolicy(("models:read",))})
+    assert (asked(less, CHAT_PATH), asked(less, LIST_PATH)) == ("permission_denied", "ok")
+
+
 def test_a_key_opens_nothing_before_its_time(gateway: Gateway) -> None:
     view = use(gateway, key={"not_before": jwt.NOW})
     assert asked(view, CHAT_PATH, now=jwt.NOW - 0.1) == "invalid_api_key"
