@@ -6,22 +6,20 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from benchmarks.simulator.fitting import fit
+from benchmarks.simulator.foretold import foretold
 from benchmarks.simulator.real import ENGINE_ARGS, measured
 from forebay.tune.capacity import reference
 from forebay.tune.capacity.demand import day
 from forebay.tune.load.workload import Arrivals, Lengths, Slo, Workload
-from forebay.tune.report.measured import Measured, read_all
-from forebay.tune.simulate.calibrate import calibrate
+from forebay.tune.report.measured import read_all
 from forebay.tune.simulate.play import play
 from forebay.tune.simulate.spec import EngineShape, Fleet, StepTime
 from forebay.tune.simulate.traffic import traffic
-from forebay.tune.simulate.validate import compare
 
 _RESULT = Path(__file__).parents[1] / "results" / "simulator.md"
 # An engine about as fast as the reference's step C: it carries 50 calls a second, so 12 carry 500 with one lost.
@@ -53,14 +51,14 @@ def main() -> None:
         if given.keep is not None:
             given.keep.write_bytes(b"[%b]" % b",".join(run.encode() for run in (learned, *checks)))
         shape = EngineShape(step=_STEP, **ENGINE_ARGS)
-        parts.append(_foretold("A real vLLM 0.32 on a CPU, SmolLM2-135M", [learned], checks, shape))
+        parts.append(foretold("A real vLLM 0.32 on a CPU, SmolLM2-135M", [learned], checks, shape))
     if given.runs:
         runs = [run for file in given.runs for run in read_all(file)]
         shape = EngineShape(
             step=_STEP, max_sequences=given.max_sequences, max_batched_tokens=given.max_batched_tokens,
             cache_tokens=given.cache_tokens,
         )  # fmt: skip
-        parts.append(_foretold("Measured runs", runs[:1], runs[1:], shape))
+        parts.append(foretold("Measured runs", runs[:1], runs[1:], shape))
     if given.calls:
         parts.append(_day(given.calls))
     text = "\n".join(parts)
@@ -105,36 +103,6 @@ def _held_out(trials: int) -> str:
             cells = (out.name, each.figure, f"{each.measured:.0f}", f"{each.simulated:.0f}", f"{each.error_ratio:+.1%}")
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _foretold(title: str, learned: Sequence[Measured], checks: Sequence[Measured], shape: EngineShape) -> str:
-    found = calibrate(learned)
-    fleet = Fleet(engines=(msgspec.structs.replace(shape, step=found.step),))
-    step = found.step
-    lines = [
-        f"## {title}",
-        "",
-        f"Learned from {found.answers} answers, {found.together[0]:.1f} to {found.together[1]:.1f} at once: a step "
-        f"takes {1e3 * step.fixed_s:.2f} ms, and for each prompt token {1e6 * step.prompt_token_s:.1f} µs, sequence "
-        f"{1e6 * step.sequence_s:.0f} µs, cached token {1e6 * step.cached_token_s:.3f} µs; a call "
-        f"{1e3 * step.call_s:.1f} ms beside its steps. Half of the equations are within {found.residual_ratio:.1%}.",
-        "",
-        "| load | figure | measured | simulated | error |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    lag_ms = max(run.client.lag_p99_ms for run in (*learned, *checks))
-    lines.insert(3, f"The generator was {lag_ms:.0f} ms late at most (P99): what it adds is in the measured figures.\n")
-    for name, run in [("the one learned from", each) for each in learned] + [(_name(each), each) for each in checks]:
-        for each in compare(run, fleet)[0]:
-            cells = (name, each.figure, f"{each.measured:.2f}", f"{each.simulated:.2f}", f"{each.error_ratio:+.1%}")
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _name(run: Measured) -> str:
-    come = run.workload.arrivals
-    how = f"{come.concurrency} at a time" if come.shape == "closed" else f"{come.shape} {come.rate_rps:g}/s"
-    return f"{how}, {run.workload.input_tokens.tokens} in, {run.workload.output_tokens.tokens} out"
 
 
 def _day(calls: float) -> str:

@@ -322,7 +322,8 @@ class Ladder:
             return Ask(id=number, setting=setting, repeat=repeat, label=label, begin=begin, until_s=self._until_s)
         precision = self._present.precision or any(change.precision for change in changes)
         reference = self._first.best
-        begin = _begin(setting, self._present, self._objective)
+        earlier = next((trial.best for trial in self._seen if trial.setting == setting and trial.best), None)
+        begin = earlier.concurrency if earlier else _begin(setting, self._present, self._objective)
         known = self._present.latest.at(begin)
         return Ask(
             id=number,

@@ -79,8 +79,9 @@ def test_time_is_kept_back_to_confirm_what_strides_have_won(tmp_path: Path) -> N
     """Eight starts of 60 s: three for baseline and strides, two for both once more, the rest for single changes."""
     source = Simulated(lambda setting: 1.0 if setting.args.get("enforce-eager") is True else 1.8)
     climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=8 * 60.0)
-    again = [ask.setting for ask in source.asked if ask.repeat == 1]
-    assert again == [climbed.baseline.setting, climbed.present.setting]
+    again = [ask for ask in source.asked if ask.repeat == 1]
+    assert [ask.setting for ask in again] == [climbed.baseline.setting, climbed.present.setting]
+    assert again[0].begin == source.asked[0].begin, "a load that the winner bears would only tell of the queue"
     with Journal(tmp_path / "journal") as journal:
         last = journal.decisions[-1]
     assert last.stage == "confirmation"
