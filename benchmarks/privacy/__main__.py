@@ -12,7 +12,7 @@ from benchmarks.privacy import speed
 from benchmarks.privacy.corpus import CHECKED, negatives, positives
 from forebay.privacy.detector import Detector
 from forebay.privacy.recogniser import load
-from forebay.privacy.scan import spans_of
+from forebay.privacy.search import spans_of
 
 RESULTS = Path(__file__).parents[1] / "results" / "privacy.md"
 _HEAD = """# Masking: what is found, and what it costs

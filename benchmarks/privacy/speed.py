@@ -16,7 +16,7 @@ from forebay.privacy.detector import Detector
 from forebay.privacy.policy import Actions
 from forebay.privacy.recogniser import load
 from forebay.privacy.replace import Names, Replacer
-from forebay.privacy.scan import spans_of
+from forebay.privacy.search import spans_of
 from forebay.privacy.stream import Channel
 
 _ENGLISH = (

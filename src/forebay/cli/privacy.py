@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forebay.cli import subject
+from forebay.cli.consent import consent
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration
 from forebay.core.errors import UsageError
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("forebay.yaml")
 
 
-@click.group(help=_("Find personal data in texts; export and erase a person's."))
+@click.group(help=_("Find personal data in texts; consents, export and erasure of people."))
 def privacy() -> None:
     """Group of the command below and of those about people."""
 
 
-for about_people in (subject.erase, subject.export, subject.hold, subject.receipt, subject.release):
+for about_people in (consent, subject.erase, subject.export, subject.hold, subject.receipt, subject.release):
     privacy.add_command(about_people)
 
 
@@ -35,7 +36,7 @@ for about_people in (subject.erase, subject.export, subject.hold, subject.receip
 @common("config", "env", "output")
 def scan(flags: Flags, file: Path, fail: bool) -> None:
     """Places are in characters of the text as it is. The values themselves are never printed."""
-    from forebay.privacy.scan import spans_of  # noqa: PLC0415  compiles the recognisers
+    from forebay.privacy.search import spans_of  # noqa: PLC0415  compiles the recognisers
 
     text = _read(file)
     spans = spans_of(text, _detector(flags))
@@ -63,12 +64,13 @@ def _detector(flags: Flags) -> Detector:
     from forebay.controller.privacy import policy_of  # noqa: PLC0415
     from forebay.privacy.own import BadPattern  # noqa: PLC0415
     from forebay.privacy.rules import Rules  # noqa: PLC0415
+    from forebay.privacy.words import BadWords  # noqa: PLC0415
 
     named = flags.config.exists() or flags.config != DEFAULT_FILE
     written = configuration(flags).config.privacy if named else Privacy()
     try:
         return Rules(policy_of(written)).detector
-    except BadPattern as error:
+    except (BadPattern, BadWords) as error:
         raise UsageError(
             _("a pattern cannot be looked for: {reason}").format(reason=error), where="privacy.patterns"
         ) from None

@@ -1,4 +1,4 @@
-"""The operator's own files of an environment, `configs/<environment>/{engine,edge,monitoring}/`, as values of keys.
+"""The operator's own files of an environment, `configs/<env>/{engine,edge,monitoring,privacy}/`, as values of keys.
 
 A file that stands for no key is refused: its name, mistyped, would else be ignored in silence. Where the same value is
 in forebay.yaml too, the file wins, since it is about one environment alone.
@@ -16,7 +16,7 @@ from forebay.config.schema.includes import EdgeInclude
 from forebay.core.errors import Finding
 from forebay.messages import _
 
-PARTS = ("engine", "edge", "monitoring")
+PARTS = ("engine", "edge", "monitoring", "privacy")
 SIZE_LIMIT_BYTES = 1024 * 1024
 _KINDS = ("vllm", "embedded")
 _EDGE = {
@@ -28,6 +28,7 @@ _PLACES = (
     *(f"edge/{name}" for name in _EDGE),
     "monitoring/alertmanager.yml",
     *(f"monitoring/{folder}/NAME{endings[0]}" for folder, endings in _FOLDERS.items()),
+    "privacy/words/NAME.txt",
 )
 
 
@@ -76,6 +77,8 @@ def _text(path: FilePath) -> tuple[str, str]:
 def _key(part: str, rest: str) -> Path | None:
     if part == "edge" and rest in _EDGE:
         return ("edge", "include", _EDGE[rest])
+    if part == "privacy" and rest.startswith("words/") and rest.count("/") == 1 and rest.endswith(".txt"):
+        return ("privacy", "patterns", rest[len("words/") : -len(".txt")], "listed")
     if part != "monitoring":
         return None
     if rest in ("alertmanager.yml", "alertmanager.yaml"):

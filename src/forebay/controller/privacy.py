@@ -1,9 +1,10 @@
-"""What workers hold of the `privacy` keys. Pure."""
+"""What workers hold of the `privacy` and `processing` keys. Pure."""
 
 from __future__ import annotations
 
 from forebay.config.schema import Config
 from forebay.config.schema.privacy import Direction, Privacy, PrivacyOf
+from forebay.gateway.consent.policy import ConsentPolicy
 from forebay.privacy.policy import Actions, Pattern, PrivacyPolicy, Scope
 
 
@@ -13,17 +14,38 @@ def privacy_policy(config: Config) -> PrivacyPolicy | None:
     return policy_of(privacy) if privacy.enabled else None
 
 
+def consent_policy(config: Config) -> ConsentPolicy | None:
+    """None where no purpose rests on consent: the request path then asks nobody."""
+    written = config.processing
+    needed = frozenset(name for name, purpose in written.purposes.items() if purpose.basis == "consent")
+    if not needed:
+        return None
+    return ConsentPolicy(
+        known=frozenset(written.purposes),
+        needed=needed,
+        default=written.calls or "",
+        tenants={name: tenant.purpose for name, tenant in config.tenants.items() if tenant.purpose is not None},
+    )
+
+
 def policy_of(privacy: Privacy) -> PrivacyPolicy:
     """The policy as it is written, whether it is in force or not. What is said of fewer calls comes first."""
     places = [(tenant, model) for tenant in (*privacy.tenants, None) for model in (*privacy.models, None)]
     return PrivacyPolicy(
         scopes=tuple(_scope(privacy, tenant, model) for tenant, model in places),
         patterns=tuple(
-            Pattern(name=name, words=tuple(each.words), expression=each.expression, near=tuple(each.near))
+            Pattern(
+                name=name,
+                words=tuple(each.words),
+                listed=each.listed,
+                expression=each.expression,
+                near=tuple(each.near),
+            )
             for name, each in privacy.patterns.items()
         ),
         spared=tuple(privacy.spared),
         least=privacy.score,
+        candidates=privacy.candidates,
         off=tuple(privacy.off),
     )
 

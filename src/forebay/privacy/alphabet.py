@@ -42,21 +42,26 @@ _ASCII_RUN = r"!#$%&()*+\-./0-9:;<=>?@A-Z\\^_a-z|~"
 
 
 @cache
-def folds() -> dict[int, str]:
-    """Every character that means another, by its code point; an empty text for what means nothing."""
+def guises() -> dict[int, str]:
+    """Every character that is an ASCII one in other clothes, by its code point; empty for what means nothing."""
     table: dict[int, str] = {}
     for first, last in _WHERE:
         for point in range(first, last + 1):
             plain = _plain(chr(point))
             if plain:
                 table[point] = plain
-    table |= {ord(character): digit for character, digit in _numerals()}
+    table |= {ord(character): "." for character in _MIDDLE_DOTS}
+    table |= {ord(character): "-" for character in _DASHES}
+    return table | {point: "" for first, last in _NOTHING for point in range(first, last + 1)}
+
+
+@cache
+def folds() -> dict[int, str]:
+    """Every character that means another to a recogniser: `guises`, numerals, and what number plates are made of."""
+    table = guises() | {ord(character): digit for character, digit in _numerals()}
     table |= {ord(character): PROVINCE for character in _PROVINCES}
     table |= {ord(character): SUFFIX for character in _SUFFIXES}
     table[ord("：")] = "="  # before a value, as a colon is; but addresses have colons within
-    table |= {ord(character): "." for character in _MIDDLE_DOTS}
-    table |= {ord(character): "-" for character in _DASHES}
-    table |= {point: "" for first, last in _NOTHING for point in range(first, last + 1)}
     return table
 
 
@@ -83,6 +88,18 @@ def _numerals() -> list[tuple[str, str]]:
 def foldable() -> str:
     """A class of all characters that fold."""
     return _ranges(folds())
+
+
+@cache
+def nothing() -> str:
+    """A class of all that folds to nothing."""
+    return _ranges({point: "" for point, text in guises().items() if not text})
+
+
+@cache
+def guised() -> str:
+    """A class of all characters of `guises`."""
+    return _ranges(guises())
 
 
 @cache

@@ -8,7 +8,6 @@ on that place alone, and on at most three spaces behind it: so text that comes i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 
 from forebay.privacy.alphabet import SPACES, digits, inert, run
 
@@ -23,22 +22,21 @@ _KEY_LINE = (
 
 
 class Chains:
-    """Where chains lie. `more` are characters that stand in values, too; `phrases` values with spaces in them."""
+    """Where chains lie."""
 
-    __slots__ = ("_chain", "_inert", "_open_end")
+    __slots__ = ("_chain", "_inert", "_inside", "_open_end")
 
-    def __init__(self, more: str = "", phrases: Iterable[str] = ()) -> None:
-        own = [(phrase[:place], phrase[place + 1]) for phrase in phrases for place in _spaces(phrase)]
-        digit, space, inside = digits(), f"[{SPACES}]{{1,{MOST_SPACES}}}+", f"[{run()}{re.escape(more)}]++"
+    def __init__(self) -> None:
+        digit, space, inside = digits(), f"[{SPACES}]{{1,{MOST_SPACES}}}+", f"[{run()}]++"
         joints = [
             f"(?<=[{digit}]){space}(?=[{digit}A-Z(+.*_~xX-])",
             f"(?<=[A-Z]){space}(?=[0-9])",
             f"(?<=[).*_~-]){space}(?=[{digit}(+-])",
             *(f"(?<={text}) (?=[A-Z])" for text in _KEY_LINE),
-            *(f"(?<=(?i:{re.escape(left)})) (?=(?i:{re.escape(right)}))" for left, right in own),
         ]
-        begun = [f"(?<={text}) " for text in _KEY_LINE] + [f"(?<=(?i:{re.escape(left)})) " for left, _ in own]
+        begun = [f"(?<={text}) " for text in _KEY_LINE]
         self._chain = re.compile(f"{inside}(?:(?:{'|'.join(joints)}){inside})*+")
+        self._inside = re.compile(f"[{run()}]")
         self._inert = re.compile(f"(?<=[{inert()}])[{inert()}]++")
         self._open_end = re.compile(f"(?:(?<=[{digit}A-Z).*_~-])[{SPACES}]{{0,{MOST_SPACES}}}+|{'|'.join(begun)})\\Z")
 
@@ -46,6 +44,11 @@ class Chains:
         """The first chain at or behind `start`; None where there is none."""
         found = self._chain.search(text, start)
         return found.span() if found is not None else None
+
+    def rest(self, text: str, start: int, end: int) -> tuple[int, int] | None:
+        """`next` from within the chain that ends at `end`: a long one is not read again and again."""
+        found = self._inside.search(text, start, end)
+        return (found.start(), end) if found is not None else self.next(text, end)
 
     def is_open(self, text: str, end: int) -> bool:
         """Whether the chain that ends at `end` may go on in what follows `text`."""
@@ -55,7 +58,3 @@ class Chains:
         """Where the run of letters and digits ends in the midst of which `start` lies; `start` if it does not."""
         found = self._inert.match(text, start)
         return start if found is None else found.end()
-
-
-def _spaces(phrase: str) -> Iterator[int]:
-    return (place for place, character in enumerate(phrase) if character == " ")

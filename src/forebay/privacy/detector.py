@@ -4,93 +4,119 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 
 import msgspec
 import re2
 
 from forebay.privacy import numbers
 from forebay.privacy.alphabet import foldable
+from forebay.privacy.budget import CROWDED, FREE
 from forebay.privacy.chains import Chains
-from forebay.privacy.fold import Folded, Folder
+from forebay.privacy.expression import Expression, options
+from forebay.privacy.fold import Folded, fold, fold_with_places
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, POSSIBLE, Found, Recogniser
+from forebay.privacy.span import Rest, Span
+from forebay.privacy.words import Words
 
-# The gate's automaton is built as text comes. Beyond this it would give up, and then say so: see `_hits`.
-_GATE_BYTES = 64 * 1024 * 1024
+# What begins so far behind what is decided is no part of it.
+_REACH = 96
+_BEGIN = attrgetter("begin")
 
-
-class Span(msgspec.Struct, frozen=True, gc=False):
-    """A value, in characters of the text as it was written. `rest` is how it may go on behind `end`."""
-
-    type: str
-    start: int
-    end: int
-    score: float
-    rest: Rest | None = None
-
-
-class Rest(msgspec.Struct, frozen=True, gc=False):
-    """How a value without a longest length goes on: as long as `extends` matches, or until `until` does."""
-
-    extends: re.Pattern[str] | None = None
-    until: re.Pattern[str] | None = None
+Named = tuple[tuple[str, Recogniser], ...]
 
 
 class DetectorFailed(Exception):
     """Whether something was there is not known; whoever asked must take it that it was."""
 
 
+class Looked(msgspec.Struct, gc=False):
+    """What a look at a stretch of text found, and how many candidates it had to judge for that."""
+
+    spans: list[Span]
+    candidates: int = 0
+
+
 class _Candidate(msgspec.Struct, frozen=True, gc=False):
-    type: str
-    recogniser: Recogniser
+    """Bytes of the folded text that may be a value of any of these kinds."""
+
+    kinds: Named
     begin: int
     end: int
-    found: Found
+    number: numbers.Number | None = None
 
 
 class Detector:
-    """A set of recognisers made ready. `least` is the score from which on something counts as found."""
+    """A set of recognisers made ready. `least` is the score from which on something counts as found.
 
-    def __init__(self, recognisers: Mapping[str, Recogniser], least: float = POSSIBLE) -> None:
+    `words` are looked for by themselves: see `search`. `candidates` of a call may be confirmed: see `budget`.
+    """
+
+    def __init__(
+        self,
+        recognisers: Mapping[str, Recogniser],
+        least: float = POSSIBLE,
+        words: Words | None = None,
+        candidates: int = FREE,
+    ) -> None:
         self.least = least
-        more = "".join(sorted({character for each in recognisers.values() for character in each.more}))
-        self.chains = Chains(more, [phrase for each in recognisers.values() for phrase in each.phrases])
-        self._folder = Folder(more)
+        self.words = words
+        self.candidates = candidates
+        self.chains = Chains()
         self._patterns = [
-            (name, each, re2.compile(each.pattern.encode(), _options()))
+            (((name, each),), each, Expression(each.pattern.encode()))
             for name, each in recognisers.items()
             if each.pattern
         ]
-        self._numbers = [(name, each) for name, each in recognisers.items() if each.lengths]
-        self._lengths = frozenset[int]().union(*(each.lengths for _, each in self._numbers))
+        self._by_length = _by_length(recognisers)
         self._rests = {name: rest for name, each in recognisers.items() if (rest := _rest(each)) is not None}
         self.begins_anywhere = any(each.anywhere for each in recognisers.values())
-        self.endless = frozenset(self._rests)
-        self._gate = re2.Set.SearchSet(_options())
+        self.endless = frozenset({*self._rests, CROWDED})
+        self._gate = re2.Set.SearchSet(options())
         for _, each, _ in self._patterns:
             self._gate.Add(each.gate or each.pattern)
-        self._gate.Add(numbers.GATE if self._numbers else "[^\\x00-\\xff]")
+        self._gate.Add(numbers.GATE if self._by_length else "[^\\x00-\\xff]")
         self._gate.Add("")  # matches everywhere: the gate's word that it has looked
         self._gate.Compile()
 
     def passes(self, text: str) -> bool:
         """Whether `text` may hold anything at all; False is certain, and cheap."""
-        return len(self._hits(self._folder.fold(text))) > 1
+        return self.may_hold(text) or (self.words is not None and self.words.hold(text))
 
-    def find(self, before: str, text: str) -> list[Span]:
-        """Values in `text`, none overlapping, in order; `before` is what stood before it, at most so much as counts."""
-        whole = before + text
-        folded = self._folder.fold_with_places(whole)
-        hits = self._hits(folded.text)
+    def may_hold(self, text: str) -> bool:
+        """`passes`, but for the operator's words. What only begins like a value is told from one here, all at once."""
+        folded = fold(text)
+        hits = self._hits(folded)
         if len(hits) == 1:
-            return []
+            return False
+        count = len(self._patterns)
+        return any(index == count or (index < count and self._is_in(index, folded)) for index in hits)
+
+    def find(self, before: str, text: str, step: int) -> Looked:
+        """Values in `text` that begin within its first `step` characters, and what overlaps them.
+
+        None overlap, and they are in order; `before` is what stood before, at most so much as counts. Candidates count
+        that begin within `step` and are not cut off.
+        """
+        whole = before + text
+        folded = fold_with_places(whole)
+        hits = self._hits(folded.text)
+        looked = Looked([])
+        if len(hits) == 1:
+            return looked
         skipped = len(before)
-        start = folded.index(skipped)
-        judged = [
-            span
-            for candidate in self._candidates(folded.text, start, hits)
-            if (span := self._judged(candidate, whole, folded, skipped)) is not None
-        ]
-        return _resolved(judged) if judged else judged
+        start, edge = folded.index(skipped), len(folded.text) if step < len(text) else -1
+        last = reach = folded.index(skipped + step)
+        for candidate in self._candidates(folded.text, start, last + _REACH, hits):
+            if candidate.begin >= reach:
+                continue
+            looked.candidates += candidate.begin < last and candidate.end != edge
+            for span in self._judged(candidate, whole, folded, skipped):
+                looked.spans.append(span)
+                reach = max(reach, candidate.end)
+        if len(looked.spans) > 1:
+            looked.spans = _resolved(looked.spans)
+        return looked
 
     def _hits(self, folded: bytes) -> list[int]:
         hits: list[int] = self._gate.Match(folded)
@@ -98,40 +124,57 @@ class Detector:
             raise DetectorFailed("the gate gave up")
         return hits
 
-    def _candidates(self, folded: bytes, start: int, hits: list[int]) -> Iterator[_Candidate]:
+    def _is_in(self, index: int, folded: bytes) -> bool:
+        _, recogniser, expression = self._patterns[index]
+        return recogniser.needs in folded and expression.is_in(folded)
+
+    def _candidates(self, folded: bytes, start: int, until: int, hits: list[int]) -> list[_Candidate]:
+        """In the order in which they begin."""
+        found: list[_Candidate] = []
         for index in hits:
-            if index > len(self._patterns):
-                continue
-            if index == len(self._patterns):
-                yield from self._in_numbers(folded, start)
-                continue
-            name, recogniser, pattern = self._patterns[index]
-            if recogniser.needs not in folded:
-                continue
-            group = 1 if pattern.groups else 0
-            for match in pattern.finditer(folded):
-                begin, end = match.span(group)
-                if start <= begin < end:
-                    yield _Candidate(name, recogniser, begin, end, Found(folded[begin:end].decode(), ""))
+            if index < len(self._patterns):
+                found += self._of_pattern(index, folded, start, until)
+            elif index == len(self._patterns):
+                found += self._of_numbers(folded, start, until)
+        return sorted(found, key=_BEGIN) if len(hits) > 2 else found
 
-    def _in_numbers(self, folded: bytes, start: int) -> Iterator[_Candidate]:
-        for number in numbers.numbers(folded, start):
-            count = len(number.digits)
-            if count in self._lengths:
-                text = folded[number.start : number.end].decode()
-                found = Found(text, "", number.digits, number.groups, number.plus)
-                for name, recogniser in self._numbers:
-                    if count in recogniser.lengths:
-                        yield _Candidate(name, recogniser, number.start, number.end, found)
+    def _of_pattern(self, index: int, folded: bytes, start: int, until: int) -> Iterator[_Candidate]:
+        kinds, recogniser, expression = self._patterns[index]
+        if recogniser.needs not in folded:
+            return
+        for begin, end in expression.spans(folded, max(0, start - recogniser.back)):
+            if begin >= until:
+                return
+            if start <= begin < end:
+                yield _Candidate(kinds, begin, end)
 
-    def _judged(self, candidate: _Candidate, whole: str, folded: Folded, skipped: int) -> Span | None:
+    def _of_numbers(self, folded: bytes, start: int, until: int) -> Iterator[_Candidate]:
+        by_length = self._by_length
+        for number in numbers.numbers(folded, start, until):
+            kinds = by_length.get(len(number.digits))
+            if kinds:
+                yield _Candidate(kinds, number.start, number.end, number)
+
+    def _judged(self, candidate: _Candidate, whole: str, folded: Folded, skipped: int) -> Iterator[Span]:
         begin, end = folded.span(candidate.begin, candidate.end)
-        before = whole[max(0, begin - BEFORE_CHARACTERS) : begin].lower()
-        found = msgspec.structs.replace(candidate.found, before=before, written=whole[begin:end])
-        score = candidate.recogniser.judge(found)
-        if score < self.least:
-            return None
-        return Span(candidate.type, begin - skipped, end - skipped, score, self._rests.get(candidate.type))
+        text = folded.text[candidate.begin : candidate.end].decode()
+        before, number = whole[max(0, begin - BEFORE_CHARACTERS) : begin].lower(), candidate.number
+        if number is None:
+            found = Found(text, before)
+        else:
+            found = Found(text, before, number.digits, number.groups, number.plus)
+        for name, recogniser in candidate.kinds:
+            score = recogniser.judge(found)
+            if score >= self.least:
+                yield Span(name, begin - skipped, end - skipped, score, self._rests.get(name))
+
+
+def _by_length(recognisers: Mapping[str, Recogniser]) -> dict[int, Named]:
+    lengths = frozenset[int]().union(*(each.lengths for each in recognisers.values()))
+    return {
+        length: tuple((name, each) for name, each in recognisers.items() if length in each.lengths)
+        for length in lengths
+    }
 
 
 def _resolved(spans: list[Span]) -> list[Span]:
@@ -148,11 +191,3 @@ def _rest(recogniser: Recogniser) -> Rest | None:
         more = f"[{recogniser.extends}{foldable()}]"
         return Rest(extends=re.compile(f"(?:{more}|\\.(?={more}))*+"))
     return Rest(until=re.compile(recogniser.until)) if recogniser.until else None
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.max_mem = _GATE_BYTES
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
-    return options

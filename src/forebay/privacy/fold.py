@@ -8,10 +8,11 @@ from functools import cache
 
 import msgspec
 
-from forebay.privacy.alphabet import folds
+from forebay.privacy.alphabet import folds, nothing
 
-# What a program reads as another character: JSON's escapes, however often they were escaped again, and HTML's.
-_ESCAPE = r'\\+u[0-9a-fA-F]{4}|\\+[nrtbf"/]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});'
+# What a program reads as another character: JSON's escapes, also when they were escaped again, and HTML's. Bounded: a
+# run of backslashes would else be read once from each of its places.
+_ESCAPE = r'\\{1,8}u[0-9a-fA-F]{4}|\\{1,8}[nrtbf"/]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});'
 # Mark-up that splits what a reader sees in one piece.
 _TAG = r"</?[A-Za-z][A-Za-z0-9]{0,10}/?>"
 _WORDS = {"密码": "password", "口令": "password", "密钥": "secret", "令牌": "token", "凭证": "credential"}
@@ -20,8 +21,8 @@ _SHORT = {"n": "\n", "r": "\n", "t": " ", "b": " ", "f": " ", '"': '"', "/": "/"
 
 
 _SPECIAL = re.compile(f"(?P<escape>{_ESCAPE})|(?P<tag>{_TAG})|(?P<word>{_WORD})")
-_SPECIAL_ASCII = ("\\", "<", "&#")
-_SPECIAL_ANY = (*_SPECIAL_ASCII, *_WORDS)
+_SPECIAL_ANY = ("\\", "<", "&#", *_WORDS)
+_NOTHING = re.compile(f"[{nothing()}]")
 
 
 class Folded(msgspec.Struct, frozen=True, gc=False):
@@ -42,48 +43,47 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
         return self.begins[begin], self.ends[end - 1]
 
 
-class Folder:
-    """Folds text; `more` are further characters that mean something: they fold to a few signs of their own."""
+def fold(text: str) -> bytes:
+    """`text` in ASCII. A character that means nothing here becomes `?`, which ends a value."""
+    if text.isascii():
+        if "\\" not in text and "<" not in text and "&#" not in text:
+            return text.encode()
+    elif not any(mark in text for mark in _SPECIAL_ANY):
+        return text.translate(_table()).encode("ascii", "replace")
+    return _SPECIAL.sub(_meant, text).translate(_table()).encode("ascii", "replace")
 
-    __slots__ = ("_table",)
 
-    def __init__(self, more: str = "") -> None:
-        self._table = _table() | {ord(character): _sign_of(character) for character in more}
-
-    def fold(self, text: str) -> bytes:
-        """`text` in ASCII. A character that means nothing here becomes `?`, which ends a value."""
-        if text.isascii():
-            if not any(mark in text for mark in _SPECIAL_ASCII):
-                return text.encode()
-        elif not any(mark in text for mark in _SPECIAL_ANY):
-            return text.translate(self._table).encode("ascii", "replace")
-        return _SPECIAL.sub(_meant, text).translate(self._table).encode("ascii", "replace")
-
-    def fold_with_places(self, text: str) -> Folded:
-        """`text` folded, with the way back."""
-        if text.isascii() and not any(mark in text for mark in _SPECIAL_ASCII):
-            return Folded(text.encode())
-        pieces: list[str] = []
-        begins: list[int] = []
-        ends: list[int] = []
-
-        def add(meant: str, begin: int, end: int) -> None:
-            pieces.append(meant)
-            begins.extend([begin] * len(meant))
-            ends.extend([end] * len(meant))
-
-        at, table = 0, self._table
-        for begin, end, special in [
-            *((*found.span(), found) for found in _SPECIAL.finditer(text)),
-            (len(text), 0, None),
-        ]:
+def fold_with_places(text: str) -> Folded:
+    """`text` folded, with the way back."""
+    if text.isascii() and "\\" not in text and "<" not in text and "&#" not in text:
+        return Folded(text.encode())
+    pieces: list[bytes] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    at, table = 0, _table()
+    specials = [(*found.span(), _meant(found).translate(table)) for found in _SPECIAL.finditer(text)]
+    for begin, end, meant in [*specials, (len(text), len(text), "")]:
+        plain = text[at:begin]
+        folded = plain.translate(table).encode("ascii", "replace")
+        if len(folded) == len(plain) and _NOTHING.search(plain) is None:
+            pieces.append(folded)
+            begins += range(at, begin)
+            ends += range(at + 1, begin + 1)
+        else:
             for index in range(at, begin):
-                add(table.get(ord(text[index]), text[index]), index, index + 1)
-            if special is not None:
-                add(_meant(special).translate(table), begin, end)
-            at = end
-        folded = "".join(pieces).encode("ascii", "replace")
-        return Folded(folded) if begins == list(range(len(text))) else Folded(folded, begins, ends)
+                _add(table.get(ord(text[index]), text[index]), index, index + 1, (pieces, begins, ends))
+        if meant:
+            _add(meant, begin, end, (pieces, begins, ends))
+        at = end
+    whole = b"".join(pieces)
+    return Folded(whole) if begins == list(range(len(text))) else Folded(whole, begins, ends)
+
+
+def _add(meant: str, begin: int, end: int, to: tuple[list[bytes], list[int], list[int]]) -> None:
+    pieces, begins, ends = to
+    pieces.append(meant.encode("ascii", "replace"))
+    begins += [begin] * len(meant)
+    ends += [end] * len(meant)
 
 
 @cache
@@ -91,21 +91,16 @@ def _table() -> dict[int, str]:
     return folds() | {point: " " for point in range(0x80, 0x3001) if chr(point).isspace()}
 
 
-def _sign_of(character: str) -> str:
-    """One of eighteen control characters: who matches them looks at what was written, too."""
-    return chr(0x0E + ord(character) % 18)
-
-
 def _meant(found: re.Match[str]) -> str:
     kind, text = found.lastgroup, found[0]
     if kind == "tag":
         return ""
     if kind == "word":
-        return _WORDS[text[:2]] + ":" * (len(text) > 2)
-    return _escaped(text)
+        return "?" + _WORDS[text[:2]] + ":" * (len(text) > 2)  # a value before it has ended
+    return behind(text)
 
 
-def _escaped(text: str) -> str:
+def behind(text: str) -> str:
     """The character behind an escape."""
     if text[0] == "&":
         point = int(text[3:-1], 16) if text[2] in "xX" else int(text[2:-1])

@@ -1,17 +1,16 @@
-"""Recognisers that the operator wrote into the configuration: words and patterns, no code."""
+"""What the operator looks for without code: expressions become recognisers, words a list of words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import re2
 
-from forebay.privacy.fold import Folder
 from forebay.privacy.policy import Pattern
-from forebay.privacy.recogniser import LIKELY, NO, Found, Judge, Recogniser, near
+from forebay.privacy.recogniser import LIKELY, NO, Judge, Recogniser, always, near
+from forebay.privacy.words import WordList, Words
 
-LONGEST_WORD_CHARACTERS = 120
-MOST_PHRASES = 200
 # Where a text begins and ends is not known while it comes.
 _ANCHOR = re.compile(r"\\[AzZ]|[$^]")
 _NO_ANCHOR = re.compile(r"\\[^AzZ]|\[\^?\]?(?:\\.|[^\]])*\]")
@@ -21,36 +20,26 @@ class BadPattern(ValueError):
     """An expression that cannot be used."""
 
 
-def of_operator(pattern: Pattern) -> Recogniser:
-    """The recogniser of one entry; raises BadPattern."""
-    words = [" ".join(word.split()) for word in pattern.words]
-    if any(not word or len(word) > LONGEST_WORD_CHARACTERS for word in words):
-        raise BadPattern(f"a word has 1 to {LONGEST_WORD_CHARACTERS} characters")
-    more = _meaningless("".join(words))
-    alternatives = [_written(word, Folder(more)) for word in words]
-    if pattern.expression:
-        _check(pattern.expression)
-        alternatives.append(pattern.expression)
-    expression = "|".join(f"(?:{each})" for each in alternatives)
-    phrases = tuple(word for word in words if " " in word)
-    if len(phrases) > MOST_PHRASES:
-        raise BadPattern(f"at most {MOST_PHRASES} words may hold spaces")
-    judge = _judge(words, more, pattern.near)
-    return Recogniser(pattern=f"((?i:{expression}))", more=more, phrases=phrases, judge=judge, anywhere=True)
+def recogniser_of(pattern: Pattern) -> Recogniser:
+    """The recogniser of an entry's expression; raises BadPattern."""
+    _check(pattern.expression)
+    return Recogniser(pattern=f"((?i:{pattern.expression}))", judge=_judge(pattern.near), anywhere=True, back=0)
 
 
-def _meaningless(text: str) -> str:
-    """The characters that no other recogniser looks at."""
-    folded = Folder()
-    return "".join(sorted({each for each in text if not each.isascii() and folded.fold(each) == b"?"}))
+def words_of(patterns: Iterable[Pattern]) -> Words | None:
+    """The words of all entries made ready; None where there are none. Raises BadWords."""
+    lists = {
+        each.name: WordList(words, tuple(word.lower() for word in each.near))
+        for each in patterns
+        if (words := (*each.words, *listed(each.listed)))
+    }
+    return Words(lists) if lists else None
 
 
-def _written(word: str, folder: Folder) -> str:
-    """A word as recognisers see it; it stands alone where it begins and ends as words do."""
-    folded = folder.fold(word).decode()
-    escaped = "".join(each if each.isalnum() or each == " " else f"\\x{ord(each):02x}" for each in folded)
-    first, last = (r"\b" if each.isalnum() else "" for each in (folded[:1], folded[-1:]))
-    return first + escaped + last
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a file: one a line, but for empty lines and those that begin with `#`."""
+    lines = (line.strip() for line in text.lstrip("\ufeff").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def _check(expression: str) -> None:
@@ -68,18 +57,8 @@ def _check(expression: str) -> None:
         raise BadPattern("it matches the empty text")
 
 
-def _judge(words: list[str], more: str, named_by: tuple[str, ...]) -> Judge:
-    named = near(*(word.lower() for word in named_by)) if named_by else None
-    # Many characters share a sign: which of them were written decides.
-    known = {_only(word, more) for word in words} | {""}
-
-    def judge(found: Found) -> float:
-        if more and _only(found.written, more) not in known:
-            return NO
-        return LIKELY if named is None or named(found) else NO
-
-    return judge
-
-
-def _only(text: str, characters: str) -> str:
-    return "".join(each for each in text if each in characters)
+def _judge(named_by: tuple[str, ...]) -> Judge:
+    if not named_by:
+        return always(LIKELY)
+    named = near(*(word.lower() for word in named_by))
+    return lambda found: LIKELY if named(found) else NO

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from forebay.privacy.budget import CROWDED, FREE
+
 Action = Literal["allow", "mask", "pseudonymise", "hash", "block"]
 Unreadable = Literal["block", "allow"]
 
@@ -17,7 +19,11 @@ class Actions(msgspec.Struct, frozen=True):
     types: dict[str, Action] = {}
 
     def of(self, kind: str) -> Action:
-        return self.types.get(kind, self.default)
+        return self.types.get(kind) or (self._of_crowded() if kind == CROWDED else self.default)
+
+    def _of_crowded(self) -> Action:
+        """What was not confirmed may be anything: the strictest that is done with anything, and never nothing."""
+        return "block" if "block" in {self.default, *self.types.values()} else "mask"
 
     @property
     def is_idle(self) -> bool:
@@ -39,10 +45,14 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of the operator's own: words, or an expression in RE2's syntax; with `near`, only behind one of these."""
+    """A kind of the operator's own: words, or an expression in RE2's syntax; with `near`, only behind one of these.
+
+    `listed` are words, too, one a line.
+    """
 
     name: str
     words: tuple[str, ...] = ()
+    listed: str = ""
     expression: str = ""
     near: tuple[str, ...] = ()
 
@@ -57,4 +67,5 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[Pattern, ...] = ()
     spared: tuple[str, ...] = ()
     least: float = 0.6
+    candidates: int = FREE
     off: tuple[str, ...] = ()

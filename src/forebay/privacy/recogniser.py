@@ -15,12 +15,15 @@ CERTAIN, LIKELY, POSSIBLE, UNLIKELY, NO = 1.0, 0.9, 0.6, 0.3, 0.0
 BEFORE_CHARACTERS = 48
 """How much text before a value its recogniser may look at."""
 
+SHORTEST_CHARACTERS = 6
+"""How long a value is at least, but for addresses with `::` and what the operator looks for."""
+
 LONGEST_CHARACTERS = 320
 """How long a value may be, with everything that stands in it; what `extends` or has an `until` may be longer."""
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """What may be a value. `text` is folded, `written` is not, nor is `before`, which is in lower case.
+    """What may be a value. `text` is folded, `before` is not, but in lower case.
 
     Of a number, `digits` are its digits (and a closing X), `groups` how many stood together each time, and `plus`
     says that a plus sign or 00 stood before it.
@@ -31,7 +34,6 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     digits: str = ""
     groups: tuple[int, ...] = ()
     plus: bool = False
-    written: str = ""
 
 
 Judge = Callable[[Found], float]
@@ -44,9 +46,9 @@ class Recogniser(msgspec.Struct, frozen=True, kw_only=True):
     `lengths` that a number has in digits. `judge` gives the score of what was found. `gate`: a simpler pattern that is
     found wherever this one is, if this one is not simple.
 
-    `needs` must stand somewhere in the text. `anywhere`: values may begin in the midst of letters and digits.
+    `back` is how far before a value its pattern begins at most. `needs` must stand somewhere in the text. `anywhere`:
+    values may begin in the midst of letters and digits, and be short.
 
-    `more` are characters that stand in its values and mean nothing elsewhere, `phrases` values with spaces in them.
     `extends`: the value goes on as long as these characters follow; `until`: to the end of what this matches.
     """
 
@@ -55,9 +57,8 @@ class Recogniser(msgspec.Struct, frozen=True, kw_only=True):
     lengths: frozenset[int] = frozenset()
     judge: Judge
     needs: bytes = b""
+    back: int = 16
     anywhere: bool = False
-    more: str = ""
-    phrases: tuple[str, ...] = ()
     extends: str = ""
     until: str = ""
 
@@ -76,12 +77,18 @@ def always(score: float) -> Judge:
 
 
 def near(*words: str) -> Callable[[Found], bool]:
-    """Whether one of `words` stands shortly before a value; words in Latin letters must stand alone."""
+    """Whether one of `words` stands shortly before a value."""
+    named = preceded(*words)
+    return lambda found: named(found.before)
+
+
+def preceded(*words: str) -> Callable[[str], bool]:
+    """Whether one of `words` stands in a text in lower case; words in Latin letters must stand alone."""
     plain = [re.escape(word) for word in words if word.isascii()]
     other = [re.escape(word) for word in words if not word.isascii()]
     expressions = [r"(?<![a-z])(?:" + "|".join(plain) + r")(?![a-z])"] if plain else []
     expression = re.compile("|".join(expressions + other))
-    return lambda found: expression.search(found.before) is not None
+    return lambda before: expression.search(before) is not None
 
 
 # Numbers that people count things with have these words right before them, and pass a check digit one time in ten.

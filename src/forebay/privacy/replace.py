@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import re
 
-from forebay.privacy.detector import Span
 from forebay.privacy.policy import Actions
 from forebay.privacy.recogniser import CERTAIN, Recogniser
+from forebay.privacy.span import Span
 
 PSEUDONYM = "pseudonym"
 _HASH_CHARACTERS = 16

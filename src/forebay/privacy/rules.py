@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from forebay.privacy.detector import Detector
-from forebay.privacy.own import of_operator
+from forebay.privacy.own import recogniser_of, words_of
 from forebay.privacy.policy import PrivacyPolicy, Scope
 from forebay.privacy.recogniser import load
 from forebay.privacy.replace import PSEUDONYM, PSEUDONYMS
@@ -34,8 +34,11 @@ def _compiled(written: bytes) -> tuple[Detector, Detector]:
     """Compiling takes a quarter of a second, and most new snapshots have the policy of the one before."""
     policy = msgspec.json.decode(written, type=PrivacyPolicy)
     known = {name: each for name, each in load().items() if name not in policy.off}
-    known |= {each.name: of_operator(each) for each in policy.patterns}
-    return Detector(known, policy.least), Detector(known | {PSEUDONYM: PSEUDONYMS}, policy.least)
+    known |= {each.name: recogniser_of(each) for each in policy.patterns if each.expression}
+    words = words_of(policy.patterns)
+    with_names = known | {PSEUDONYM: PSEUDONYMS}
+    least, most = policy.least, policy.candidates
+    return Detector(known, least, words, most), Detector(with_names, least, words, most)
 
 
 def _detectors(policy: PrivacyPolicy) -> tuple[Detector, Detector]:

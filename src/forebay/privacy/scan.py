@@ -7,10 +7,14 @@ windows are looked at whether the text came at once or byte by byte, and that is
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-from forebay.privacy.detector import Detector, Rest, Span
-from forebay.privacy.recogniser import BEFORE_CHARACTERS, LONGEST_CHARACTERS
+from forebay.privacy.budget import CROWDED, Budget
+from forebay.privacy.detector import Detector
+from forebay.privacy.recogniser import BEFORE_CHARACTERS, CERTAIN, LONGEST_CHARACTERS, SHORTEST_CHARACTERS
+from forebay.privacy.span import GOES_ON, Rest, Span
 
 STEP_CHARACTERS = 64
 """How much more than is undecided may be held."""
@@ -21,19 +25,20 @@ _MARKER_CHARACTERS = 96
 _SLACK_CHARACTERS = 256
 # Where something is somewhere, it is looked for in blocks of this size first.
 _BLOCK = 512
-GOES_ON = 2**62
+_TO_THE_END = Rest(until=re.compile(r"(?!)"))
 
 
 class Scan:
     """One text. `decided` characters of it, from its beginning, are done with; `spans` are the values in these.
 
-    The last span's `end` is GOES_ON while it does.
+    The last span's `end` is GOES_ON while it does. From where `budget` is spent all of the text is one value.
     """
 
-    __slots__ = ("_base", "_detector", "_held", "_rest", "decided", "spans")
+    __slots__ = ("_base", "_budget", "_detector", "_held", "_rest", "decided", "spans")
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, budget: Budget | None = None) -> None:
         self._detector = detector
+        self._budget = budget
         self._held = ""
         self._base = 0
         self._rest: Rest | None = None
@@ -49,10 +54,12 @@ class Scan:
     def finish(self) -> None:
         """There is no more: what was held is decided."""
         self._go_on(final=True)
+        if self._budget is not None:
+            self._budget.next_text(self.decided)
 
     def _go_on(self, *, final: bool) -> None:
         at = self.decided - self._base
-        if self._rest is None and not self._detector.passes(self._held[max(0, at - BEFORE_CHARACTERS) :]):
+        if self._rest is None and not self._may_hold(at):
             at = len(self._held) if final else self._skip(at)
         else:
             at = self._look(at, final=final)
@@ -71,29 +78,38 @@ class Scan:
 
     def _look(self, at: int, *, final: bool) -> int:
         """Go over every chain as far as it can be decided."""
-        held, clear_to = self._held, at
+        held, clear_to, end = self._held, at, at
         while True:
             if self._rest is not None:
                 at = self._follow(at, self._rest, final=final)
                 if self._rest is not None:
                     return at
-            chain = self._detector.chains.next(held, at)
+            chains = self._detector.chains
+            chain = chains.next(held, at) if at >= end else chains.rest(held, at, end)
             if chain is None:
                 return len(held)
             at, end = chain
-            if end > clear_to >= at and not self._detector.passes(held[max(0, at - BEFORE_CHARACTERS) : at + _BLOCK]):
+            if end > clear_to >= at and not self._may_hold(at, at + _BLOCK):
                 clear_to = at + _BLOCK
-            if end <= clear_to and (final or not self._detector.chains.is_open(held, end)):
+            ended = final or not chains.is_open(held, end)
+            if ended and (end <= clear_to or self._is_too_short(at, end)):
                 at = end
             elif end - at > WINDOW_CHARACTERS:
                 at = self._over_inert(at)
-                if end - at <= WINDOW_CHARACTERS:
-                    continue
-                at = self._look_at(at, at + WINDOW_CHARACTERS, STEP_CHARACTERS)
-            elif not final and self._detector.chains.is_open(held, end):
-                return at
-            else:
+                if end - at > WINDOW_CHARACTERS:
+                    at = self._look_at(at, at + WINDOW_CHARACTERS, STEP_CHARACTERS)
+            elif ended:
                 at = self._look_at(at, end, end - at)
+            else:
+                return at
+
+    def _is_too_short(self, start: int, end: int) -> bool:
+        """Whether a chain is shorter than all values but the shortest addresses of IPv6."""
+        is_short = end - start < SHORTEST_CHARACTERS and not self._detector.begins_anywhere
+        return is_short and "::" not in self._held[start:end]
+
+    def _may_hold(self, start: int, end: int | None = None) -> bool:
+        return self._detector.may_hold(self._held[max(0, start - BEFORE_CHARACTERS) : end])
 
     def _over_inert(self, at: int) -> int:
         """Step over windows in which no value begins, since they lie in a run of letters and digits."""
@@ -105,7 +121,12 @@ class Scan:
     def _look_at(self, start: int, end: int, step: int) -> int:
         """Take the values that begin in the first `step` characters; returns where to look next."""
         held, at, partly = self._held, start + step, start + step < end
-        for span in self._detector.find(held[max(0, start - BEFORE_CHARACTERS) : start], held[start:end]):
+        looked = self._detector.find(held[max(0, start - BEFORE_CHARACTERS) : start], held[start:end], step)
+        if looked.candidates and self._budget and not self._budget.spend(looked.candidates, self._base + start):
+            self._take(Span(CROWDED, 0, 0, CERTAIN, _TO_THE_END), start)
+            self._rest = _TO_THE_END
+            return start
+        for span in looked.spans:
             if span.start >= step or (partly and start + span.end == end):
                 continue
             self._take(span, start)
@@ -142,13 +163,3 @@ class Scan:
         if excess > _SLACK_CHARACTERS:
             self._held = self._held[excess:]
             self._base += excess
-
-
-def spans_of(text: str, detector: Detector) -> list[Span]:
-    """What is in a whole text."""
-    if not detector.passes(text):
-        return []
-    scan = Scan(detector)
-    scan.feed(text)
-    scan.finish()
-    return scan.spans

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from forebay.privacy.detector import Detector, Span
+from forebay.privacy.budget import Budget
+from forebay.privacy.detector import Detector
 from forebay.privacy.json_text import JsonText
 from forebay.privacy.replace import Replacer
-from forebay.privacy.scan import Scan
+from forebay.privacy.search import search
+from forebay.privacy.span import Span
 
 
 class Channel:
@@ -19,8 +21,10 @@ class Channel:
 
     __slots__ = ("_instead", "_json", "_pieces", "_replacer", "_scan", "_span", "end", "over")
 
-    def __init__(self, detector: Detector, replacer: Replacer, *, is_json: bool = False) -> None:
-        self._scan = Scan(detector)
+    def __init__(
+        self, detector: Detector, replacer: Replacer, *, is_json: bool = False, budget: Budget | None = None
+    ) -> None:
+        self._scan = search(detector, budget or Budget(detector.candidates))
         self._replacer = replacer
         self._json = JsonText() if is_json else None
         self._pieces: deque[tuple[int, str]] = deque()

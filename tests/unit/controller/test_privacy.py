@@ -53,5 +53,5 @@ def test_where_nothing_is_done_nothing_is_searched() -> None:
 def test_types_that_are_off_and_the_score_count() -> None:
     policy = privacy_policy(_config(enabled=True, off=["email"], score=1.0))
     assert policy is not None
-    found = Rules(policy).detector.find("", "a@b.example 13812345678 +8613812345678")
-    assert [span.type for span in found] == ["cn_mobile"]
+    found = Rules(policy).detector.find("", "a@b.example 13812345678 +8613812345678", 48)
+    assert [span.type for span in found.spans] == ["cn_mobile"]

@@ -8,12 +8,13 @@ import uuid
 import pytest
 from tests.unit.privacy.samples import DETECTOR, SAMPLES
 
-from forebay.privacy.detector import Detector, Span
+from forebay.privacy.detector import Detector, Looked
 from forebay.privacy.policy import Actions
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, load
 from forebay.privacy.redact import redact
 from forebay.privacy.replace import Names, Replacer
-from forebay.privacy.scan import STEP_CHARACTERS, WINDOW_CHARACTERS, spans_of
+from forebay.privacy.scan import STEP_CHARACTERS, WINDOW_CHARACTERS
+from forebay.privacy.search import spans_of
 
 
 def _found(text: str) -> list[tuple[str, str]]:
@@ -164,9 +165,9 @@ ATTACKS = {
 class _Counting(Detector):
     looked_at = 0
 
-    def find(self, before: str, text: str) -> list[Span]:
+    def find(self, before: str, text: str, step: int) -> Looked:
         self.looked_at += len(before) + len(text)
-        return super().find(before, text)
+        return super().find(before, text, step)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.privacy.samples import SAMPLES
 
-from forebay.privacy.own import BadPattern, of_operator
+from forebay.gateway.privacy.walk import Walk
+from forebay.privacy.budget import Budget
+from forebay.privacy.own import BadPattern, recogniser_of, words_of
 from forebay.privacy.policy import Action, Actions, Pattern, PrivacyPolicy, Scope
 from forebay.privacy.redact import redact
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
 from forebay.privacy.stream import Channel
+from forebay.privacy.words import BadWords
 
 PHONE, MAIL = "13812345678", "a.b@example.com"
 RULES = Rules(
@@ -142,14 +145,44 @@ def test_types_of_the_operators_own(text: str, told: str) -> None:
         Pattern(name="x", expression="[a"),
         Pattern(name="x", expression=r"(?=a)"),
         Pattern(name="x", expression="a" * 1_001),
-        Pattern(name="x", words=("  ",)),
-        Pattern(name="x", words=("a" * 121,)),
     ],
 )
 def test_a_pattern_that_cannot_be_kept_to_is_refused(pattern: Pattern) -> None:
     with pytest.raises(BadPattern):
-        of_operator(pattern)
+        recogniser_of(pattern)
+
+
+@pytest.mark.parametrize("word", ["  ", "a" * 121, "\u200b"])
+def test_a_word_that_cannot_be_looked_for_is_refused(word: str) -> None:
+    with pytest.raises(BadWords):
+        words_of([Pattern(name="x", words=(word,))])
+
+
+@pytest.mark.parametrize(
+    ("actions", "told"),
+    [
+        (Actions("mask"), "[CROWDED]"),
+        (Actions("allow", {"email": "mask"}), "[CROWDED]"),
+        (Actions("pseudonymise"), "[CROWDED]"),
+        (Actions("mask", {"crowded": "allow"}), "13812345679 etc."),
+        (Actions("mask", {"private_key": "block"}), None),
+        (Actions("mask", {"crowded": "block"}), None),
+    ],
+)
+def test_what_is_not_confirmed_any_more_counts_as_found(actions: Actions, told: str | None) -> None:
+    replacer = Replacer(actions, b"secret", Names(), frozenset(), RULES.detector.endless)
+    if told is None:
+        with pytest.raises(Blocked, match="crowded"):
+            redact("x, 13812345679 etc.", RULES.detector, replacer, budget=Budget(0))
+    else:
+        assert redact("x, 13812345679 etc.", RULES.detector, replacer, budget=Budget(0)) == "x, " + told
+
+
+def test_the_texts_of_a_request_share_one_budget() -> None:
+    fields = {"messages": [{"content": "13812345678"}, {"content": "nothing"}, {"content": "13812345678"}]}
+    Walk(RULES.detector, _replacer("mask"), budget=Budget(1)).over(fields)
+    assert [each["content"] for each in fields["messages"]] == ["[CN_MOBILE]", "nothing", "[CROWDED]"]
 
 
 def test_a_class_may_hold_what_elsewhere_means_an_edge() -> None:
-    assert of_operator(Pattern(name="x", expression=r"[^a$]{3}\$")).pattern
+    assert recogniser_of(Pattern(name="x", expression=r"[^a$]{3}\$")).pattern

@@ -9,16 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.privacy.samples import DETECTOR, JWT, SAMPLES
 
-from forebay.privacy.detector import Span
+from forebay.privacy.budget import CROWDED, Budget
 from forebay.privacy.recogniser import recognisers
-from forebay.privacy.scan import GOES_ON, LONGEST_CHARACTERS, STEP_CHARACTERS, Scan, spans_of
+from forebay.privacy.scan import LONGEST_CHARACTERS, STEP_CHARACTERS, Scan
+from forebay.privacy.search import spans_of
+from forebay.privacy.span import GOES_ON, Span
 
 _GLUE = ["\n", " ", "一", ". ", "4111 ", "GB29 ", "eyJ", "-----BEGIN ", "<b>", "\\u00", "\u200b"]
 _LONG = ["1 2 3 4 " * 50, "x" * 700]
 
 
-def _in_pieces(text: str, cuts: list[int]) -> list[Span]:
-    scan = Scan(DETECTOR)
+def _in_pieces(text: str, cuts: list[int], budget: Budget | None = None) -> list[Span]:
+    scan = Scan(DETECTOR, budget)
     for start, end in pairwise([0, *sorted(cuts), len(text)]):
         scan.feed(text[start:end])
         assert scan.decided <= end
@@ -67,6 +69,31 @@ def test_what_never_ends_is_decided_all_along_and_held_within_its_bound(run: str
         scan.feed(run[start : start + 1_000])
         assert start + 1_000 - scan.decided <= LONGEST_CHARACTERS + STEP_CHARACTERS
         assert len(scan._held) < 2_000
+
+
+CROWD = [
+    "13812345678, ",
+    "a@b.example ",
+    "4111 1111 1111 1112 ",
+    "x" * 90,
+    "postgres://a:b@c/d ",
+    "1 2 3 4 5 6 7 ",
+    "好",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(CROWD + _TEXTS), min_size=1, max_size=30).map("".join), st.integers(1, 40), st.data())
+def test_where_the_budget_is_spent_is_the_same_in_any_pieces(text: str, most: int, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=12))
+    whole = spans_of(text, DETECTOR, Budget(most))
+    assert _in_pieces(text, cuts, Budget(most)) == whole
+    free = spans_of(text, DETECTOR)
+    if whole and whole[-1].type == CROWDED:
+        assert whole[-1].end == len(text)
+        assert [each for each in free if each.start < whole[-1].start] == whole[:-1]
+    else:
+        assert whole == free
 
 
 def test_a_key_that_is_never_closed_is_hidden_to_the_end() -> None:

@@ -29,6 +29,9 @@ class OwnPattern(Section):
 
     words: list[Word] = []
     """Words that are looked for as they are, in any case; in Chinese or with spaces, too."""
+    listed: str = ""
+    """More words, one a line; lines that begin with `#` are notes. `configs/<environment>/privacy/words/NAME.txt` may hold
+    them as a file, tens of thousands."""
     expression: Annotated[str, Field(max_length=1000)] = ""
     """What is looked for, in RE2's syntax: without groups, `^` and `$`, and within what no space separates."""
     near: list[Word] = []
@@ -60,6 +63,10 @@ class Privacy(Section):
     score: Annotated[float, Field(ge=0.1, le=1)] = 0.6
     """How sure a finding must be to count: 1 is a check digit and a form or word of its own, 0.9 either of them, 0.6 a
     form that other things have, too."""
+    candidates: Annotated[int, Field(ge=64, le=1_000_000)] = 4096
+    """How many places of one call that look like something may be confirmed, besides four for each 1,024 characters.
+    From there on the text counts as found: its type is `crowded`, which is masked, or blocked where anything is. One
+    costs some 20 microseconds of a worker."""
     off: list[Kind] = []
     """Types that are not looked for at all. A value that is of two types is then found as the other."""
     spared: list[Word] = []

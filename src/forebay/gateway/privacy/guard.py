@@ -13,6 +13,7 @@ import orjson
 from forebay.gateway.privacy.walk import Walk
 from forebay.gateway.refusal import Refusal
 from forebay.observe import catalogue
+from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.policy import Scope
 from forebay.privacy.replace import Blocked, Names, Replacer
@@ -59,8 +60,9 @@ class Guard:
         if scope.unreadable == "block" and _is_unreadable(fields, endpoint):
             raise Refusal("unreadable_content", _UNREADABLE)
         replacer = self._replacer(scope.input)
-        walk = Walk(self._rules.detector, replacer, numbers=True)
-        plain = Walk(self._rules.detector, replacer)
+        budget = Budget(self._rules.policy.candidates)
+        walk = Walk(self._rules.detector, replacer, numbers=True, budget=budget)
+        plain = Walk(self._rules.detector, replacer, budget=budget)
         changed, name = False, ""
         try:
             for name, value in fields.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.redact import redact
 from forebay.privacy.replace import Blocked, Replacer
@@ -22,11 +23,17 @@ _MOST_KNOWN_KEYS = 4_096
 
 
 class Walk:
-    """Goes over one value. `numbers`: whole numbers may be telephone numbers, too, and become text then."""
+    """Goes over one value. `numbers`: whole numbers may be telephone numbers, too, and become text then.
 
-    __slots__ = ("_detector", "_numbers", "_replacer")
+    `budget` is what all texts of a request share; without one each text has its own, as it has in a stream.
+    """
 
-    def __init__(self, detector: Detector, replacer: Replacer, *, numbers: bool = False) -> None:
+    __slots__ = ("_budget", "_detector", "_numbers", "_replacer")
+
+    def __init__(
+        self, detector: Detector, replacer: Replacer, *, numbers: bool = False, budget: Budget | None = None
+    ) -> None:
+        self._budget = budget
         self._detector = detector
         self._replacer = replacer
         self._numbers = numbers
@@ -37,7 +44,7 @@ class Walk:
 
     def text(self, text: str, *, is_json: bool = False) -> str:
         """One text."""
-        return redact(text, self._detector, self._replacer, is_json=is_json)
+        return redact(text, self._detector, self._replacer, is_json=is_json, budget=self._budget)
 
     def _object(self, fields: dict[str, Any]) -> bool:
         changed = False

@@ -10,9 +10,11 @@ from forebay.config.schema.privacy import Privacy, PrivacyOf
 from forebay.core.errors import Finding, Severity
 from forebay.lint.run import rules
 from forebay.messages import _
-from forebay.privacy.own import BadPattern, of_operator
+from forebay.privacy.budget import CROWDED
+from forebay.privacy.own import BadPattern, listed, recogniser_of, words_of
 from forebay.privacy.policy import Pattern
 from forebay.privacy.recogniser import load
+from forebay.privacy.words import BadWords
 
 
 @rules.add("privacy")
@@ -21,7 +23,7 @@ def privacy(loaded: Loaded) -> Iterator[Finding]:
     written = loaded.config.privacy
     if written == Privacy():
         return
-    known = set(load()) | set(written.patterns)
+    known = set(load()) | set(written.patterns) | {CROWDED}
     for path, kind in _kinds_of(written):
         if kind not in known:
             why = _("there is no type {kind!r}").format(kind=kind)
@@ -29,12 +31,15 @@ def privacy(loaded: Loaded) -> Iterator[Finding]:
             yield _finding(loaded, "error", path, why, fix)
     for name, own in written.patterns.items():
         path = ("privacy", "patterns", name)
-        if not own.words and not own.expression:
+        if not own.words and not listed(own.listed) and not own.expression:
             yield _finding(loaded, "error", path, _("it looks for nothing"), _("Give it words or an expression"))
             continue
+        pattern = Pattern(name=name, words=tuple(own.words), listed=own.listed, expression=own.expression)
         try:
-            of_operator(Pattern(name=name, words=tuple(own.words), expression=own.expression))
-        except BadPattern as error:
+            words_of([pattern])
+            if own.expression:
+                recogniser_of(pattern)
+        except (BadPattern, BadWords) as error:
             why = _("this cannot be looked for: {reason}").format(reason=error)
             yield _finding(loaded, "error", path, why, _("See docs/how-to/privacy.md"))
     yield from _places(loaded, written)

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 
-from forebay.privacy.recogniser import LIKELY, NO, POSSIBLE, Found, Recogniser, recognisers
+from forebay.privacy.recogniser import BEFORE_CHARACTERS, LIKELY, NO, POSSIBLE, Found, Recogniser, recognisers
 
 _WORD = (
     r"(?i:passw(?:or)?d|passwd|passphrase|pwd|secret|credential|api[_-]?key|access[_-]?key|secret[_-]?key|auth[_-]?token"
@@ -43,5 +43,6 @@ recognisers.add("secret")(
         pattern=_WORD + r"[\"'?]{0,2}[ \t]{0,2}(?:[:=]|=>|:=|is)[ \t]{0,2}[\"'?]{0,2}([!-&(-+\--~]{6,128})",
         gate=_WORD + r"[\"'?]{0,2}[ \t]{0,2}(?:[:=]|is)",
         judge=_judge,
+        back=BEFORE_CHARACTERS,
     )
 )

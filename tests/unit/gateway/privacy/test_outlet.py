@@ -29,7 +29,7 @@ def _boom(_found: Found) -> float:
     raise ValueError("a recogniser with a fault")
 
 
-FAULTY = Detector({"faulty": Recogniser(pattern="boom", judge=_boom)})
+FAULTY = Detector({"faulty": Recogniser(pattern="boom", judge=_boom, anywhere=True)})
 
 
 class _Client:

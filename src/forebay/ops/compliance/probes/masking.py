@@ -6,7 +6,7 @@ from forebay.messages import _
 from forebay.ops.compliance.run import Outcome, Subject, failed, passed, probes
 from forebay.privacy.detector import Detector
 from forebay.privacy.recogniser import load
-from forebay.privacy.scan import spans_of
+from forebay.privacy.search import spans_of
 
 # Made up, with valid check digits: 居民身份证, a test card of Visa, a telephone number.
 _SAMPLE = "身份证 11010519491231002X，卡号 4111 1111 1111 1111，手机 13800138000"

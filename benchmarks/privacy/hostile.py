@@ -1,0 +1,78 @@
+"""Searches for the text that costs most: short motifs, repeated, changed as long as that makes them worse."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from forebay.privacy.budget import Budget
+from forebay.privacy.detector import Detector
+from forebay.privacy.recogniser import Recogniser, load
+from forebay.privacy.search import spans_of
+
+KILOBYTES = 64
+"""How long the texts are: long enough that what a call may be searched for at most is spent."""
+
+# What values of all kinds begin with and are made of, and what is folded, joins or ends them.
+_PARTS = (
+    *"aAxX0179EGS@._-+/:=%()#<&\\ ,\n\"", "\u200b", "１", "一", "京", "密码", "://", "a://b:", "eyJ",
+    "eyJhbGciOiJIUzI1NiIs", "sk-", "AKIA", "ghp_", "-----BEGIN ", "PRIVATE KEY-----", "password", "token=", "pwd:",
+    "GB29", "DE89", "+86", "138", "13812345678", "4111", "411111111111", "6222", "E1234567", "110105", "19491231",
+    "::", "1.2.", "3c:22:", "415-555-", "(415)", "0086", "S1234567", "A12345678", "91350100M", "&#49;", "\\u0031",
+    "<b>", "a@b.", "1 2 ",
+)  # fmt: skip
+_LONGEST = 6
+
+
+def cost_us_per_kb(motif: str, detector: Detector) -> float:
+    """CPU time of a kilobyte of a text of nothing but `motif`, within what one call may be searched for."""
+    text = (motif * (KILOBYTES * 1024 // len(motif.encode()) + 1))[: KILOBYTES * 1024]
+    size_kb = len(text.encode()) / 1024
+    best = float("inf")
+    for _ in range(2):
+        began = time.thread_time()
+        spans_of(text, detector, Budget())
+        best = min(best, time.thread_time() - began)
+    return best / size_kb * 1e6
+
+
+def worst(detector: Detector, seconds: float, seed: int) -> list[tuple[float, str]]:
+    """The costliest motifs found within `seconds`, the worst first."""
+    dice, until = random.Random(seed), time.monotonic() + seconds  # noqa: S311
+    seen: dict[str, float] = {}
+    kept: list[str] = []
+    while time.monotonic() < until:
+        motif = _changed(dice, dice.choice(kept)) if kept and dice.random() < 0.6 else _drawn(dice)
+        if not motif or motif in seen:
+            continue
+        seen[motif] = cost_us_per_kb(motif, detector)
+        kept = sorted(seen, key=lambda each: -seen[each])[:12]
+    return [(seen[motif], motif) for motif in kept]
+
+
+def each_alone(seconds: float, seed: int) -> dict[str, tuple[float, str]]:
+    """By recogniser what the worst text for it alone costs."""
+    told = {}
+    for name, recogniser in load().items():
+        told[name] = worst(_only(name, recogniser), seconds, seed)[0]
+    return told
+
+
+def _only(name: str, recogniser: Recogniser) -> Detector:
+    return Detector({name: recogniser})
+
+
+def _drawn(dice: random.Random) -> str:
+    return "".join(dice.choice(_PARTS) for _ in range(dice.randint(1, _LONGEST)))
+
+
+def _changed(dice: random.Random, motif: str) -> str:
+    place = dice.randrange(len(motif) + 1)
+    ways: tuple[Callable[[], str], ...] = (
+        lambda: motif[:place] + dice.choice(_PARTS) + motif[place:],
+        lambda: motif[:place] + motif[place + 1 :],
+        lambda: motif[:place] + dice.choice(_PARTS) + motif[place + 1 :],
+        lambda: motif + dice.choice(_PARTS),
+    )
+    return dice.choice(ways)()[:60]
