@@ -55,7 +55,7 @@ def _replacer(action: Action, names: Names | None = None) -> Replacer:
 
 
 def _streamed(text: str, cuts: list[int], replacer: Replacer, *, is_json: bool = False) -> list[str]:
-    channel, left = Channel(RULES.detector, replacer, is_json=is_json), []
+    channel, left = Channel(RULES.detector, replacer, is_json=is_json), list[str]()
     pieces = [text[start:end] for start, end in pairwise([0, *sorted(cuts), len(text)])]
     ends: list[int] = []
     for piece in pieces:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.privacy.samples import DETECTOR, JWT, SAMPLES
 
 from forebay.privacy.budget import CROWDED, Budget
-from forebay.privacy.recogniser import recognisers
-from forebay.privacy.scan import LONGEST_CHARACTERS, STEP_CHARACTERS, Scan
+from forebay.privacy.recogniser import LONGEST_CHARACTERS, recognisers
+from forebay.privacy.scan import STEP_CHARACTERS, Scan
 from forebay.privacy.search import spans_of
 from forebay.privacy.span import GOES_ON, Span
 

@@ -30,8 +30,8 @@ class OwnPattern(Section):
     words: list[Word] = []
     """Words that are looked for as they are, in any case; in Chinese or with spaces, too."""
     listed: str = ""
-    """More words, one a line; lines that begin with `#` are notes. `configs/<environment>/privacy/words/NAME.txt` may hold
-    them as a file, tens of thousands."""
+    """More words, one a line; lines that begin with `#` are notes. They may stand in a file of their own, tens of
+    thousands: `configs/<environment>/privacy/words/NAME.txt`."""
     expression: Annotated[str, Field(max_length=1000)] = ""
     """What is looked for, in RE2's syntax: without groups, `^` and `$`, and within what no space separates."""
     near: list[Word] = []
