@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("forebay.cli.audit:audit", N_("Verify and export the audit log, and prove what it holds.")),
     "bench": ("forebay.cli.bench:bench", N_("Measure a service under load, and compare measurements.")),
     "capacity": ("forebay.cli.capacity:capacity", N_("Work out how many engines carry a load.")),
+    "scale": ("forebay.cli.scale:scale", N_("Foretell traffic, and try the rules for the number of copies.")),
     "cost": ("forebay.cli.cost:cost", N_("Say what the service costs, and who caused it.")),
     "doctor": ("forebay.cli.doctor:doctor", N_("Check this machine and say how to fix what is wrong.")),
 }

@@ -14,6 +14,8 @@ _WEEKDAY = 3.0
 _LEVEL_SLOTS = 3
 _LEAST_LEVEL, _MOST_LEVEL = 0.25, 4.0
 _EDGE = 0.25
+_FINE = 96
+"""From so many slots a day on, a slot is short enough that its peak may as well lie in the next one."""
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ def _usual(values: Sequence[float], at: int, day: int, known: int) -> float | No
         if place >= known:
             continue
         share = _FADES ** (days - 1) * (_WEEKDAY if days % 7 == 0 else 1.0)
-        total += share * _smoothed(values, place, known)
+        total += share * (_smoothed(values, place, known) if day >= _FINE else values[place])
         weight += share
     return total / weight if weight else None
 

@@ -15,8 +15,12 @@ _MOST_SLOTS = 400_000
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):
-    """A recorded call: when it came, in seconds since the epoch, how long it took, and its tokens."""
+    """A recorded call: when it came, in seconds since the epoch, how long an engine took, and its tokens.
 
+    `first_s`: until its first token; 0 where nobody saw it.
+    """
+
+    engine: str
     at_s: float
     took_s: float
     first_s: float
@@ -44,11 +48,9 @@ def arrived(calls: Iterable[Call], model: str) -> list[Arrived]:
             continue
         took_s = max(0.0, call.latency_ms - call.queue_ms) / 1000
         ended_s = datetime.fromisoformat(call.timestamp).timestamp()
-        first_s = max(0.0, call.ttft_ms - call.queue_ms) / 1000 if call.ttft_ms else took_s
-        tokens = call.tokens
-        found.append(
-            Arrived(ended_s - call.latency_ms / 1000, took_s, first_s, tokens.get("input", 0), tokens["output"])
-        )
+        first_s = max(0.0, call.ttft_ms - call.queue_ms) / 1000 if call.ttft_ms else 0.0
+        came_s, tokens = ended_s - call.latency_ms / 1000, call.tokens
+        found.append(Arrived(call.engine, came_s, took_s, first_s, tokens.get("input", 0), tokens["output"]))
     return sorted(found, key=lambda each: each.at_s)
 
 

@@ -53,7 +53,7 @@ def test_without_a_day_before_the_last_value_is_all_there_is() -> None:
 
 
 def test_calls_are_counted_where_they_came_and_lie_where_they_ran() -> None:
-    made = [Arrived(100.0, 30.0, 1.0, 10, 5), Arrived(125.0, 5.0, 1.0, 10, 5)]
+    made = [Arrived("e", 100.0, 30.0, 1.0, 10, 5), Arrived("e", 125.0, 5.0, 1.0, 10, 5)]
     found = series(made, 10.0)
     assert found.begin_s == 100.0
     assert found.calls == (1, 0, 1, 0)

@@ -51,8 +51,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 def calibrate(runs: Sequence[Measured], engines: int = 1) -> Calibration:
     """The step time of the engines behind `runs`, which shared the load evenly; UsageError where too few were seen."""
+    return learn([answers(run) for run in runs], engines, tuple(run.started_at for run in runs))
+
+
+def learn(every: Sequence[list[Seen]], engines: int, measured_at: tuple[float, ...]) -> Calibration:
+    """The step time behind answers that were seen, a list for each time or engine, ordered by their start."""
     found, rows, targets, together = [0.0] * 5, list[list[float]](), list[float](), list[float]()
-    every = [answers(run) for run in runs]
     for _round in range(_ROUNDS):
         rows, targets, together = [], [], []
         for seen in every:
@@ -83,7 +87,7 @@ def calibrate(runs: Sequence[Measured], engines: int = 1) -> Calibration:
         answers=len(together),
         residual_ratio=median(off),
         together=(together[len(together) // 10], together[len(together) * 9 // 10]),
-        measured_at=tuple(run.started_at for run in runs),
+        measured_at=measured_at,
     )
 
 

@@ -118,6 +118,11 @@ class Stage:
         """Calls that were answered so far."""
         return self._warm.completed + sum(each.completed for each in self._tallies.values())
 
+    @property
+    def held(self) -> int:
+        """Calls that wait or are with an engine."""
+        return len(self.line) + sum(each.outstanding for each in self._candidates)
+
     def set_routable(self, number: int, routable: bool) -> None:
         """Let an engine take calls or none; what it holds goes on."""
         each = self._candidates[number]
@@ -139,7 +144,7 @@ class Stage:
             good=good,
             rejected={name: n for name, n in sorted(self._all_lost.items()) if name != "cut"},
             failed={name: n for name, n in self._all_lost.items() if name == "cut"},
-            in_flight=len(self.line) + sum(each.outstanding for each in self._candidates),
+            in_flight=self.held,
             simulated_s=self.now,
             input_tokens=self._tokens[0],
             output_tokens=self._tokens[1],

@@ -1,0 +1,79 @@
+"""`forebay scale` reads the access log and tells what the rules make of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from forebay.cli.main import COMMANDS
+from forebay.cli.scale import scale
+
+FILE = """
+version: 1
+models: {m: {engines: [{kind: embedded, count: 3, max_sequences: 4, scale: {least: 1, most: 3, down: 5m}}]}}
+"""
+BEGIN_S = datetime(2026, 11, 20, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "forebay.yaml").write_text(FILE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    dice = random.Random(1)
+    with (tmp_path / "access.log").open("w", encoding="utf-8") as file:
+        for slot in range(3 * 24 * 4):
+            wave = 1 + math.sin(2 * math.pi * (slot / 96 - 0.3))
+            for _call in range(round(20 * wave * dice.lognormvariate(0, 0.1))):
+                file.write(json.dumps(line(BEGIN_S + 900 * (slot + dice.random()), dice.choice((50, 100)))) + "\n")
+    return tmp_path
+
+
+def line(at_s: float, tokens: int) -> dict[str, Any]:
+    took_s = 0.1 + 0.01 * tokens
+    ended = datetime.fromtimestamp(at_s + took_s, UTC).isoformat()
+    return {
+        "timestamp": ended,
+        "message": "request",
+        "model": "m",
+        "tokens": {"input": 100, "output": tokens},
+        "latency_ms": took_s * 1000,
+        "ttft_ms": 100.0,
+        "endpoint": "/v1/completions",
+        "status": 200,
+        "engine": "m-embedded-1",
+    }
+
+
+def told(*arguments: str) -> Any:
+    done = CliRunner().invoke(scale, [*arguments, "--log", "access.log", "-o", "json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_a_plan_names_copies_for_the_coming_day_and_its_own_error(folder: Path) -> None:
+    found = told("plan", "--slot", "1h")
+    assert len(found["slots"]) == 24
+    assert all(1 <= each["copies"] <= 3 for each in found["slots"])
+    assert found["errors"]["forecast"] < found["errors"]["last"]
+
+
+def test_the_record_is_played_with_the_rules_beside_all_and_the_fewest(folder: Path) -> None:
+    found = told("explain", "--start", "5s", "--last", "6h")
+    assert found["scaled"]["outcome"]["completed"] == found["calls"] > 100
+    assert found["least"]["copy_hours"] <= found["scaled"]["copy_hours"] <= found["most"]["copy_hours"]
+
+
+def test_rules_can_be_tried_that_the_file_does_not_have(folder: Path) -> None:
+    found = told("explain", "--start", "5s", "--last", "2h", "--least", "2", "--most", "3")
+    assert {each["copies"] for each in found["scaled"]["turns"]} <= {2, 3}
+
+
+def test_it_is_a_command() -> None:
+    assert "scale" in COMMANDS
