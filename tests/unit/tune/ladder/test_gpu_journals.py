@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from benchmarks.gpu import report
 from benchmarks.gpu.replay import replayed
 
 from forebay.tune.rung import rounds_sd
@@ -46,3 +47,15 @@ def test_throughput_of_a_closed_loop_is_not_what_a_window_happens_to_count() -> 
 def test_answers_of_one_round_count_as_one() -> None:
     assert rounds_sd(1000, 1164.5, 4) == pytest.approx(0.05)
     assert rounds_sd(1000, 1164.5, 1) == pytest.approx(0.1)
+
+
+def test_a_page_is_made_of_what_came_back(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = tmp_path / "page"
+    monkeypatch.setattr("sys.argv", ["report", str(results), "--into", str(into), "--command", "as it was run"])
+    report.main()
+    page = (into / "README.md").read_text(encoding="utf-8")
+    assert "as it was run" in page
+    assert "| 1 | baseline | 40 | 1,620 |" in page
+    assert "**2.63 times** the tokens at 0.40 of P50" in page
+    assert "| case 1: throughput | +175 % | +163% | chat, best loads |" in page
+    assert (into / "chat" / "ladder" / "journal.jsonl").exists()
