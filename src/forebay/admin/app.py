@@ -16,6 +16,7 @@ from forebay.admin.guard import Administrator, Guard
 from forebay.admin.keys import KeysApi
 from forebay.admin.metrics_page import MetricsPage
 from forebay.admin.releases import ReleasesApi
+from forebay.config.schema.store import Store
 from forebay.observe.log import JsonLog
 from forebay.security.roles import AUDIT, SECURITY, SYSTEM, TENANT_ADMIN
 from forebay.store.state_dir import StateDir
@@ -23,11 +24,15 @@ from forebay.store.state_dir import StateDir
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _EVERYBODY = (SYSTEM, SECURITY, AUDIT)
 _GRANTING = (SECURITY, TENANT_ADMIN)
+_OWN = Store()
 
 
-def admin_app(state: StateDir, hosts: list[str], log: JsonLog) -> Starlette:
-    """The app of the admin port. `hosts` are the names it answers to, so that no foreign page reaches it by DNS."""
-    guard, keys, releases = Guard(state, log), KeysApi(state), ReleasesApi(state)
+def admin_app(state: StateDir, hosts: list[str], log: JsonLog, store: Store = _OWN) -> Starlette:
+    """The app of the admin port. `hosts` are the names it answers to, so that no foreign page reaches it by DNS.
+
+    `store`: where keys are kept; by default in `state`.
+    """
+    guard, keys, releases = Guard(state, log), KeysApi(state, store), ReleasesApi(state)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -19,16 +19,22 @@ from starlette.responses import Response
 
 from forebay.admin.answers import Refused, forbidden, refusal
 from forebay.core.errors import ForebayError, StateError
+from forebay.gateway.believed import believed
 from forebay.gateway.snapshot import KeyRecord, Snapshot, read
 from forebay.observe.log import JsonLog
 from forebay.security.failures import Failures
 from forebay.security.keys import verify
 from forebay.security.network import Networks, source_of
 from forebay.security.roles import ADMIN, ADMINISTRATORS, SYSTEM, TENANT_ADMIN
+from forebay.store.postgres import StoreLost, StoreRefused
 from forebay.store.state_dir import StateDir
 
 _SCHEME = "Bearer "
 _SAFE = {"GET", "HEAD"}
+_CHANGED = {
+    False: "The store of keys cannot be reached; nothing was changed.",
+    True: "The store of keys was lost; whether something was changed is not known. Look, and ask again.",
+}
 
 
 class Administrator(msgspec.Struct, frozen=True):
@@ -61,6 +67,9 @@ class Guard:
                 response = await handler(request, who)
             except Refused as refused:
                 response = refusal(refused)
+            except (StoreLost, StoreRefused) as error:
+                response = refusal(Refused(503, "store_lost", _CHANGED[error.sent]))
+                self._log.write("error", "the store of keys is lost", time.time(), detail=str(error))
             except ForebayError as error:
                 response = refusal(Refused(400, error.code or "refused", str(error)))
             self._note(request, who, response.status_code)
@@ -88,6 +97,8 @@ class Guard:
         key: KeyRecord | None = None
         if len(given) == 1 and given[0].startswith(_SCHEME):
             records = {record.id: record for record in snapshot.keys}
+            if not believed(self._state.keys_confirmed, snapshot.keys_believed_s, time.time()):
+                raise Refused(503, "keys_unavailable", "Whether this key is good cannot be told now.")
             key = verify(records, snapshot.pepper, given[0].removeprefix(_SCHEME), time.time())
         role = None if key is None or time.time() < key.not_before else _role(key)
         if key is None or role is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,16 +17,19 @@ from forebay.admin.body import read_body
 from forebay.admin.guard import Administrator
 from forebay.audit.client import decided
 from forebay.audit.record import Fact
-from forebay.controller.in_force import Claim, await_in_force
+from forebay.config.schema.store import Store
+from forebay.controller.in_force import Claim, await_everywhere
 from forebay.core.errors import StateError
 from forebay.gateway.uses import last_used
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
 from forebay.security.roles import ADMINISTRATORS, CLIENT_SCOPES, ROLE, TENANT_ADMIN
-from forebay.store.sqlite import connect
+from forebay.security.stores import Keys, opened
+from forebay.store.database import Database
 from forebay.store.state_dir import StateDir
 
 _IN_FORCE_S = 5.0
+_ROOT = Path("/")  # the store's paths are whole: this process does not know where the configuration lies
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +52,8 @@ class Overlap(msgspec.Struct, frozen=True):
 class KeysApi:
     """The handlers. Every one sees only the keys that its caller may see."""
 
-    def __init__(self, state: StateDir) -> None:
-        self._state = state
+    def __init__(self, state: StateDir, store: Store) -> None:
+        self._state, self._store = state, store
 
     async def every(self, _request: Request, who: Administrator) -> Response:
         """Every key that the caller may see, ended ones too."""
@@ -76,13 +78,14 @@ class KeysApi:
         return answer(await run_in_threadpool(self._revoked, request.path_params["id"], who))
 
     def _listed(self, who: Administrator) -> list[dict[str, Any]]:
-        used = last_used(self._state)
-        with self._open() as database:
-            return [_public(row, used.get(row.id)) for row in key_store.rows(database) if _sees(who, row)]
+        with self._opened() as keys:
+            used = last_used(self._state, keys.used_elsewhere())
+            return [_public(row, used.get(row.id)) for row in key_store.rows(keys.database) if _sees(who, row)]
 
     def _shown(self, identity: str, who: Administrator) -> dict[str, Any]:
-        with self._open() as database:
-            return _public(_found(database, identity, who), last_used(self._state).get(identity))
+        with self._opened() as keys:
+            used = last_used(self._state, keys.used_elsewhere())
+            return _public(_found(keys.database, identity, who), used.get(identity))
 
     def _created(self, wanted: NewKey, who: Administrator) -> dict[str, Any]:
         _check_grantable(wanted.scopes, who)
@@ -98,42 +101,38 @@ class KeysApi:
             networks=wanted.networks,
         )
         facts: dict[str, Fact] = {"tenant": grant.tenant, "scopes": " ".join(grant.scopes)}
-        with self._open() as database, decided(self._state, "key.create", who.id, facts):
-            row, text = key_store.create(database, key_store.load_pepper(self._state.pepper), grant, now)
-        return _public(row, None) | {"key": text, "in_force": self._in_force(_knows(row.id))}
+        with self._opened() as keys, decided(self._state, "key.create", who.id, facts):
+            row, text = key_store.create(keys.database, keys.pepper, grant, now)
+            in_force = self._in_force(keys, _knows(row.id))
+        return _public(row, None) | {"key": text, "in_force": in_force}
 
     def _rotated(self, identity: str, overlap_s: float, who: Administrator) -> dict[str, Any]:
         if not 0 <= overlap_s <= 90 * 86400:
             raise forbidden("Two keys may overlap for 90 days at most.")
-        with self._open() as database:
-            row = _changeable(database, identity, who)
+        with self._opened() as keys:
+            row = _changeable(keys.database, identity, who)
             _check_grantable(row.scopes, who)
-            pepper = key_store.load_pepper(self._state.pepper)
             with decided(self._state, "key.rotate", who.id, {"tenant": row.tenant, "key": identity}):
-                old, new, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
-        ends = {"key": text, "old": _public(old, None), "in_force": self._in_force(_knows(new.id))}
+                old, new, text = key_store.rotate(keys.database, keys.pepper, identity, overlap_s, time.time())
+            in_force = self._in_force(keys, _knows(new.id))
+        ends = {"key": text, "old": _public(old, None), "in_force": in_force}
         return _public(new, None) | ends
 
     def _revoked(self, identity: str, who: Administrator) -> dict[str, Any]:
-        with self._open() as database:
-            tenant = _changeable(database, identity, who).tenant
+        with self._opened() as keys:
+            tenant = _changeable(keys.database, identity, who).tenant
             facts: dict[str, Fact] = {"tenant": tenant, "key": identity}
             # A key that must go goes, recorded or not.
             with decided(self._state, "key.revoke", who.id, facts, lambda _why: None):
-                row = key_store.revoke(database, identity, time.time())
-        gone = self._in_force(lambda snapshot: all(known.id != identity for known in snapshot.keys))
+                row = key_store.revoke(keys.database, identity, time.time())
+            gone = self._in_force(keys, lambda snapshot: all(known.id != identity for known in snapshot.keys))
         return _public(row, None) | {"in_force": gone}
 
-    def _in_force(self, claim: Claim) -> bool:
-        return not await_in_force(self._state, claim, _IN_FORCE_S)
+    def _in_force(self, keys: Keys, claim: Claim) -> bool:
+        return not await_everywhere(self._state, keys, claim, _IN_FORCE_S)
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        database = connect(self._state.database)
-        try:
-            yield database
-        finally:
-            database.close()
+    def _opened(self) -> AbstractContextManager[Keys]:
+        return opened(self._store, self._state, _ROOT)
 
 
 def _knows(identity: str) -> Claim:
@@ -147,7 +146,7 @@ def _sees(who: Administrator, row: KeyRow) -> bool:
     return row.tenant == who.tenant and ADMINISTRATORS.isdisjoint(row.scopes)
 
 
-def _found(database: sqlite3.Connection, identity: str, who: Administrator) -> KeyRow:
+def _found(database: Database, identity: str, who: Administrator) -> KeyRow:
     try:
         row = key_store.find(database, identity)
     except StateError:
@@ -157,7 +156,7 @@ def _found(database: sqlite3.Connection, identity: str, who: Administrator) -> K
     return row
 
 
-def _changeable(database: sqlite3.Connection, identity: str, who: Administrator) -> KeyRow:
+def _changeable(database: Database, identity: str, who: Administrator) -> KeyRow:
     row = _found(database, identity, who)
     if not ADMINISTRATORS.isdisjoint(row.scopes) or (TENANT_ADMIN in row.scopes and who.role == TENANT_ADMIN):
         raise forbidden("Keys of administrators are changed with `forebay key` on the machine.")

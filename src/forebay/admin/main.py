@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from forebay.admin.app import admin_app, metrics_app
 from forebay.admin.metrics_page import MetricsPage
 from forebay.admin.status import read_status
+from forebay.config.schema.store import Store
 from forebay.observe.log import JsonLog
 from forebay.observe.totals import CounterFolder
 from forebay.store.state_dir import StateDir
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--metrics-bind", default="127.0.0.1")
     parser.add_argument("--metrics-port", type=int, required=True)
+    parser.add_argument("--store", default="{}")
     options = parser.parse_args(arguments)
     return asyncio.run(_serve(options))
 
@@ -53,7 +55,7 @@ async def _serve(options: argparse.Namespace) -> int:
     hosts = [*_LOOPBACK, options.bind] if options.bind not in {"0.0.0.0", "::"} else ["*"]  # noqa: S104  compared
     log = JsonLog("forebay")
     servers = [
-        _server(admin_app(state, hosts, log), options.bind, options.port),
+        _server(admin_app(state, hosts, log, Store.model_validate_json(options.store)), options.bind, options.port),
         _server(metrics_app(page), options.metrics_bind, options.metrics_port),
     ]
     loop = asyncio.get_running_loop()

@@ -5,31 +5,30 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from pathlib import Path
 
 from forebay.cli.hardening import DEVELOPMENT_KEY
 from forebay.config.schema import Config
+from forebay.config.schema.store import Store
 from forebay.controller.status import Status
 from forebay.core.files import write_atomically
 from forebay.security import key_store
 from forebay.security.keys import parse
-from forebay.store.sqlite import connect
+from forebay.security.stores import opened
 from forebay.store.state_dir import StateDir
 
 
-def ensure_dev_key(state: StateDir) -> None:
+def ensure_dev_key(state: StateDir, store: Store, base: Path) -> None:
     """Make a key for the developer unless the one in `dev-key` still opens."""
-    pepper = key_store.load_pepper(state.pepper)
-    database = connect(state.database)
-    try:
+    with opened(store, state, base) as keys:
         now = time.time()
         if state.dev_key.exists():
             parts = parse(state.dev_key.read_text().strip())
-            if parts is not None and any(row.id == parts[0] for row in key_store.active(database, now)):
+            if parts is not None and any(row.id == parts[0] for row in key_store.active(keys.database, now)):
                 return
-        _row, text = key_store.create(database, pepper, key_store.KeyGrant(name=DEVELOPMENT_KEY), now)
+        grant = key_store.KeyGrant(name=DEVELOPMENT_KEY)
+        _row, text = key_store.create(keys.database, keys.pepper, grant, now)
         write_atomically(state.dev_key, f"{text}\n".encode())
-    finally:
-        database.close()
 
 
 def curl_line(config: Config, state: StateDir, status: Status) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,15 +10,16 @@ import click
 
 from forebay.cli.auditing import decided
 from forebay.cli.flags import Flags, columns, common
+from forebay.cli.key_opening import opened_keys
 from forebay.cli.wiring import state_dir
-from forebay.controller.in_force import Claim, await_in_force, running_workers
+from forebay.controller.in_force import Claim, await_everywhere, running_workers
 from forebay.core.errors import RunError, UsageError
 from forebay.core.units import duration_s
 from forebay.gateway.uses import last_used
 from forebay.messages import _
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
-from forebay.store.sqlite import connect
+from forebay.security.stores import Keys
 from forebay.store.state_dir import StateDir
 
 _IN_FORCE_S = 10.0
@@ -41,7 +39,7 @@ def key() -> None:
 @click.option(
     "--from", "networks", multiple=True, metavar="NETWORK", help=_("Where it may be used, such as 10.0.0.0/8.")
 )
-@common("config", "output", "timeout")
+@common("config", "env", "output", "timeout")
 def create(flags: Flags, **given: Any) -> None:
     """The key goes to stdout alone, so that `KEY=$(forebay key create)` works."""
     now = time.time()
@@ -54,18 +52,21 @@ def create(flags: Flags, **given: Any) -> None:
         networks=given["networks"],
     )
     scopes = " ".join(grant.scopes)
-    with _open(flags) as (state, database), decided(state_dir(flags), "key.create", tenant=grant.tenant, scopes=scopes):
-        row, text = key_store.create(database, key_store.load_pepper(state.pepper), grant, now)
-        _show_new(flags, state, row, text)
+    with (
+        opened_keys(flags) as (state, keys),
+        decided(state_dir(flags), "key.create", tenant=grant.tenant, scopes=scopes),
+    ):
+        row, text = key_store.create(keys.database, keys.pepper, grant, now)
+        _show_new(flags, state, keys, row, text)
 
 
 @key.command("list", help=_("List every key; the secrets are not stored and cannot be shown."))
-@common("config", "output")
+@common("config", "env", "output")
 def list_(flags: Flags) -> None:
     """Revoked and expired keys are listed too: what was once valid may have to be explained."""
     now = time.time()
-    with _open(flags) as (state, database):
-        found, used = key_store.rows(database), last_used(state)
+    with opened_keys(flags) as (state, keys):
+        found, used = key_store.rows(keys.database), last_used(state, keys.used_elsewhere())
     head = (_("ID"), _("NAME"), _("TENANT"), _("SCOPES"), _("CREATED"), _("EXPIRES"), _("LAST USED"), _("STATE"))
     flags.answer(
         [_public(row, now) | {"last_used_at": _moment(used.get(row.id)) or None} for row in found],
@@ -76,28 +77,27 @@ def list_(flags: Flags) -> None:
 @key.command(help=_("Create a new key for the holder of one; the old one works until the overlap is over."))
 @click.argument("identity", metavar="ID")
 @click.option("--overlap", metavar="DURATION", default="1d", show_default=True, help=_("How long both work."))
-@common("config", "output", "timeout")
+@common("config", "env", "output", "timeout")
 def rotate(flags: Flags, identity: str, overlap: str) -> None:
     """Tenant, scopes, name and expiry pass to the new key."""
     overlap_s = _duration(overlap)
-    with _open(flags) as (state, database):
-        pepper = key_store.load_pepper(state.pepper)
+    with opened_keys(flags) as (state, keys):
         with decided(state, "key.rotate", key=identity):
-            old, row, text = key_store.rotate(database, pepper, identity, overlap_s, time.time())
+            old, row, text = key_store.rotate(keys.database, keys.pepper, identity, overlap_s, time.time())
         flags.say(_("The old key {id} works until {time}.").format(id=old.id, time=_moment(old.expires_at)))
-        _show_new(flags, state, row, text)
+        _show_new(flags, state, keys, row, text)
 
 
 @key.command(help=_("Revoke a key; returns when no worker accepts it any more."))
 @click.argument("identity", metavar="ID")
-@common("config", "output", "timeout")
+@common("config", "env", "output", "timeout")
 def revoke(flags: Flags, identity: str) -> None:
     """Exit 1 where a worker may still accept the key when the time is over."""
     now = time.time()
-    with _open(flags) as (state, database):
+    with opened_keys(flags) as (state, keys):
         with decided(state, "key.revoke", urgent=True, key=identity):
-            row = key_store.revoke(database, identity, now)
-        late = _await(flags, state, lambda snapshot: all(known.id != row.id for known in snapshot.keys))
+            row = key_store.revoke(keys.database, identity, now)
+        late = _await(flags, state, keys, lambda snapshot: all(known.id != row.id for known in snapshot.keys))
         runs = bool(running_workers(state))
     if late:
         raise RunError(
@@ -113,13 +113,13 @@ def revoke(flags: Flags, identity: str) -> None:
 @key.command(help=_("Hold a key back: it opens nothing until it is given free again."))
 @click.argument("identity", metavar="ID")
 @click.option("--why", default="", help=_("The reason, for whoever asks later."))
-@common("config", "output", "timeout")
+@common("config", "env", "output", "timeout")
 def suspend(flags: Flags, identity: str, why: str) -> None:
     """Like revoke, but it can be taken back."""
-    with _open(flags) as (state, database):
-        key_store.suspend(database, identity, why or _("by an operator"))
-        late = _await(flags, state, lambda snapshot: all(known.id != identity for known in snapshot.keys))
-        row = key_store.find(database, identity)
+    with opened_keys(flags) as (state, keys):
+        key_store.suspend(keys.database, identity, why or _("by an operator"))
+        late = _await(flags, state, keys, lambda snapshot: all(known.id != identity for known in snapshot.keys))
+        row = key_store.find(keys.database, identity)
     if late:
         raise _not_in_force(identity, late)
     flags.answer(_public(row, time.time()), lambda: _("{id} is suspended").format(id=identity))
@@ -127,12 +127,12 @@ def suspend(flags: Flags, identity: str, why: str) -> None:
 
 @key.command(help=_("Give a key free that was held back."))
 @click.argument("identity", metavar="ID")
-@common("config", "output", "timeout")
+@common("config", "env", "output", "timeout")
 def resume(flags: Flags, identity: str) -> None:
     """The key does again what it did."""
-    with _open(flags) as (state, database):
-        row = key_store.resume(database, identity)
-        late = _await(flags, state, lambda snapshot: any(known.id == identity for known in snapshot.keys))
+    with opened_keys(flags) as (state, keys):
+        row = key_store.resume(keys.database, identity)
+        late = _await(flags, state, keys, lambda snapshot: any(known.id == identity for known in snapshot.keys))
     if late and row.state(time.time()) == "active":
         raise _not_in_force(identity, late)
     flags.answer(_public(row, time.time()), lambda: _("{id} is free again").format(id=identity))
@@ -148,36 +148,21 @@ def _not_in_force(identity: str, late: tuple[str, ...]) -> RunError:
     )
 
 
-def _show_new(flags: Flags, state: StateDir, row: KeyRow, text: str) -> None:
+def _show_new(flags: Flags, state: StateDir, keys: Keys, row: KeyRow, text: str) -> None:
     flags.answer(_public(row, row.created_at) | {"key": text}, lambda: text)
-    late = _await(flags, state, lambda snapshot: any(known.id == row.id for known in snapshot.keys))
+    late = _await(flags, state, keys, lambda snapshot: any(known.id == row.id for known in snapshot.keys))
     if late:
         flags.say(_("The key is stored, but {workers} do not accept it yet.").format(workers=", ".join(late)))
 
 
-def _await(flags: Flags, state: StateDir, claim: Claim) -> tuple[str, ...]:
-    return await_in_force(state, claim, _IN_FORCE_S if flags.timeout_s is None else flags.timeout_s)
+def _await(flags: Flags, state: StateDir, keys: Keys, claim: Claim) -> tuple[str, ...]:
+    return await_everywhere(state, keys, claim, _IN_FORCE_S if flags.timeout_s is None else flags.timeout_s)
 
 
 def _revoked_line(row: KeyRow, *, runs: bool) -> str:
     if runs:
         return _("{id} is revoked; no worker accepts it").format(id=row.id)
     return _("{id} is revoked; the service does not run").format(id=row.id)
-
-
-@contextmanager
-def _open(flags: Flags) -> Iterator[tuple[StateDir, sqlite3.Connection]]:
-    state = state_dir(flags)
-    if not flags.config.exists() and not state.root.exists():
-        raise UsageError(
-            _("there is no {file} here").format(file=flags.config), fix=_("Name it with -c, or write it: forebay init")
-        )
-    state.prepare()
-    database = connect(state.database)
-    try:
-        yield state, database
-    finally:
-        database.close()
 
 
 def _duration(text: str) -> float:

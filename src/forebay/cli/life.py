@@ -13,6 +13,7 @@ import msgspec
 from forebay.cli import releasing
 from forebay.cli.dev_key import curl_line, ensure_dev_key
 from forebay.cli.flags import Flags, columns, common, paint
+from forebay.cli.key_opening import leave_store
 from forebay.cli.preflight import preflight
 from forebay.cli.rollout import lines as rollout_lines
 from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
@@ -50,7 +51,7 @@ def up(flags: Flags, detach: bool) -> int:
             state.prepare()
             with sole(state):
                 fresh = controller_record(state) is None
-                findings = preflight(loaded.config, specs, state)
+                findings = preflight(loaded.config, specs, state, flags.config.resolve().parent)
                 if findings:
                     raise ConfigError(_("the service cannot be started"), findings=findings)
                 status = _start(flags, start, specs) if fresh else _converge(flags, start, specs)
@@ -77,6 +78,7 @@ def down(flags: Flags) -> int:
     if left:
         pids = ", ".join(f"{unit} (pid {pid})" for pid, unit in left.items())
         raise RunError(_("these processes are still there: {pids}").format(pids=pids))
+    leave_store(flags, state)
     flags.say(_("stopped: nothing is left running") if stopped else _("nothing runs"))
     return 0
 
@@ -110,7 +112,7 @@ _NOTHING_RUNS: dict[str, Any] = {
 def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
     """The first release of a service that starts."""
     if start.config.environment == "development":
-        ensure_dev_key(start.state)
+        ensure_dev_key(start.state, start.config.store, start.config_path.resolve().parent)
     flags.say(_("starting {service}").format(service=start.config.service))
     release = releasing.record(flags, releasing.built(flags).files)
     releasing.refuse_unapproved(flags, start.config, release, None)

@@ -166,7 +166,7 @@ def drifted(at: Here) -> tuple[str, ...]:
 
 def _unable(at: Here, config: Config) -> tuple[Finding, ...]:
     """Why this machine cannot run it. Where nothing runs the machine may be another one: a pipeline's."""
-    return preflight(config, expand(config, at.base), at.state) if at.running is not None else ()
+    return preflight(config, expand(config, at.base), at.state, at.base) if at.running is not None else ()
 
 
 def _price(at: Here, config: Config, strategy: Strategy) -> Price:

@@ -28,7 +28,7 @@ from forebay.substrate.local import LocalSubstrate
 _DISK_BYTES = 256 * 1024 * 1024
 
 
-def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> tuple[Finding, ...]:
+def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir, base: Path) -> tuple[Finding, ...]:
     """Every reason not to start. Ports that our own running units hold are no reason."""
     return (
         *_ports(config, _owners(), set(LocalSubstrate(state).processes())),
@@ -38,7 +38,7 @@ def preflight(config: Config, specs: Iterable[EngineSpec], state: StateDir) -> t
         *_disk(state.root),
         *gpus_missing(specs, frozenset(gpu_utilization())),
         *refusals(config),
-        *hardening(config, state),
+        *hardening(config, state, base),
     )
 
 

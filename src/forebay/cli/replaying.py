@@ -11,6 +11,7 @@ import msgspec
 from forebay.cli.flags import columns
 from forebay.cli.planning import Here
 from forebay.config.schema import Config
+from forebay.config.schema.store import Store
 from forebay.controller.snapshot import EngineNow, build
 from forebay.core.errors import StateError
 from forebay.engines.fleet import expand
@@ -21,7 +22,7 @@ from forebay.release.plan import Plan
 from forebay.release.replay import Replayed, replay
 from forebay.release.version import config_path, read_config
 from forebay.security import key_store
-from forebay.store.sqlite import connect
+from forebay.security.stores import opened
 
 
 def replayed(at: Here, made: Plan, log: Path) -> Replayed:
@@ -29,7 +30,7 @@ def replayed(at: Here, made: Plan, log: Path) -> Replayed:
     if not at.values:
         raise StateError(_("there is no release to compare with: nothing runs here"))
     values: dict[str, Any] = msgspec.json.decode(made.files[config_path(at.environment)])
-    keys = _keys(at)
+    keys = _keys(at, read_config(at.values).store)
     before, after = (_snapshot(read_config(each), at, keys) for each in (at.values, values))
     with log.open("rb") as lines:
         return replay(calls(lines), before, after)
@@ -72,11 +73,8 @@ def _snapshot(config: Config, at: Here, keys: list[key_store.KeyRow]) -> Snapsho
     return build(config, engines, keys, "", 0)
 
 
-def _keys(at: Here) -> list[key_store.KeyRow]:
-    if not at.state.database.exists():
+def _keys(at: Here, store: Store) -> list[key_store.KeyRow]:
+    if store.postgres is None and not at.state.database.exists():
         return []
-    database = connect(at.state.database)
-    try:
-        return key_store.active(database, time.time())
-    finally:
-        database.close()
+    with opened(store, at.state, at.base) as keys:
+        return key_store.active(keys.database, time.time())

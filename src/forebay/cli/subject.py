@@ -60,7 +60,7 @@ def erase(flags: Flags, subject: str, tenant: str) -> None:
         what = _("{subject} is under a legal hold: nothing is erased").format(subject=subject)
         raise RunError(what, fix=_("Release it first: forebay privacy release"), code="held")
     if subject.startswith(_KEY):
-        _end_key(state, subject.removeprefix(_KEY))
+        _end_key(flags, subject.removeprefix(_KEY))
     signer = log_signer(state.audit, "unused")
     erased = Erased(
         log=signer.verifier.name,
@@ -143,18 +143,14 @@ def _is_about(row: dict[str, Any], subject: str) -> bool:
     return row.get("subject") == subject
 
 
-def _end_key(state: StateDir, identity: str) -> None:
+def _end_key(flags: Flags, identity: str) -> None:
     """A key's holder is gone with its key: it opens nothing any more, and its name says nothing."""
     from forebay.security import key_store  # noqa: PLC0415
-    from forebay.store.sqlite import connect  # noqa: PLC0415
+    from forebay.cli.key_opening import opened_keys  # noqa: PLC0415
 
-    database = connect(state.database)
-    try:
-        with decided(state, "key.revoke", urgent=True, key=identity):
-            key_store.revoke(database, identity, time.time())
-            database.execute("UPDATE keys SET name = '' WHERE id = ?", (identity,))
-    finally:
-        database.close()
+    with opened_keys(flags) as (state, keys), decided(state, "key.revoke", urgent=True, key=identity):
+        key_store.revoke(keys.database, identity, time.time())
+        key_store.forget_name(keys.database, identity)
 
 
 def _stores(config: Config, subject: str) -> list[tuple[str, str]]:

@@ -8,14 +8,13 @@ import time
 import click
 
 from forebay.cli.flags import Flags, common
+from forebay.cli.key_opening import opened_keys
 from forebay.cli.wiring import configuration, state_dir
 from forebay.core.errors import RunError, UsageError
 from forebay.gateway.snapshot import read
 from forebay.messages import N_, _
 from forebay.security import revoked
-from forebay.security.key_store import load_pepper
 from forebay.security.tokens import BadToken, Issuer, check_token
-from forebay.store.sqlite import connect
 
 _REASONS = {
     "algorithm": N_("`alg` is not the algorithm of the issuer"),
@@ -76,13 +75,8 @@ def revoke(flags: Flags, issuer: str, jti: str, subject: str) -> None:
         )
     if bool(jti) == bool(subject):
         raise UsageError(_("say which token or subject is revoked"), fix=_("Give --jti or --subject"))
-    state = state_dir(flags)
-    state.prepare()
     what = ("jti", jti) if jti else ("sub", subject)
     keep_s = written.lifetime + 2 * written.leeway
-    database = connect(state.database)
-    try:
-        revoked.revoke(database, load_pepper(state.pepper), issuer, what, time.time(), keep_s)
-    finally:
-        database.close()
+    with opened_keys(flags) as (_state, keys):
+        revoked.revoke(keys.database, keys.pepper, issuer, what, time.time(), keep_s)
     flags.answer({"issuer": issuer, "kind": what[0], "revoked": True}, lambda: _("revoked"))

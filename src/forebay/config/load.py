@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
 from forebay.config import document
 from forebay.config.crosscheck import crosscheck
@@ -18,9 +19,10 @@ from forebay.config.layers import (
     operators_values,
     profile_names,
 )
-from forebay.config.provenance import Node, Origin, Path, find, leaves, origin, read_path, show_path, step
+from forebay.config.provenance import Node, Origin, Path, find, leaves, origin, plain, read_path, show_path, step
 from forebay.config.resolve import resolve
 from forebay.config.schema import Config
+from forebay.config.schema.store import Store
 from forebay.config.shape import default_of, field_at, keys_at
 from forebay.config.templates import laid_over
 from forebay.config.validate import locate, nearest_name, validate
@@ -101,6 +103,21 @@ def load(path: FilePath, environment: str | None = None) -> Loaded:
         notes=tuple(merged.notes),
         weights=_weights(merged.config, path.resolve().parent),
     )
+
+
+def load_store(path: FilePath, environment: str | None = None) -> Store:
+    """Where keys are kept, whatever is wrong with the rest of the file: a key must be revocable even then.
+
+    Raises ConfigError, with all findings, where that part is wrong.
+    """
+    file = _parsed(path)
+    chosen = chosen_environment(file, environment)
+    values, _findings = laid_over(operators_values(file, chosen), path.resolve().parent / "configs", chosen)
+    written = step(values, "store")
+    try:
+        return Store() if written is None else Store.model_validate(plain(written))
+    except ValidationError:
+        return load(path, environment).config.store
 
 
 class _Merged(msgspec.Struct, frozen=True):

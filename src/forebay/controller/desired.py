@@ -20,6 +20,7 @@ from forebay.engines.fleet import secret_names
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.security.key_store import load_pepper
+from forebay.security.stores import located
 from forebay.store.state_dir import StateDir
 from forebay.store.valkey_server import CONFIGURATION, server_argv
 from forebay.substrate.base import CONTROLLER
@@ -70,16 +71,17 @@ def worker_unit(name: str, port: int, config: Config, state: StateDir) -> UnitSp
     )
 
 
-def admin_unit(config: Config, state: StateDir) -> UnitSpec:
+def admin_unit(config: Config, state: StateDir, base: Path) -> UnitSpec:
     """The admin API and the metrics page."""
     metrics = config.observe.metrics
     argv = (
         *(sys.executable, "-m", "forebay.admin.main", "--state", str(state.root)),
         *("--bind", config.admin.bind, "--port", str(config.admin.port)),
         *("--metrics-bind", metrics.bind, "--metrics-port", str(metrics.port)),
+        *_store_arguments(config, base),
     )
-    unit = _unit("admin", argv, config, state)
-    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), port=config.admin.port, stop_s=10.0)
+    unit = _with_store(_unit("admin", argv, config, state), config, state)
+    return msgspec.structs.replace(unit, port=config.admin.port, stop_s=10.0)
 
 
 def valkey_unit(config: Config, state: StateDir) -> UnitSpec:
@@ -110,15 +112,16 @@ def audit_unit(config: Config, state: StateDir) -> UnitSpec:
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)
 
 
-def watch_unit(config: Config, state: StateDir) -> UnitSpec:
+def watch_unit(config: Config, state: StateDir, base: Path) -> UnitSpec:
     """Whoever watches callers for what they do not usually do."""
     argv = (
         *(sys.executable, "-m", "forebay.ops.watch.main", "--state", str(state.root), "--service", config.service),
         *("--learn-minutes", str(round(config.watch.learn / 60))),
         *(part for kind in config.watch.suspend for part in ("--suspend", kind)),
+        *_store_arguments(config, base),
     )
-    unit = _unit("watch", argv, config, state)
-    return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)
+    unit = _with_store(_unit("watch", argv, config, state), config, state)
+    return msgspec.structs.replace(unit, stop_s=10.0)
 
 
 def controller_units(config_path: Path, config: Config, state: StateDir) -> tuple[UnitSpec, ...]:
@@ -139,7 +142,8 @@ def _controller(name: str, config_path: Path, config: Config, state: StateDir) -
     place = config.valkey.model_dump_json() if lease.via == "valkey" else ""
     # Another value of a secret needs another controller, whose environment is fixed when it starts; and so does another
     # build of forebay, whose configuration an old one could not read.
-    told = (lease.model_dump_json(), place, _fingerprint(names, state), version("forebay"))
+    store = config.store.model_dump_json()
+    told = (lease.model_dump_json(), place, store, _fingerprint(names, state), version("forebay"))
     digest = digest_of((*argv, *told), {})
     return msgspec.structs.replace(unit, digest=digest, inherit=names, stop_s=15.0, restart=True)
 
@@ -181,6 +185,18 @@ def url_host(bind: str) -> str:
     """The address as a URL writes it."""
     host = reachable(bind)
     return f"[{host}]" if ":" in host else host
+
+
+def _store_arguments(config: Config, base: Path) -> tuple[str, ...]:
+    """Where the store is that machines share, without its secrets: only where they lie."""
+    return () if config.store.postgres is None else ("--store", located(config.store, base).model_dump_json())
+
+
+def _with_store(unit: UnitSpec, config: Config, state: StateDir) -> UnitSpec:
+    """The unit with the secrets in its environment that the store needs; another value of one starts it again."""
+    names = tuple(sorted({ref.removeprefix("env:") for ref in config.store.secrets if ref.startswith("env:")}))
+    told = (_fingerprint(names, state),) if names else ()
+    return msgspec.structs.replace(unit, digest=digest_of((*unit.argv, *told), {}), inherit=names)
 
 
 def _fingerprint(names: tuple[str, ...], state: StateDir) -> str:

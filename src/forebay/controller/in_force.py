@@ -8,6 +8,9 @@ from collections.abc import Callable
 from forebay.core.errors import StateError
 from forebay.engines.record import read_record
 from forebay.gateway.snapshot import Snapshot, read
+from forebay.messages import _
+from forebay.security import machines
+from forebay.security.stores import Keys
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import is_running
 
@@ -22,6 +25,23 @@ def await_in_force(state: StateDir, claim: Claim, within_s: float) -> tuple[str,
         if time.monotonic() >= end_s:
             return late
         time.sleep(_LOOK_S)
+    return ()
+
+
+def await_everywhere(state: StateDir, keys: Keys, claim: Claim, within_s: float) -> tuple[str, ...]:
+    """The same for a change of a key, also on the machines that share the store; returns who is late, in words."""
+    end_s = time.monotonic() + within_s
+    late = await_in_force(state, claim, within_s)
+    if late or not keys.shared:
+        return late
+    try:
+        wanted = machines.revision(keys.database)
+        while behind := machines.behind(keys.database, wanted, besides=machines.machine_id(state)):
+            if time.monotonic() >= end_s:
+                return tuple(str(machine) for machine in behind)
+            time.sleep(_LOOK_S)
+    except StateError as error:
+        return (_("the other machines ({why})").format(why=error.what),)
     return ()
 
 

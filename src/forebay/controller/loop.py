@@ -15,6 +15,7 @@ from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.drifting import DriftWatch, held
 from forebay.controller.edge_follower import EdgeFollower
+from forebay.controller.followed_keys import followed_keys
 from forebay.controller.identity import with_identity
 from forebay.controller.issuers import Issuers
 from forebay.controller.journal import Journal
@@ -36,10 +37,10 @@ from forebay.controller.report import (
     with_lease,
     with_release,
     with_renewals,
+    with_store,
 )
 from forebay.controller.rolling import Rolling
 from forebay.controller.scaling import Scaling
-from forebay.controller.shared_keys import shared_keys
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
 from forebay.controller.strangers import Strangers
@@ -52,8 +53,6 @@ from forebay.gateway.siblings import Siblings
 from forebay.release.store import Store
 from forebay.render.edge import write_edge
 from forebay.render.renewal import note_renewal
-from forebay.security import key_store
-from forebay.security.revoked import revocations
 from forebay.store.sqlite import connect, data_version
 from forebay.substrate.agents import drop_agents
 from forebay.substrate.local import LocalSubstrate, is_running
@@ -86,17 +85,14 @@ class Controller:
         self._discovery.retarget(self._config)
         self._issuers = Issuers(self._state, arguments.config.resolve().parent, self.journal)
         self._issuers.retarget(self._config)
-        self._revoked: dict[str, float] = {}
         self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
-        self._shared = shared_keys(self._config, arguments.config.resolve().parent, self._state, self.journal)
-        self._pepper = pepper_of(self._config.store, self._state, arguments.config.resolve().parent)
-        self._keys: list[key_store.KeyRow] = []
+        self._keys = followed_keys(self._config, arguments, self._database, self.journal)
         self._key_version = -1
         self._keys_read_s = float("-inf")
         # A time that stays: the same state must give the same snapshot after the controller was started again.
-        self._created_at = made_at(self._state.pepper)
+        self._created_at = int(self._state.pepper.stat().st_mtime)
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._read_at = time.time()
@@ -162,6 +158,7 @@ class Controller:
                 self._drift.run(),
                 self._monitoring.run(),
                 self._issuers.run(),
+                self._keys.run(),
                 self._renewals.run(),
             )
             watching = [group.create_task(each) for each in beside]
@@ -356,11 +353,9 @@ class Controller:
         now_s = time.monotonic()
         try:
             version = data_version(self._database)
-            if version == self._key_version and now_s - self._keys_read_s < _EXPIRY_S:
+            if version == self._key_version and not self._keys.news and now_s - self._keys_read_s < _EXPIRY_S:
                 return
-            if self._shared is None:
-                self._keys = key_store.active(self._database, time.time())
-                self._revoked = revocations(self._database, time.time())
+            self._keys.look()
             intents = {row["engine"]: row["intent"] for row in self._database.execute("SELECT * FROM intents")}
         except sqlite3.Error as error:
             self.journal.say("error", f"the state database cannot be read: {error}")
@@ -378,10 +373,12 @@ class Controller:
         try:
             valkey = self._valkey()
             self._fence.check()
-            wanted = build(self._config, engines, self._keys, self._pepper, self._created_at, valkey)
-            wanted = with_identity(wanted, self._config, self._issuers.policies, self._revoked)
+            wanted = build(self._config, engines, self._keys.keys, self._keys.pepper, self._created_at, valkey)
+            wanted = with_identity(wanted, self._config, self._issuers.policies, self._keys.revoked)
             self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
             late = self._publisher.pursue(self._worker_names())
+            if not self._publisher.behind(self._worker_names()):
+                self._keys.held()
             self._peers.tell(self._changing.running, self._keepers.values(), self._wanted.canaries)
         except OSError as error:  # a full disk: what the workers hold stays good
             self.journal.say("error", f"the snapshot cannot be written: {error}")
@@ -443,6 +440,7 @@ class Controller:
         status = with_release(status, self._changing.running, self._rolling, drift)
         status = with_renewals(with_edge(status, self._edge), self._renewals.trouble)
         status = with_audit(status, self._state.audit)
+        status = with_store(status, self._keys.status())
         status = self._peers.status(with_lease(status, self._fence, standing_by(self._state)))
         self._fence.check()
         try:

@@ -44,11 +44,11 @@ def plan(
     if config.audit.enabled:
         planned.append(_audit(config, state))
     if config.watch.enabled:
-        planned.append(_watch(config, state))
+        planned.append(_watch(config, state, base))
     if is_semantic(config):
         planned.append(_embedder(config, state))
     if units.has_program("forebay.admin.main"):
-        planned.append(_admin(config, state))
+        planned.append(_admin(config, state, base))
     if config.edge.kind != "none":
         planned.append(_edge(config, state, base))
     return {unit.name: (unit, probe) for unit, probe in planned}
@@ -138,16 +138,16 @@ def _audit(config: Config, state: StateDir) -> Planned:
     return _fixed("audit", units.audit_unit(config, state), state), SocketProbe(state.audit_socket)
 
 
-def _watch(config: Config, state: StateDir) -> Planned:
-    return _fixed("watch", units.watch_unit(config, state), state), SocketProbe(state.watch_socket)
+def _watch(config: Config, state: StateDir, base: Path) -> Planned:
+    return _fixed("watch", units.watch_unit(config, state, base), state), SocketProbe(state.watch_socket)
 
 
 def _embedder(config: Config, state: StateDir) -> Planned:
     return _fixed("embedder", units.embedder_unit(config, state), state), SocketProbe(state.embedder)
 
 
-def _admin(config: Config, state: StateDir) -> Planned:
-    return _fixed("admin", units.admin_unit(config, state), state), ServiceProbe(
+def _admin(config: Config, state: StateDir, base: Path) -> Planned:
+    return _fixed("admin", units.admin_unit(config, state, base), state), ServiceProbe(
         units.reachable(config.admin.bind), "/health"
     )
 

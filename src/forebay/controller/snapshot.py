@@ -71,6 +71,7 @@ def build(
             for key in keys
         ),
         pepper=pepper,
+        keys_believed_s=0.0 if config.store.postgres is None else config.store.postgres.grace,
         limits=limits_policy(config, keys, valkey),
         queue=queue_policy(config),
         idempotency=idempotency_policy(config, valkey),

@@ -66,7 +66,7 @@ def found_spec(model: str, engine: DiscoveredEngine, base: Path, name: str, url:
 def secret_names(config: Config) -> tuple[str, ...]:
     """Environment variables that hold secrets of the configuration."""
     refs = [ref for _model, _index, engine in _engines(config) for ref in _secrets(engine)]
-    refs.append(config.valkey.password)
+    refs += [config.valkey.password, config.compliance.key, *config.store.secrets]
     return tuple(sorted({ref.removeprefix("env:") for ref in refs if ref and ref.startswith("env:")}))
 
 

@@ -33,7 +33,8 @@ _MAY_NOT = {INFERENCE: "This key may not call models.", READ_MODELS: "This key m
 def identify(head: RequestHead, view: View, now: float, route: Route, address: str, peer: str = "") -> Caller:
     """Who asks for `route` from `address`, `now` in seconds since the epoch; `peer` is who is connected.
 
-    Raises Refusal: `invalid_api_key`, or `permission_denied` where the caller may not do that, or not from there.
+    Raises Refusal: `invalid_api_key`, `keys_unavailable`, or `permission_denied` where the caller may not do
+    that, or not from there.
     """
     if view.networks is not None and not view.networks.admits(address):
         raise Refusal("permission_denied", "Calls from this address are not taken.")
@@ -75,6 +76,8 @@ def _verified(credential: bytes, view: View, now: float) -> Caller:
     else:
         caller = None
     if caller is None:
+        if view.undecided and credential.startswith(_SCHEME):
+            raise Refusal("keys_unavailable", "Whether this key is good cannot be told now.", retry_after_s=5)
         raise Refusal("invalid_api_key", _MESSAGE)
     if len(view.verified) >= _MOST_TOKENS + len(view.keys):
         view.verified.pop(next(iter(view.verified)), None)

@@ -57,6 +57,7 @@ CODES: dict[str, Code] = {
     "invalid_api_key": Code(401, "authentication_error", "The key is missing, malformed, unknown, expired or revoked."),
     "invalid_json": Code(400, _REQUEST, "The body is not one JSON object that every parser reads alike."),
     "invalid_value": Code(400, _REQUEST, "A field of the body is out of bounds."),
+    "keys_unavailable": Code(503, _SERVER, "PostgreSQL is lost for longer than store.postgres.grace."),
     "limits_unavailable": Code(503, _SERVER, "Valkey is lost, and valkey.on_loss is `closed`."),
     "method_not_allowed": Code(405, _REQUEST, "The route exists, but not for this method."),
     "method_override": Code(400, _REQUEST, "Method override headers are not accepted."),

@@ -136,7 +136,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a worker needs to serve without the controller or a database."""
+    """Everything a worker needs to serve without the controller or a database.
+
+    `keys_believed_s`: how long keys are good after the store that machines share was heard last; 0: for ever.
+    """
 
     policy: Policy
     workers: tuple[str, ...]
@@ -144,6 +147,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[EngineRef, ...]
     keys: tuple[KeyRecord, ...]
     pepper: str
+    keys_believed_s: float = 0.0
     limits: LimitsPolicy | None = None
     queue: QueuePolicy = QueuePolicy()
     idempotency: IdempotencyPolicy | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -14,13 +16,20 @@ from forebay.store.state_dir import StateDir
 
 _EVERY_S = 15.0
 _SUFFIX = ".used"
+Later = Callable[[Callable[[], None]], object]
+
+
+def run_now(step: Callable[[], None]) -> None:
+    """Where nobody else waits."""
+    step()
 
 
 class Uses:
     """Callers that were found good are remembered by the view. Forgetting them every 15 s tells who came since; a
-    caller that comes again is worked out once more."""
+    caller that comes again is worked out once more. `later` runs what waits for a disk, which no call may wait for."""
 
-    def __init__(self, worker: str, state: StateDir) -> None:
+    def __init__(self, worker: str, state: StateDir, later: Later = run_now) -> None:
+        self._later = later
         self._path = state.run / f"{worker}{_SUFFIX}"
         self._wishes = state.run
         self._used = _read(self._path)
@@ -38,8 +47,11 @@ class Uses:
             return
         self._used.update(came)
         self._used = {key: at for key, at in self._used.items() if key in view.keys}
+        self._later(partial(self._write, msgspec.json.encode(self._used)))
+
+    def _write(self, content: bytes) -> None:
         with contextlib.suppress(OSError):  # a full disk: the next look writes it
-            write_atomically(self._path, msgspec.json.encode(self._used))
+            write_atomically(self._path, content)
 
     def _ask_for_keys(self, view: View) -> None:
         """A token named a key that its issuer may have published since: the controller looks, when it may."""
@@ -48,9 +60,12 @@ class Uses:
                 (self._wishes / f"{view.unknown_keys.pop()}.unknown-key").touch()
 
 
-def last_used(state: StateDir) -> dict[str, float]:
-    """When each key was used last, in epoch seconds, to the quarter of a minute; keys never used are missing."""
-    found: dict[str, float] = {}
+def last_used(state: StateDir, elsewhere: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
+    """When each key was used last, in epoch seconds, to the quarter of a minute; keys never used are missing.
+
+    `elsewhere`: what other machines have told.
+    """
+    found = dict(elsewhere)
     for each in _files(state):
         for key, at in _read(each).items():
             found[key] = max(at, found.get(key, 0.0))

@@ -40,7 +40,8 @@ class View(msgspec.Struct, frozen=True):
 
     `model_entries` are the answers of /v1/models/{id} by path; `offers` by model and endpoint what its engines serve;
     `sessions`: some policy wants to know to which session a call belongs. `verified` are the callers that came and were
-    found good, by the header as it came; `unknown_keys` issuers of tokens whose keys are not known here.
+    found good, by the header as it came; `unknown_keys` issuers of tokens whose keys are not known here; `undecided`:
+    nobody can tell now which keys and tokens are good.
     """
 
     digest: str
@@ -67,6 +68,7 @@ class View(msgspec.Struct, frozen=True):
     revoked: dict[str, float] = {}
     certificates: dict[str, CertificateGrant] = {}
     unknown_keys: set[str] = set()
+    undecided: bool = False
     failures: FailurePolicy = FailurePolicy()
 
 

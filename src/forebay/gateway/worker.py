@@ -24,6 +24,7 @@ from forebay.core.files import write_atomically
 from forebay.gateway.admission import Admission
 from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.auditing.trail import Auditor, told
+from forebay.gateway.believed import believed, without_keys
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.ingress import ClientConnection
@@ -56,7 +57,8 @@ class Worker:
         self._name = name
         self._state = state
         digest, snapshot = read(state.current_snapshot)
-        view = view_of(digest, snapshot)
+        self._believed_s, self._whole = snapshot.keys_believed_s, view_of(digest, snapshot)
+        view = self._whole if self._believes() else without_keys(self._whole)
         page = self._page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
         self._said_full = False
         self._siblings = Siblings(state.counters, os.getpid())
@@ -128,6 +130,7 @@ class Worker:
             if round_number % 4 == 0:
                 self._siblings.refresh()
                 self._uses.look(parts.view, time.time())
+                self._doubt()
             parts.meter.waiting(parts.admission.lines.waiting_by)
             parts.meter.gauges(
                 queued=parts.admission.waiting, connections=len(parts.clients), log_dropped=parts.log.dropped
@@ -163,9 +166,23 @@ class Worker:
             parts.claims.update(snapshot.idempotency, snapshot.pepper)
         parts.failures.policy = view.failures
         self._uses.look(parts.view, time.time(), last=True)
-        parts.view = view
+        self._believed_s, self._whole = snapshot.keys_believed_s, view
+        parts.view = view if self._believes() else without_keys(view)
         parts.meter.count(catalogue.RELOADS, "taken")
         self._acknowledge()
+
+    def _believes(self) -> bool:
+        return believed(self._state.keys_confirmed, self._believed_s, time.time())
+
+    def _doubt(self) -> None:
+        """Keys that were confirmed too long ago open nothing until they are confirmed again."""
+        parts, good = self.parts, self._believes()
+        if good != parts.view.undecided:
+            return
+        self._uses.look(parts.view, time.time(), last=True)
+        parts.view = self._whole if good else without_keys(self._whole)
+        said = "keys are confirmed again" if good else "the keys were not confirmed for too long: they open nothing"
+        self._say("info" if good else "error", said)
 
     def _audit(self, policy: AuditPolicy | None) -> None:
         """Calls that run keep the auditor they began with; it goes with the last of them."""

@@ -1,4 +1,4 @@
-"""API keys at rest: rows of state.db that hold a digest each, and the pepper that the digests need."""
+"""API keys at rest: rows of a database that hold a digest each, and the pepper that the digests need."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import secrets
-import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from forebay.core.networks import network
 from forebay.messages import _
 from forebay.security.keys import digest, new_key
 from forebay.security.roles import ADMINISTRATORS, TENANT_ADMIN
-from forebay.store.sqlite import transaction
+from forebay.store.database import Database
 
 _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?")
@@ -80,7 +80,7 @@ class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ()
 
 
-def create(database: sqlite3.Connection, pepper: str, grant: KeyGrant, now: float) -> tuple[KeyRow, str]:
+def create(database: Database, pepper: str, grant: KeyGrant, now: float) -> tuple[KeyRow, str]:
     """Store a new key and return its row and its full text, which exists nowhere else.
 
     Raises UsageError where the grant is malformed or already expired.
@@ -106,23 +106,30 @@ def create(database: sqlite3.Connection, pepper: str, grant: KeyGrant, now: floa
     return row, text
 
 
-def rows(database: sqlite3.Connection) -> list[KeyRow]:
+def rows(database: Database) -> list[KeyRow]:
     """Every key ever made, oldest first, revoked and expired ones included."""
     return [_row(values) for values in database.execute(f"{_SELECT} ORDER BY created_at, id")]
 
 
-def active(database: sqlite3.Connection, now: float) -> list[KeyRow]:
+def active(database: Database, now: float) -> list[KeyRow]:
     """Keys that workers must know at `now`: those that open something, and those that are going to."""
-    return [row for row in rows(database) if not row.has_ended(now) and row.suspended is None]
+    held = "revoked_at IS NULL AND suspended IS NULL AND (expires_at IS NULL OR expires_at > ?)"
+    return [_row(values) for values in database.execute(f"{_SELECT} WHERE {held} ORDER BY created_at, id", (now,))]
 
 
-def revoke(database: sqlite3.Connection, identity: str, now: float) -> KeyRow:
+def revoke(database: Database, identity: str, now: float) -> KeyRow:
     """Mark a key as revoked and return it; a second time changes nothing. UnknownKey where there is no such key."""
+    find(database, identity)
     database.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now, identity))
     return find(database, identity)
 
 
-def suspend(database: sqlite3.Connection, identity: str, why: str) -> bool:
+def forget_name(database: Database, identity: str) -> None:
+    """What a key is called may name its holder."""
+    database.execute("UPDATE keys SET name = '' WHERE id = ?", (identity,))
+
+
+def suspend(database: Database, identity: str, why: str) -> bool:
     """Hold a key back until `resume`: not revoked, as the suspicion may be wrong. False where it was held back already.
 
     UnknownKey where there is no such key.
@@ -132,20 +139,19 @@ def suspend(database: sqlite3.Connection, identity: str, why: str) -> bool:
     return changed.rowcount > 0
 
 
-def resume(database: sqlite3.Connection, identity: str) -> KeyRow:
+def resume(database: Database, identity: str) -> KeyRow:
     """Give a key free that was held back, and return it. UnknownKey where there is no such key."""
+    find(database, identity)
     database.execute("UPDATE keys SET suspended = NULL WHERE id = ?", (identity,))
     return find(database, identity)
 
 
-def rotate(
-    database: sqlite3.Connection, pepper: str, identity: str, overlap_s: float, now: float
-) -> tuple[KeyRow, KeyRow, str]:
+def rotate(database: Database, pepper: str, identity: str, overlap_s: float, now: float) -> tuple[KeyRow, KeyRow, str]:
     """Give the holder of a key a new one; the old one ends after `overlap_s`. Returns old row, new row, new text.
 
     The new key does what the old one did and ends when it would have. StateError where the old one is not active.
     """
-    with transaction(database):
+    with database.transaction():
         old = find(database, identity)
         if old.state(now) != "active":
             raise _cannot_rotate(old, now)
@@ -171,10 +177,11 @@ def _cannot_rotate(old: KeyRow, now: float) -> StateError:
     )
 
 
-def find(database: sqlite3.Connection, identity: str) -> KeyRow:
+def find(database: Database, identity: str) -> KeyRow:
     """The key with this id; UnknownKey where there is none."""
-    for values in database.execute(f"{_SELECT} WHERE id = ?", (identity,)):
-        return _row(values)
+    if identity.isalnum():  # else it is none of ours, and may hold what not every database takes
+        for values in database.execute(f"{_SELECT} WHERE id = ?", (identity,)):
+            return _row(values)
     raise UnknownKey(
         _("there is no key with the id {id!r}").format(id=identity[:64]),
         fix=_("`forebay key list` shows the ids"),
@@ -258,7 +265,7 @@ def _check_networks(networks: tuple[str, ...]) -> None:
             ) from None
 
 
-def _row(values: sqlite3.Row | tuple[object, ...]) -> KeyRow:
+def _row(values: Sequence[object]) -> KeyRow:
     fields = dict(zip(_COLUMNS, tuple(values), strict=True))
     fields["scopes"] = json.loads(str(fields["scopes"]))
     fields["networks"] = json.loads(str(fields["networks"]))

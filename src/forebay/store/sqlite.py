@@ -29,8 +29,15 @@ _MIGRATIONS = (
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open `path`, creating and migrating it; statements commit one by one unless `with transaction(db)` is used.
+class StateDatabase(sqlite3.Connection):
+    """A connection to state.db; statements commit one by one but inside `transaction`."""
+
+    def transaction(self) -> transaction:
+        return transaction(self)
+
+
+def connect(path: Path) -> StateDatabase:
+    """Open `path`, creating and migrating it.
 
     Raises StateError where the file is damaged, unreadable or of a newer forebay.
     """
@@ -67,8 +74,8 @@ def data_version(database: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+def _opened(path: Path) -> StateDatabase:
+    database = sqlite3.connect(path, timeout=5.0, isolation_level=None, factory=StateDatabase)
     try:
         database.row_factory = sqlite3.Row
         # WAL with synchronous=NORMAL lost acknowledged rows in every simulated power cut: a revoked key must stay so.

@@ -10,6 +10,7 @@ import pytest
 from forebay.cli.dev_key import ensure_dev_key
 from forebay.cli.hardening import hardening
 from forebay.config.schema import Config
+from forebay.config.schema.store import Store
 from forebay.security import key_store
 from forebay.store.sqlite import connect
 from forebay.store.state_dir import StateDir
@@ -29,7 +30,7 @@ def state(tmp_path: Path) -> StateDir:
 
 
 def reasons(state: StateDir, environment: str = "production") -> list[str]:
-    return [finding.rule for finding in hardening(config(environment), state)]
+    return [finding.rule for finding in hardening(config(environment), state, state.root)]
 
 
 def test_a_fresh_state_may_start(state: StateDir) -> None:
@@ -37,11 +38,11 @@ def test_a_fresh_state_may_start(state: StateDir) -> None:
 
 
 def test_a_development_key_is_refused_in_production_alone_until_it_is_revoked_and_gone(state: StateDir) -> None:
-    ensure_dev_key(state)
+    ensure_dev_key(state, Store(), state.root)
     assert reasons(state, "development") == reasons(state, "staging") == []
     assert reasons(state) == ["development-key"] * 2
     text = state.dev_key.read_text().strip()
-    assert not any(text in finding.why for finding in hardening(config("production"), state))
+    assert not any(text in finding.why for finding in hardening(config("production"), state, state.root))
     state.dev_key.unlink()
     assert reasons(state) == ["development-key"], "the key still opens"
     database = connect(state.database)

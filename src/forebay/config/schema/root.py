@@ -18,6 +18,7 @@ from forebay.config.schema.privacy import Privacy
 from forebay.config.schema.releases import Releases
 from forebay.config.schema.rollout import Rollout
 from forebay.config.schema.security import Security
+from forebay.config.schema.store import Store
 from forebay.config.schema.substrate import Substrate
 from forebay.config.schema.tenants import Tenant
 from forebay.config.schema.watch import Watch
@@ -61,6 +62,7 @@ class Config(Section):
     observe: Observe = Observe()
     admin: Admin = Admin()
     security: Security = Security()
+    store: Store = Store()
     audit: Audit = Audit()
     watch: Watch = Watch()
     privacy: Privacy = Privacy()

@@ -7,14 +7,13 @@ import contextlib
 import os
 import selectors
 import signal
-import sqlite3
 import sys
 import time
 from pathlib import Path
 
 import msgspec
 
-from forebay.core.errors import ForebayError
+from forebay.config.schema.store import Store
 from forebay.core.files import write_atomically
 from forebay.core.unix_sockets import listening
 from forebay.observe import catalogue
@@ -23,9 +22,8 @@ from forebay.observe.anomaly.usual import Usual
 from forebay.observe.anomaly.watcher import Anomaly, Watcher
 from forebay.observe.log import JsonLog
 from forebay.observe.page import CounterPage
+from forebay.ops.watch.suspending import Suspender
 from forebay.ops.watch.tail import Tail
-from forebay.security import key_store
-from forebay.store.sqlite import connect
 from forebay.store.state_dir import StateDir
 
 _TURN_S = 1.0
@@ -43,14 +41,13 @@ class Kept(msgspec.Struct):
 class Watch:
     """Follows the logs of all workers. Habits are kept once a minute: a crash costs that much of them."""
 
-    def __init__(self, state: StateDir, learn_minutes: int, suspend: frozenset[str], log: JsonLog) -> None:
-        self._state, self._suspend, self._log = state, suspend, log
+    def __init__(self, state: StateDir, learn_minutes: int, suspender: Suspender, log: JsonLog) -> None:
+        self._state, self._suspender, self._log = state, suspender, log
         kept = _kept(state.watch)
         self._watcher = Watcher(learn_minutes, kept.habits)
         self._anomalies = kept.anomalies
         self._tails: dict[Path, Tail] = {}
         self._page = CounterPage(state.counters / f"watch.{os.getpid()}.page")
-        self._database = connect(state.database)
         self._kept_s = 0.0
         self._first = True
 
@@ -68,6 +65,7 @@ class Watch:
         found = list(self._watcher.judge(now_s))
         for anomaly in found:
             self._tell(anomaly, now_s)
+        self._suspender.turn(now_s)
         if found or now_s - self._kept_s >= _KEEP_S:
             self.keep(now_s)
 
@@ -82,14 +80,7 @@ class Watch:
         self._anomalies = [*self._anomalies, anomaly][-_MOST_TOLD:]
         self._page.values[self._page.index(catalogue.ANOMALIES, anomaly.kind)] += 1
         self._log.write("warning", "anomaly", now_s, **msgspec.structs.asdict(anomaly))
-        if anomaly.kind in self._suspend and anomaly.key_id:
-            try:
-                fresh = key_store.suspend(self._database, anomaly.key_id, anomaly.why)
-            except (sqlite3.Error, ForebayError) as error:
-                self._log.write("error", f"the key {anomaly.key_id} could not be suspended: {error}", now_s)
-                return
-            if fresh:
-                self._log.write("warning", "key suspended", now_s, key_id=anomaly.key_id, kind=anomaly.kind)
+        self._suspender.hear(anomaly)
 
 
 def main() -> None:
@@ -99,10 +90,12 @@ def main() -> None:
     parser.add_argument("--service", required=True)
     parser.add_argument("--learn-minutes", type=int, required=True)
     parser.add_argument("--suspend", action="append", default=[])
+    parser.add_argument("--store", type=Store.model_validate_json, default=Store())
     given = parser.parse_args()
     log = JsonLog(given.service)
     state = StateDir(given.state)
-    watch = Watch(state, given.learn_minutes, frozenset(given.suspend), log)
+    suspender = Suspender(state, given.store, given.suspend, log)
+    watch = Watch(state, given.learn_minutes, suspender, log)
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _frame: stop.append(signum))

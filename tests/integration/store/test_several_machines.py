@@ -1,0 +1,167 @@
+"""Two machines and one PostgreSQL: keys made, revoked and told of everywhere; and what happens while it is lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tests.postgresql import PostgresServer, missing
+
+from forebay.security.keys import parse
+from forebay.testing.fake_engine import FakeEngine
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+GRACE_S = 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    if why := missing():
+        pytest.skip(why)
+    with PostgresServer(tmp_path_factory.mktemp("postgresql")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sites(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Service]]:
+    """Two machines with the same file, but for their ports."""
+    folder = tmp_path_factory.mktemp("shared")
+    pepper = folder / "pepper"
+    pepper.write_text("5a" * 32)
+    postgres = server.section(server.database(), pepper, reply="2s", grace=f"{GRACE_S}s")
+    with FakeEngine() as engine, ExitStack() as stack:
+        models = {"m": {"engines": [{"kind": "external", "name": "e", "url": f"http://127.0.0.1:{engine.port}"}]}}
+        first, second = (
+            stack.enter_context(
+                Service(
+                    tmp_path_factory.mktemp(name),
+                    models,
+                    gateway={"workers": 1},
+                    edge={"kind": "none"},
+                    store={"postgres": postgres},
+                )
+            )
+            for name in ("first", "second")
+        )
+        yield first, second
+
+
+def call(site: Service, key: str) -> int:
+    url = f"http://127.0.0.1:{site.content['gateway']['port']}/v1/chat/completions"
+    return httpx2.post(url, json=CHAT, headers={"authorization": f"Bearer {key}"}, timeout=60).status_code
+
+
+def admin(site: Service, method: str, path: str, key: str, body: Any = None) -> httpx2.Response:
+    url = f"http://127.0.0.1:{site.content['admin']['port']}{path}"
+    return httpx2.request(method, url, json=body, headers={"authorization": f"Bearer {key}"}, timeout=60)
+
+
+def identity(key: str) -> str:
+    parts = parse(key)
+    assert parts is not None
+    return parts[0]
+
+
+def made(site: Service, *arguments: str) -> str:
+    return site.run("key", "create", *arguments).stdout.strip()
+
+
+def store(site: Service) -> dict[str, Any]:
+    found: dict[str, Any] = site.status()["store"]
+    return found
+
+
+def test_a_key_that_was_made_on_one_machine_opens_the_other(sites: tuple[Service, Service]) -> None:
+    first, second = sites
+    key = made(first, "--name", "shop")
+    assert (call(first, key), call(second, key)) == (200, 200)
+    listed = json.loads(second.run("key", "list", "-o", "json").stdout)
+    assert [each["name"] for each in listed if each["id"] == identity(key)] == ["shop"]
+
+
+def test_a_revocation_returns_when_no_machine_takes_the_key_any_more(sites: tuple[Service, Service]) -> None:
+    first, second = sites
+    key = made(second)
+    assert (call(first, key), call(second, key)) == (200, 200)
+    first.run("key", "revoke", identity(key))
+    assert (call(first, key), call(second, key)) == (401, 401)
+
+
+def test_a_key_is_held_back_and_rotated_on_either_machine(sites: tuple[Service, Service]) -> None:
+    first, second = sites
+    key = made(first)
+    second.run("key", "suspend", identity(key))
+    assert (call(first, key), call(second, key)) == (401, 401)
+    first.run("key", "resume", identity(key))
+    new = second.run("key", "rotate", identity(key), "--overlap", "1h").stdout.strip()
+    assert {call(site, each) for site in sites for each in (key, new)} == {200}
+
+
+def test_the_admin_api_of_one_machine_ends_a_key_on_the_other(sites: tuple[Service, Service]) -> None:
+    first, second = sites
+    root = made(first, "--scope", "admin:security")
+    answer = admin(second, "POST", "/v1/keys", root, {"scopes": ["inference"], "tenant": "acme"})
+    assert (answer.status_code, answer.json()["in_force"]) == (201, True)
+    key = answer.json()["key"]
+    assert (call(first, key), call(second, key)) == (200, 200)
+    answer = admin(first, "DELETE", f"/v1/keys/{identity(key)}", root, {})
+    assert (answer.status_code, answer.json()["in_force"]) == (200, True)
+    assert (call(first, key), call(second, key)) == (401, 401)
+
+
+def test_what_is_done_past_forebay_is_seen_too(sites: tuple[Service, Service], server: PostgresServer) -> None:
+    key = made(sites[0])
+    with server.admin(
+        json.loads(sites[0].run("config", "show", "-o", "json").stdout)["store"]["postgres"]["database"]
+    ) as by_hand:
+        by_hand.execute("UPDATE forebay.keys SET revoked_at = 1 WHERE id = %s", (identity(key),))
+    wait_for("both have heard", lambda: all(call(site, key) == 401 for site in sites))
+
+
+def test_a_lost_store_is_told_and_keys_work_until_the_grace_is_over(
+    sites: tuple[Service, Service], server: PostgresServer
+) -> None:
+    first, second = sites
+    key, root = made(first), made(first, "--scope", "admin:security")
+    server.kill()
+    lost_at = time.monotonic()
+    try:
+        assert (call(first, key), call(second, key)) == (200, 200)
+        refused = first.run("key", "revoke", identity(key), check=False)
+        assert refused.returncode == 1
+        assert "nothing was changed" in refused.stderr
+        wait_for("the status tells", lambda: store(first)["trouble"])
+        assert first.status()["state"] == "degraded"
+        if time.monotonic() - lost_at < GRACE_S / 2:
+            assert admin(second, "GET", "/v1/keys", root).status_code == 503
+            assert call(second, key) == 200
+        wait_for("nobody can tell any more", lambda: {call(site, key) for site in sites} == {503})
+        assert time.monotonic() - lost_at > GRACE_S - 4
+        assert not store(first)["believed"]
+        assert call(first, "fb_no_key") == 503
+    finally:
+        server.start()
+    wait_for("they are good again", lambda: {call(site, key) for site in sites} == {200})
+    first.run("key", "revoke", identity(key))
+    assert (call(first, key), call(second, key)) == (401, 401)
+    wait_for("nothing is wrong", lambda: all(site.status()["state"] == "ready" for site in sites))
+
+
+def test_a_machine_that_is_cut_off_is_named_and_one_that_went_down_is_not_waited_for(
+    sites: tuple[Service, Service], tmp_path: Path
+) -> None:
+    first, second = sites
+    key = made(first)
+    second.run("down")
+    first.run("key", "revoke", identity(key))
+    second.run("up", "--detach")
+    assert call(second, key) == 401
