@@ -19,7 +19,8 @@ REFUSED = ("ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2")
 def test_the_edge_is_modern(edge: Edge, tmp_path: Path) -> None:
     found = tmp_path / "sslyze.json"
     target = f"localhost:{edge.https_port}"
-    argv = [str(sslyze.program()), "-m", "sslyze", "--mozilla_config=modern", f"--json_out={found}", target]
+    trusted = f"--certinfo_ca_file={edge.state.tls / 'ca.pem'}"  # as the service's clients trust it
+    argv = [str(sslyze.program()), "-m", "sslyze", "--mozilla_config=modern", trusted, f"--json_out={found}", target]
     said = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=500)
     result = json.loads(found.read_text())["server_scan_results"][0]["scan_result"]
     for version in REFUSED:
@@ -28,10 +29,8 @@ def test_the_edge_is_modern(edge: Edge, tmp_path: Path) -> None:
     assert result["tls_compression"]["result"]["supports_compression"] is False
     assert result["heartbleed"]["result"]["is_vulnerable_to_heartbleed"] is False
     assert result["openssl_ccs_injection"]["result"]["is_vulnerable_to_ccs_injection"] is False
-    # Its own authority, which only development has, is all that may stand between it and the whole verdict.
-    verdict = said.stdout[said.stdout.index("COMPLIANCE AGAINST") :]
-    complaints = [line.strip() for line in verdict.splitlines() if line.strip().startswith("*")]
-    assert all("certificate_" in line or "trust" in line for line in complaints), verdict
+    assert f"{target}: OK - Compliant." in said.stdout, said.stdout[said.stdout.index("COMPLIANCE AGAINST") :]
+    assert said.returncode == 0
 
 
 def _accepted(result: dict[str, Any], version: str) -> list[str]:
