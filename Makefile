@@ -5,13 +5,16 @@ VENV := .venv
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet --no-deps
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: up down semantic test test-long lint bench bench-check lock messages docs clean
+.PHONY: up down acme semantic test test-long lint bench bench-check lock messages docs clean
 
 up: $(VENV)/.installed
 	@$(VENV)/bin/forebay up --detach
 
 down: $(VENV)/.installed
 	@$(VENV)/bin/forebay down
+
+# What orders of certificates need beyond the rest; the tests have it too.
+acme: $(VENV)/.installed-acme
 
 # What the semantic cache needs beyond the rest; the tests have it too.
 semantic: $(VENV)/.installed-semantic
@@ -55,6 +58,11 @@ $(VENV)/.installed: $(VENV)/bin/python requirements/run.lock requirements/embedd
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
+$(VENV)/.installed-acme: $(VENV)/.installed requirements/acme.lock
+	@echo "forebay: installing the client for ACME (hash-checked; about 3 MB)"
+	@$(LOCKED) -r requirements/acme.lock
+	@touch $@
+
 $(VENV)/.installed-semantic: $(VENV)/.installed requirements/semantic.lock
 	@echo "forebay: installing the semantic cache's model (hash-checked; about 105 MB)"
 	@$(LOCKED) -r requirements/semantic.lock
@@ -67,7 +75,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed $(VENV)/.installed-semantic requireme
 
 # Needs uv. No index address is written: hashes alone say what may be installed.
 lock:
-	cd requirements && for f in run:../pyproject.toml build:build.in dev:dev.in; do \
+	cd requirements && for f in run:../pyproject.toml build:build.in acme:acme.in dev:dev.in; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --no-header --quiet $${f#*:} --output-file $${f%%:*}.lock; done
 	cd requirements && for f in embedded semantic; do \
