@@ -150,7 +150,7 @@ async def ask(
     Raises EngineFailed.
     """
     while True:
-        connection = engine.pool.take() or await _open(call, engine, policy.connect_s, parts)
+        connection = engine.pool.take() or await _wait_for_one(call, engine, policy.connect_s, parts)
         call.upstream = connection
         now = parts.clock()
         reader = AnswerReader(call, connection, policy.answer_bytes, make_pump, now)
@@ -166,25 +166,25 @@ async def ask(
             return answer
 
 
-async def _open(call: Call, engine: EngineSlot, timeout_s: float, parts: Parts) -> EngineConnection:
-    began_at = parts.clock()
-    token = object()
+async def _wait_for_one(call: Call, engine: EngineSlot, timeout_s: float, parts: Parts) -> EngineConnection:
+    """A connection that another call gives back, or a new one. Raises EngineFailed where none can be opened."""
+    began_at, ticket, pool = parts.clock(), object(), engine.pool
 
-    def opened(result: EngineConnection | EngineFailed) -> None:
-        # The call may have ended meanwhile: the connection is then somebody else's luck.
-        if isinstance(result, EngineConnection):
-            engine.pool.keep(result)
-            call.signal(token, None)
+    def told(failure: str) -> None:
+        if failure:
+            call.fail(ticket, EngineFailed(failure, sent=False))
         else:
-            call.fail(token, result)
+            call.signal(ticket, None)
 
-    engine.pool.open(timeout_s, opened)
-    await call.wait(token)
+    try:
+        pool.wait(ticket, timeout_s, told)
+        await call.wait(ticket)
+    finally:
+        pool.leave(ticket)
     call.ledger.connect_s += parts.clock() - began_at
-    connection = engine.pool.take()
+    connection = pool.take()
     if connection is None:
         raise EngineFailed("reset", sent=False)
-    connection.reused = False
     return connection
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from forebay.gateway.breaker import Breaker
 from forebay.gateway.budget import RetryBudget
 from forebay.gateway.ejection import Ejection
+from forebay.gateway.pool import EnginePool
 from forebay.gateway.queue.held import HeldPlaces
 from forebay.gateway.routing.candidate import Candidate
 from forebay.gateway.routing.choice import Group, Plan, grouped, plan_of
@@ -14,7 +15,6 @@ from forebay.gateway.routing.policy import BreakerPolicy
 from forebay.gateway.routing.want import NOTHING, Want
 from forebay.gateway.siblings import Siblings
 from forebay.gateway.snapshot import EngineRef
-from forebay.gateway.upstream import EnginePool
 from forebay.observe.catalogue import ENGINE_OUTSTANDING, ENGINE_REQUESTS, ENGINE_TOKENS
 from forebay.observe.page import CounterPage
 
