@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from forebay.audit.messages import Append, Durable, Hold, Refused, Shred, Shredded, read_answered
+from forebay.audit.messages import Append, Durable, Hold, Refused, Said, Shred, Shredded, read_answered
 from forebay.audit.record import DECISION, Entry, Fact
 from forebay.audit.recorder import LOG, Recorder, Unrecorded, open_recorder
 from forebay.core.errors import StateError
@@ -31,6 +31,7 @@ class Book(Protocol):
     def record(self, entry: Entry) -> None: ...
     def shred(self, tenant: str, subject: str, by: str) -> Shredded: ...
     def hold(self, tenant: str, subject: str, by: str, *, on: bool) -> None: ...
+    def consent(self, tenant: str, subject: str, purpose: str, by: str, *, granted: bool) -> None: ...
 
 
 def exists(folder: Path) -> bool:
@@ -118,6 +119,9 @@ class _OverSocket:
     def hold(self, tenant: str, subject: str, by: str, *, on: bool) -> None:
         self._answer(Hold(tenant, subject, by, time.time_ns() // 1000, on))
 
+    def consent(self, tenant: str, subject: str, purpose: str, by: str, *, granted: bool) -> None:
+        self._answer(Said(tenant, subject, purpose, by, time.time_ns() // 1000, granted))
+
     def close(self) -> None:
         self._socket.close()
 
@@ -156,6 +160,12 @@ class _ByItself:
     def hold(self, tenant: str, subject: str, by: str, *, on: bool) -> None:
         try:
             self._recorder.hold(tenant, subject, by, time.time_ns() // 1000, on=on)
+        except Unrecorded as error:
+            raise _unrecorded(error.reason) from error
+
+    def consent(self, tenant: str, subject: str, purpose: str, by: str, *, granted: bool) -> None:
+        try:
+            self._recorder.consent(tenant, subject, purpose, by, time.time_ns() // 1000, granted=granted)
         except Unrecorded as error:
             raise _unrecorded(error.reason) from error
 

@@ -39,6 +39,17 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, tag="hold"):
     on: bool
 
 
+class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
+    """A tenant's subject consents to a purpose, or no longer; `by` says so for them."""
+
+    tenant: str
+    subject: str
+    purpose: str
+    by: str
+    at_us: int
+    granted: bool
+
+
 class Durable(msgspec.Struct, frozen=True, array_like=True, tag="durable", gc=False):
     """Every entry up to number `upto` is on the disk."""
 
@@ -60,7 +71,7 @@ class Shredded(msgspec.Struct, frozen=True, array_like=True, tag="shredded"):
     held: bool = False
 
 
-Asked = Append | Shred | Hold
+Asked = Append | Shred | Hold | Said
 Answered = Durable | Refused | Shredded
 read_asked = msgspec.msgpack.Decoder(Asked).decode
 read_answered = msgspec.msgpack.Decoder(Answered).decode

@@ -7,9 +7,11 @@ import orjson
 
 Fact = str | int | float | bool | None
 
-INTENT, OUTCOME, REFUSALS, DECISION, ERASURE = "intent", "outcome", "refusals", "decision", "erasure"
+INTENT, OUTCOME, REFUSALS, DECISION = "intent", "outcome", "refusals", "decision"
+ERASURE, CONSENT = "erasure", "consent"
 """Kinds of records: a call that is about to reach an engine; what became of a call; refusals of callers whom nobody
-knows, counted; what an operator or the service itself decided; a subject's keys that were destroyed."""
+knows, counted; what an operator or the service itself decided; a subject's keys that were destroyed; what a person said
+of a purpose."""
 
 _MOST_CHARACTERS = 512
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import msgspec
 
-from forebay.audit import store, subjects
+from forebay.audit import consents, store, subjects
+from forebay.audit.consents import Consent, Consents
 from forebay.audit.database import opened
 from forebay.audit.note import Checkpoint, Note, Signer, signed
-from forebay.audit.record import ERASURE, Entry, Fact, leaf_of
+from forebay.audit.record import CONSENT, ERASURE, Entry, Fact, leaf_of
 from forebay.audit.signing import log_signer
 from forebay.core.errors import StateError
 
-LOG, SUBJECTS, LOCK, STOPPED = "log.db", "subjects.db", "lock", "stopped"
+LOG, SUBJECTS, CONSENTS, LOCK, STOPPED = "log.db", "subjects.db", "consents.db", "lock", "stopped"
 _KEEP_S = 60.0
 # What leaves the disk as it was: SQLite takes the transaction back, and a later one may well succeed. After anything
 # else, an fsync that failed above all, the kernel may have dropped what it could not write and call it clean.
@@ -46,9 +47,12 @@ class Receipt(msgspec.Struct, frozen=True):
 class Recorder:
     """The one writer of a log."""
 
-    def __init__(self, log: store.Log, keys: subjects.SubjectKeys, signer: Signer, folder: Path) -> None:
+    def __init__(
+        self, log: store.Log, keys: subjects.SubjectKeys, said: Consents, signer: Signer, folder: Path
+    ) -> None:
         self._log = log
         self._keys = keys
+        self._consents = said
         self._signer = signer
         self._folder = folder
         self._kept_s = float("-inf")
@@ -87,10 +91,11 @@ class Recorder:
         entry = Entry(ERASURE, f"erasure-{at_us}", at_us, {"tenant": tenant, "by": by, "keys": " ".join(names)})
         if self._keys.is_held(who):
             return Receipt((), self._note(entry, "held"), held=True)
-        if not names:
+        if not names and not self._consents.has(who):
             return Receipt((), self._note(entry, "no_key"))
         self._note(entry, "asked")
-        self._destroying(partial(self._keys.shred, who))
+        self._changing(partial(self._consents.forget, who))
+        self._changing(partial(self._keys.shred, who))
         return Receipt(names, self._note(entry, "destroyed"))
 
     def expire(self, before_us: int, at_us: int) -> int:
@@ -102,21 +107,41 @@ class Recorder:
         if count:
             entry = Entry(ERASURE, f"retention-{at_us}", at_us, {"before_us": before_us, "count": count})
             self._note(entry, "asked")
-            self._destroying(partial(self._keys.expire, before_us))
+            self._changing(partial(self._keys.expire, before_us))
             self._note(entry, "expired")
         return count
+
+    def forget_withdrawn(self, before_us: int, at_us: int) -> int:
+        """Consents that were withdrawn before this time are forgotten; returns how many. Raises Unrecorded."""
+        count = self._consents.old(before_us)
+        if count:
+            entry = Entry(ERASURE, f"withdrawn-{at_us}", at_us, {"before_us": before_us, "count": count})
+            self._note(entry, "asked")
+            self._changing(partial(self._consents.expire, before_us))
+            self._note(entry, "expired")
+        return count
+
+    def consent(self, tenant: str, subject: str, purpose: str, by: str, at_us: int, *, granted: bool) -> Receipt:
+        """Record what a person says of a purpose, then let it count, then record that it does. Raises Unrecorded."""
+        facts: dict[str, Fact] = {"tenant": tenant, "by": by, "purpose": purpose}
+        entry = Entry(CONSENT, f"consent-{at_us}", at_us, facts, subject)
+        self._note(entry, "grant_asked" if granted else "withdraw_asked")
+        said = Consent(purpose, granted, at_us, entry.id)
+        self._changing(partial(self._consents.put, subjects.person(tenant, subject), said))
+        return Receipt((), self._note(entry, "granted" if granted else "withdrawn"))
 
     def hold(self, tenant: str, subject: str, by: str, at_us: int, *, on: bool) -> Receipt:
         """Keep a subject's records from being erased, or no longer. Raises Unrecorded."""
         who = subjects.person(tenant, subject)
         entry = Entry(ERASURE, f"hold-{at_us}", at_us, {"tenant": tenant, "by": by}, subject)
         self._note(entry, "hold_asked" if on else "release_asked")
-        self._destroying(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
+        self._changing(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
         return Receipt((), self._note(entry, "held" if on else "released"), held=on)
 
     def close(self) -> None:
         self._log.close()
         self._keys.close()
+        self._consents.close()
         if self._lock >= 0:
             os.close(self._lock)
 
@@ -129,7 +154,7 @@ class Recorder:
         facts: dict[str, Fact] = {**entry.facts, "result": result}
         return self.record([msgspec.structs.replace(entry, facts=facts)])
 
-    def _destroying(self, act: Callable[[], None]) -> None:
+    def _changing(self, act: Callable[[], None]) -> None:
         try:
             act()
         except sqlite3.Error as error:
@@ -156,10 +181,11 @@ def open_recorder(folder: Path, service: str) -> Recorder:
         signer = log_signer(folder, f"forebay/{service}")
         log = store.Log(opened(folder / LOG, store.SCHEMA), signer.verifier.name)
         keys = subjects.SubjectKeys(opened(folder / SUBJECTS, subjects.SCHEMA))
+        said = Consents(opened(folder / CONSENTS, consents.SCHEMA))
     except BaseException:
         os.close(lock)
         raise
-    return Recorder(log, keys, signer, folder).keep_lock(lock)
+    return Recorder(log, keys, said, signer, folder).keep_lock(lock)
 
 
 def resume(folder: Path) -> str:
@@ -174,7 +200,7 @@ def resume(folder: Path) -> str:
         if not marker.exists():
             return ""
         why = marker.read_text().strip()
-        for name in (LOG, SUBJECTS):
+        for name in (LOG, SUBJECTS, CONSENTS):
             _copy_anew(folder / name)
         marker.unlink()
         return why

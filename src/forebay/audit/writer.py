@@ -18,12 +18,24 @@ from pathlib import Path
 
 import msgspec
 
-from forebay.audit.messages import LARGEST_BYTES, Append, Durable, Hold, Refused, Shred, Shredded, read_asked
+from forebay.audit.messages import (
+    LARGEST_BYTES,
+    Append,
+    Asked,
+    Durable,
+    Hold,
+    Refused,
+    Said,
+    Shred,
+    Shredded,
+    read_asked,
+)
 from forebay.audit.note import BadNote, read_verifier
 from forebay.audit.record import Entry
-from forebay.audit.recorder import LOG, Recorder, Unrecorded, open_recorder
+from forebay.audit.recorder import LOG, Receipt, Recorder, Unrecorded, open_recorder
 from forebay.audit.subjects import PERIOD_US
-from forebay.audit.witness_feed import Asked, Feed
+from forebay.audit.witness_feed import Asked as Witness
+from forebay.audit.witness_feed import Feed
 from forebay.core.errors import ForebayError
 from forebay.core.unix_sockets import listening
 from forebay.observe.log import JsonLog
@@ -45,7 +57,7 @@ class _Peer:
         self.frames = Frames(LARGEST_BYTES)
         self.entries: list[Entry] = []
         self.upto = 0
-        self.about_people: list[Shred | Hold] = []
+        self.about_people: list[Shred | Hold | Said] = []
 
     def read(self) -> bool:
         """Take what has come; False where the peer has left or makes no sense."""
@@ -67,7 +79,7 @@ class _Peer:
         except OSError:
             return False
 
-    def _take(self, asked: Append | Shred | Hold) -> None:
+    def _take(self, asked: Asked) -> None:
         if not isinstance(asked, Append):
             self.about_people.append(asked)
         elif asked.entries:
@@ -78,11 +90,14 @@ class _Peer:
 class Writer:
     """Reads all sockets, flushes once, answers everybody, again."""
 
-    def __init__(self, recorder: Recorder, door: socket.socket, log: JsonLog, personal_s: float = 0.0) -> None:
+    def __init__(
+        self, recorder: Recorder, door: socket.socket, log: JsonLog, personal_s: float = 0.0, consents_s: float = 0.0
+    ) -> None:
         self._recorder = recorder
         self._door = door
         self._log = log
         self._personal_s = personal_s
+        self._consents_s = consents_s
         self._expired_s = float("-inf")
         self._peers: dict[socket.socket, _Peer] = {}
         self._said = ""
@@ -156,33 +171,44 @@ class Writer:
     def _retain(self) -> None:
         """What of people is older than it may be goes; looked at once an hour, and at every start."""
         now_s = time.monotonic()
-        if not self._personal_s or now_s - self._expired_s < _RETENTION_S:
+        if now_s - self._expired_s < _RETENTION_S:
             return
         self._expired_s = now_s
         now = time.time()
-        # A key seals a week: it goes when the first record of its week is due, so that none stays longer.
-        before_us = int((now - self._personal_s) * 1_000_000) + PERIOD_US
+        keys = withdrawn = 0
         try:
-            count = self._recorder.expire(before_us, int(now * 1_000_000))
+            if self._personal_s:
+                # A key seals a week: it goes when the first record of its week is due, so that none stays longer.
+                before_us = int((now - self._personal_s) * 1_000_000) + PERIOD_US
+                keys = self._recorder.expire(before_us, int(now * 1_000_000))
+            if self._consents_s:
+                before_us = int((now - self._consents_s) * 1_000_000)
+                withdrawn = self._recorder.forget_withdrawn(before_us, int(now * 1_000_000))
         except Unrecorded as error:
             self._say(error.reason)
             return
-        if count:
-            self._log.write("info", "personal fields have passed their time", now, keys=count)
+        if keys or withdrawn:
+            self._log.write("info", "personal fields have passed their time", now, keys=keys, withdrawn=withdrawn)
             self._log.flush()
 
-    def _about_person(self, peer: _Peer, asked: Shred | Hold) -> None:
+    def _about_person(self, peer: _Peer, asked: Shred | Hold | Said) -> None:
         answer: Shredded | Refused
-        who = (asked.tenant, asked.subject, asked.by, asked.at_us)
         try:
-            act = self._recorder.shred if isinstance(asked, Shred) else partial(self._recorder.hold, on=asked.on)
-            receipt = act(*who)
+            receipt = self._done(asked)
             answer = Shredded(receipt.keys, receipt.position, receipt.held)
         except Unrecorded as error:
             self._say(error.reason)
             answer = Refused(0, error.reason)
         if not peer.say(answer):
             self._leave(peer)
+
+    def _done(self, asked: Shred | Hold | Said) -> Receipt:
+        recorder, by = self._recorder, (asked.by, asked.at_us)
+        if isinstance(asked, Shred):
+            return recorder.shred(asked.tenant, asked.subject, *by)
+        if isinstance(asked, Hold):
+            return recorder.hold(asked.tenant, asked.subject, *by, on=asked.on)
+        return recorder.consent(asked.tenant, asked.subject, asked.purpose, *by, granted=asked.granted)
 
     def _welcome(self) -> None:
         with contextlib.suppress(OSError):
@@ -217,12 +243,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--service", default="forebay")
     parser.add_argument("--witness", nargs=3, action="append", default=[], metavar=("URL", "KEY", "SECONDS"))
     parser.add_argument("--personal-for", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--withdrawn-for", type=float, default=0.0, metavar="SECONDS")
     options = parser.parse_args(arguments)
     try:
-        witnesses = [Asked(url, read_verifier(key), float(every_s)) for url, key, every_s in options.witness]
+        witnesses = [Witness(url, read_verifier(key), float(every_s)) for url, key, every_s in options.witness]
         recorder = _taken(options.folder, options.service)
         log = JsonLog(options.service, "info")
-        writer = Writer(recorder, listening(options.socket), log, options.personal_for)
+        writer = Writer(recorder, listening(options.socket), log, options.personal_for, options.withdrawn_for)
     except (ForebayError, OSError, BadNote) as error:
         print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -16,7 +16,7 @@ from forebay.messages import _
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-_KINDS = ("intent", "outcome", "refusal", "refusals", "decision", "erasure")
+_KINDS = ("intent", "outcome", "refusal", "refusals", "decision", "erasure", "consent")
 
 
 @click.group(help=_("Verify and export the audit log, and prove what it holds."))

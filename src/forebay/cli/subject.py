@@ -30,14 +30,17 @@ _TENANT = click.option(
 @common("config")
 def export(flags: Flags, subject: str, tenant: str) -> None:
     """SUBJECT is the name that calls give in `user` or `safety_identifier`, or `key:ID` for the holder of a key."""
-    from forebay.audit.export import Wanted, rows  # noqa: PLC0415  not needed for --help
+    from forebay.audit.consents import said_by  # noqa: PLC0415  not needed for --help
+    from forebay.audit.export import Wanted, rows  # noqa: PLC0415
     from forebay.audit.store import leaves_of  # noqa: PLC0415
+    from forebay.audit.subjects import person  # noqa: PLC0415
 
     state = state_dir(flags)
     with decided(state, "privacy.export", tenant=tenant), opened_log(state.audit) as (database, opener):
         found = [row for row in rows(leaves_of(database), opener, Wanted(tenant=tenant)) if _is_about(row, subject)]
     flags.output = "json" if flags.output == "table" else flags.output
-    flags.answer({"subject": subject, "tenant": tenant, "records": found})
+    said = said_by(state.consents, person(tenant, subject))
+    flags.answer({"subject": subject, "tenant": tenant, "consents": said, "records": found})
 
 
 @click.command(help=_("Destroy the keys of a person's records and print a signed receipt; nothing brings them back."))
@@ -154,16 +157,18 @@ def _end_key(flags: Flags, identity: str) -> None:
 
 
 def _stores(config: Config, subject: str) -> list[tuple[str, str]]:
-    """What becomes of a person's traces in each place; in English, as receipts are signed."""
-    kept_s = max((model.cache.ttl for model in config.models.values() if model.cache.exact), default=0.0)
-    once = config.gateway.idempotency
-    logs = config.observe.log
+    """What becomes of a person's traces in each store that is on; in English, as receipts are signed."""
+    from forebay.privacy.stores import STORES, bound_s  # noqa: PLC0415  not needed for --help
+
+    told = []
+    for name, store in STORES.items():
+        if store.on(config) and store.erased:
+            kept_s = bound_s(config, name) if store.personal else None
+            within = "" if kept_s is None else f" (at most {show_duration(kept_s)})"
+            told.append((name, f"{store.erased}{within}"))
+    if not subject.startswith(_KEY):
+        told = [each for each in told if each[0] != "keys"]
     return [
-        ("audit log", "names and addresses cannot be read any more, in any copy of it"),
-        ("API key", "revoked, its name removed" if subject.startswith(_KEY) else "not of this person"),
-        ("answers for reuse", f"not by person; gone within {show_duration(kept_s)}" if kept_s else "none are kept"),
-        ("idempotency", f"not by person; gone within {show_duration(once.keep)}" if once.enabled else "none is kept"),
-        ("access log", f"no names; addresses of callers go with rotation, {logs.keep} files a part"),
-        ("pseudonyms", "never outlive their request"),
+        *told,
         ("copies of subjects.db", "hold the keys as long as they are kept; erase again where one is restored"),
     ]

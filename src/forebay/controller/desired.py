@@ -19,6 +19,7 @@ from forebay.engines.checked import checked_here
 from forebay.engines.fleet import secret_names
 from forebay.engines.record import digest_of
 from forebay.engines.spec import EngineSpec, UnitSpec
+from forebay.privacy.stores import audit_kept_s, declared_s, log_span_s
 from forebay.security.key_store import load_pepper
 from forebay.security.stores import located
 from forebay.store.state_dir import StateDir
@@ -106,7 +107,8 @@ def audit_unit(config: Config, state: StateDir) -> UnitSpec:
         *(sys.executable, "-m", "forebay.audit.writer", "--folder", str(state.audit)),
         *("--socket", str(state.audit_socket), "--service", config.service),
         *(part for each in config.audit.witnesses for part in ("--witness", each.url, each.key, str(each.every))),
-        *(("--personal-for", str(config.audit.personal)) if config.audit.personal is not None else ()),
+        *(("--personal-for", str(kept_s)) if (kept_s := audit_kept_s(config)) else ()),
+        *(("--withdrawn-for", str(said_s)) if (said_s := declared_s(config, "consents")) else ()),
     )
     unit = _unit("audit", argv, config, state)
     return msgspec.structs.replace(unit, digest=digest_of(argv, {}), stop_s=10.0)
@@ -119,6 +121,7 @@ def watch_unit(config: Config, state: StateDir, base: Path) -> UnitSpec:
         *("--learn-minutes", str(round(config.watch.learn / 60))),
         *(part for kind in config.watch.suspend for part in ("--suspend", kind)),
         *_store_arguments(config, base),
+        *(("--forget-after", str(kept_s)) if (kept_s := declared_s(config, "habits")) else ()),
     )
     unit = _with_store(_unit("watch", argv, config, state), config, state)
     return msgspec.structs.replace(unit, stop_s=10.0)
@@ -213,6 +216,7 @@ def _unit(name: str, argv: tuple[str, ...], config: Config, state: StateDir) -> 
         log=str(state.log(name)),
         log_rotate_bytes=log.rotate,
         log_keep=log.keep,
+        log_span_s=log_span_s(config),
         service=config.service,
         version=version("forebay"),
     )

@@ -40,6 +40,7 @@ from forebay.controller.report import (
     with_store,
 )
 from forebay.controller.rolling import Rolling
+from forebay.controller.retaining import Retaining
 from forebay.controller.scaling import Scaling
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
@@ -161,6 +162,8 @@ class Controller:
                 self._keys.run(),
                 self._renewals.run(),
             )
+                Complying(self._arguments, lambda: self._config, lambda: self.journal).run(),
+                Retaining(self._state, lambda: self._config, lambda: self.journal).run(),
             watching = [group.create_task(each) for each in beside]
             while not self._stopping:
                 await self._turn(group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from forebay.config.schema import Config
 from forebay.config.schema.privacy import Direction, Privacy, PrivacyOf
 from forebay.gateway.consent.policy import ConsentPolicy
-from forebay.privacy.policy import Actions, Pattern, PrivacyPolicy, Scope
+from forebay.privacy.policy import Actions, Pattern, Plugin, PrivacyPolicy, Scope
 
 
 def privacy_policy(config: Config) -> PrivacyPolicy | None:
@@ -42,6 +42,18 @@ def policy_of(privacy: Privacy) -> PrivacyPolicy:
                 near=tuple(each.near),
             )
             for name, each in privacy.patterns.items()
+        ),
+        plugins=tuple(
+            Plugin(
+                name=name,
+                url=each.url,
+                finds=frozenset(each.finds),
+                images=each.images,
+                answers=each.answers,
+                timeout_s=each.timeout,
+                most_bytes=each.bytes,
+            )
+            for name, each in privacy.plugins.items()
         ),
         spared=tuple(privacy.spared),
         least=privacy.score,

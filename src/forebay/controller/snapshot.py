@@ -11,7 +11,7 @@ from forebay.controller.audit import audit_policy
 from forebay.controller.cascade import cascade_policy
 from forebay.controller.desired import worker_names
 from forebay.controller.limits import idempotency_policy, limits_policy
-from forebay.controller.privacy import privacy_policy
+from forebay.controller.privacy import consent_policy, privacy_policy
 from forebay.controller.queue import queue_policy
 from forebay.controller.reuse import cache_policy, is_salted, prepare_policy, version_of
 from forebay.controller.routing import breaker_policy, routing_policy
@@ -77,6 +77,7 @@ def build(
         idempotency=idempotency_policy(config, valkey),
         privacy=privacy_policy(config),
         audit=audit_policy(config),
+        consent=consent_policy(config),
         regions={name: tenant.region for name, tenant in config.tenants.items() if tenant.region is not None},
     )
 

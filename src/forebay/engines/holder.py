@@ -60,7 +60,7 @@ class Holder:
     def __init__(self, spec: UnitSpec, record_path: Path) -> None:
         self._spec = spec
         self._record_path = record_path
-        self._log = LogFile(Path(spec.log), spec.log_rotate_bytes, spec.log_keep)
+        self._log = LogFile(Path(spec.log), spec.log_rotate_bytes, spec.log_keep, spec.log_span_s)
         self._wrapper = Wrapper(spec.name, spec.service, spec.version)
         self._unit_mark, self._holder_mark = programs.marks(record_path, spec.name)
         self._watcher = Watcher(self._holder_mark)

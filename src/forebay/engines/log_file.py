@@ -1,21 +1,30 @@
-"""A log file rotated by size that never blocks or kills the program it belongs to."""
+"""A log file rotated by size and age that never blocks or kills the program it belongs to."""
 
 from __future__ import annotations
 
 import os
+import re
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+
+_TIMESTAMP = re.compile(rb'\{"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)')
+_FIRST_BYTES = 64
 
 
 class LogFile:
     """Appends to `path`; beyond `rotate_bytes` it becomes `.1`, `.1` becomes `.2`, and what is older than `keep` goes.
 
+    One that has been written for longer than `span_s` is rotated, too, so that lines can go by their age; 0: never.
     A disk that takes nothing more loses lines: `dropped` counts the writes that failed, and writing is tried again.
     """
 
-    def __init__(self, path: Path, rotate_bytes: int, keep: int) -> None:
+    def __init__(self, path: Path, rotate_bytes: int, keep: int, span_s: float = 0.0) -> None:
         self._path = path
         self._rotate_bytes = rotate_bytes
         self._keep = keep
+        self._span_s = span_s
+        self._rotate_at_s = float("inf")
         self._descriptor: int | None = None
         self._size_bytes = 0
         self.dropped = 0
@@ -23,9 +32,11 @@ class LogFile:
     def write(self, content: bytes) -> None:
         """Append whole lines."""
         try:
-            if self._descriptor is not None and self._size_bytes + len(content) > self._rotate_bytes:
-                self._rotate()
             if self._descriptor is None:
+                self._open()
+            full = self._size_bytes + len(content) > self._rotate_bytes
+            if self._size_bytes and (full or time.time() >= self._rotate_at_s):
+                self._rotate()
                 self._open()
             self._append(content)
         except OSError:
@@ -39,6 +50,16 @@ class LogFile:
     def _open(self) -> None:
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size_bytes = os.fstat(self._descriptor).st_size
+        if self._span_s:
+            self._rotate_at_s = self._began_at_s() + self._span_s
+
+    def _began_at_s(self) -> float:
+        """When the file's first line was written, by its own word; now for a new file and where it does not say."""
+        with self._path.open("rb") as file:
+            found = _TIMESTAMP.match(file.read(_FIRST_BYTES)) if self._size_bytes else None
+        if found is None:
+            return time.time()
+        return datetime.fromisoformat(found[1].decode()).replace(tzinfo=UTC).timestamp()
 
     def _append(self, content: bytes) -> None:
         assert self._descriptor is not None  # noqa: S101  `write` has just opened it

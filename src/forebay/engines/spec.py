@@ -93,6 +93,7 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     log: str
     log_rotate_bytes: int = 64 * 1024 * 1024
     log_keep: int = 5
+    log_span_s: float = 0.0
     stop_s: float = 30.0
     stop_signal: int = 15
     restart: bool = False

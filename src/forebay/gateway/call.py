@@ -109,6 +109,11 @@ class Call:
         self._awaited: object = None
         self._broken: Exception | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the line has come to its end."""
+        return self._line is None
+
     def run(self, line: Coroutine[Any, Any, None]) -> None:
         """Start along the line, as far as it goes without waiting."""
         self._line = line

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from forebay.gateway.admission import Admission
 from forebay.gateway.auditing.trail import Auditor
 from forebay.gateway.cascade.record import Cascades
+from forebay.gateway.consent.ledger import Ledger as Consents
 from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.limits.limiter import Limiter
@@ -34,6 +35,7 @@ class Parts:
         "claims",
         "clients",
         "clock",
+        "consents",
         "draining",
         "failures",
         "fleet",
@@ -60,6 +62,7 @@ class Parts:
         self.limits: Limiter | None = None
         self.claims: Claims | None = None
         self.audit: Auditor | None = None
+        self.consents: Consents | None = None
         self.draining = False
         self.failures = Failures(view.failures, clock)
 

@@ -16,8 +16,10 @@ from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.idempotency.claims import replays
 from forebay.gateway.identity import client_ip, identify, permit
 from forebay.gateway.parts import Parts
-from forebay.gateway.privacy.guard import Guard, is_anyones, screened
+from forebay.gateway.privacy.guard import Guard, is_anyones
+from forebay.gateway.privacy.inspect import inspect_answer
 from forebay.gateway.privacy.outlet import outlet
+from forebay.gateway.privacy.screened import screened
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
 from forebay.gateway.residency import at_home
@@ -53,11 +55,10 @@ async def serve(call: Call, parts: Parts) -> None:
             _answer(call, 200, models(call.head.path, view, key))
             return
         asked = screen(call.head, call.body, route, view)
-        asked = asked if not view.abroad else at_home(asked, key.tenant, view.abroad)
         if asked.model.prepare is not None:
             asked = prepare(asked, key, view.pepper)
         ledger.model, ledger.stream = permit(key, asked.model.name) if key.bounded else asked.model.name, asked.stream
-        asked = asked if view.privacy is None else screened(asked, key.tenant, view, view.privacy, parts.meter)
+        asked = asked if not view.guarded else await _guarded(call, asked, view, parts)
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
         if call.head.idempotency_key and await replays(call, parts, _answer):
             return
@@ -79,6 +80,15 @@ async def serve(call: Call, parts: Parts) -> None:
                 settle(call, parts)
             finally:
                 call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
+
+
+async def _guarded(call: Call, asked: Asked, view: View, parts: Parts) -> Asked:
+    """What is asked, as far as law and policy let it pass: where to, what for, and what of it. Raises Refusal."""
+    tenant = call.ledger.tenant
+    asked = asked if not view.abroad else at_home(asked, tenant, view.abroad)
+    if parts.consents is not None:
+        parts.consents.admit(call, asked)
+    return asked if view.privacy is None else await screened(call, asked, view, view.privacy, parts)
 
 
 async def serve_recorded(call: Call, parts: Parts) -> None:
@@ -112,7 +122,7 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
         mirror(call, asked, view, parts)
     try:
         if isinstance(answered.answer, WholeAnswer):
-            _answer_whole(call, answered.answer, asked, parts)
+            await _answer_whole(call, answered.answer, asked, parts)
         else:
             await _stream(call, answered.answer, parts)
     finally:
@@ -148,7 +158,7 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
         parts.meter.count(catalogue.CUT_STREAMS, pump.cut)
 
 
-def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
+async def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
     """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
     began_at = parts.clock()
     if answer.status >= 400:
@@ -161,6 +171,7 @@ def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -
         if call.ledger.lane:
             call.ledger.finish = finish_in(answer.body)
     if asked.guard is not None:
+        answer = await inspect_answer(call, answer, asked.guard, parts)
         answer = asked.guard.searched(answer, asked.route.endpoint)
     _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)

@@ -34,6 +34,9 @@ CODES: dict[str, Code] = {
     "client_too_slow": Code(408, _REQUEST, "The client read nothing for gateway.timeouts.stall; seen in the log only."),
     "budget_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's money for this day or month is used up."),
     "concurrency_exceeded": Code(429, _LIMIT, "As many calls run as the key, tenant or model may have at once."),
+    "consent_required": Code(403, _REQUEST, "The call's purpose needs the consent of the person that it is for."),
+    "consent_unavailable": Code(503, _SERVER, "Who consents cannot be read at the moment."),
+    "consent_withdrawn": Code(403, _REQUEST, "The person withdrew the consent; ends a stream as its last event."),
     "context_exceeded": Code(400, _REQUEST, "max_tokens exceeds the model's context."),
     "deadline_exceeded": Code(504, _SERVER, "The call took longer than gateway.timeouts.call."),
     "draining": Code(503, _SERVER, "This worker is stopping; another one answers."),
@@ -80,6 +83,7 @@ CODES: dict[str, Code] = {
     "unexpected_body": Code(400, _REQUEST, "A body on a method that has none."),
     "unknown_field": Code(400, _REQUEST, "A field of the body is not on the route's allow-list."),
     "unknown_transfer_encoding": Code(501, _REQUEST, "A transfer encoding other than chunked."),
+    "unknown_purpose": Code(400, _REQUEST, "x-forebay-purpose names none of processing.purposes."),
     "unreadable_content": Code(
         400, _REQUEST, "Images and token ids cannot be searched; `privacy.unreadable` is block."
     ),

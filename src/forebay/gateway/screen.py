@@ -30,7 +30,7 @@ class Asked(msgspec.Struct, frozen=True):
     """A checked request. `body` is what the policy saw, byte for byte or written again from what was parsed.
 
     `unable` are the model's engines that cannot serve this call. `subject` is the person that the call is for, where it
-    names one and the audit log wants to know. `recorded`: its stream's tokens are noted, so that it
+    names one and the audit log or a consent wants to know. `recorded`: its stream's tokens are noted, so that it
     can go on at another engine. `salt` keeps prefixes apart in an engine's cache; empty where all may share them.
     `guard` is what its answer is searched by, if by anything.
     """
@@ -57,7 +57,7 @@ def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:
     try:
         fields, canonical = parse_object(body)
         session = session_of(head, fields) if view.sessions else ""  # before fields of OpenAI's platform are dropped
-        subject = subject_of(fields) if view.audited else ""
+        subject = subject_of(fields) if view.subjects else ""
         flex = (
             "service_tier" in fields and fields["service_tier"] == "flex"
         )  # goes no further, but says that the call may wait

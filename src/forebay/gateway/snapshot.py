@@ -17,6 +17,7 @@ from forebay.core.tls import EngineTls
 from forebay.engines.spec import EngineRouting
 from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.cascade.policy import CascadePolicy
+from forebay.gateway.consent.policy import ConsentPolicy
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.limits.policy import LimitsPolicy
 from forebay.gateway.queue.policy import QueuePolicy
@@ -153,6 +154,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: IdempotencyPolicy | None = None
     privacy: PrivacyPolicy | None = None
     audit: AuditPolicy | None = None
+    consent: ConsentPolicy | None = None
     regions: dict[str, str] = {}
     identity: IdentityPolicy = IdentityPolicy()
 

@@ -39,9 +39,10 @@ class View(msgspec.Struct, frozen=True):
     """What the path consults. `models` holds each model under its name and every alias, and adapters by name.
 
     `model_entries` are the answers of /v1/models/{id} by path; `offers` by model and endpoint what its engines serve;
-    `sessions`: some policy wants to know to which session a call belongs. `verified` are the callers that came and were
-    found good, by the header as it came; `unknown_keys` issuers of tokens whose keys are not known here; `undecided`:
-    nobody can tell now which keys and tokens are good.
+    `sessions`: some policy wants to know to which session a call belongs; `subjects`: or for which person it is.
+    `guarded`: calls are looked at for where they may go, what they are for, or what they hold. `verified` are the
+    callers that came and were found good, by the header as it came; `unknown_keys` issuers of tokens whose keys are not
+    known here; `undecided`: nobody can tell now which keys and tokens are good.
     """
 
     digest: str
@@ -57,7 +58,8 @@ class View(msgspec.Struct, frozen=True):
     offers: dict[str, dict[str, Offer]]
     privacy: Rules | None = None
     sessions: bool = False
-    audited: bool = False
+    subjects: bool = False
+    guarded: bool = False
     abroad: dict[str, frozenset[str]] = {}
     lanes: dict[str, Lanes] = {}
     verified: dict[bytes, Caller] = {}
@@ -94,8 +96,9 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
             for model in models.values()
         },
         sessions=asks_for_sessions(snapshot),
-        audited=snapshot.audit is not None,
-        abroad=abroad_of(snapshot.regions, snapshot.engines),
+        subjects=snapshot.audit is not None or snapshot.consent is not None,
+        abroad=abroad,
+        guarded=bool(abroad) or snapshot.privacy is not None or snapshot.consent is not None,
         lanes=_lanes(snapshot),
         roles=Roles(snapshot.identity.roles),
         issuers={each.issuer: Issuer(each, snapshot.pepper) for each in snapshot.identity.issuers},

@@ -44,8 +44,10 @@ def session_of(head: RequestHead, fields: dict[str, Any]) -> str:
 
 
 def subject_of(fields: dict[str, Any]) -> str:
-    """The person that a call is for, as OpenAI's API names them."""
+    """The person that a call is for, as OpenAI's API names them, or as Anthropic's does in `metadata`."""
     named = fields.get("safety_identifier") or fields.get("user")
+    if not named and type(about := fields.get("metadata")) is dict:
+        named = about.get("user_id")
     return named if type(named) is str else ""
 
 

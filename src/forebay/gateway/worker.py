@@ -26,6 +26,8 @@ from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.auditing.trail import Auditor, told
 from forebay.gateway.believed import believed, without_keys
 from forebay.gateway.fleet import Fleet
+from forebay.gateway.consent.ledger import Ledger as Consents
+from forebay.gateway.consent.policy import ConsentPolicy
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.ingress import ClientConnection
 from forebay.gateway.limits.limiter import Limiter
@@ -75,6 +77,7 @@ class Worker:
             self.parts.limits = self._limiter(snapshot.limits)
         self._audit(snapshot.audit)
         self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)
+        self._consent(snapshot.consent)
         self.parts.claims.update(snapshot.idempotency, snapshot.pepper)
         self._servers: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
@@ -85,6 +88,8 @@ class Worker:
         if self.parts.limits is not None:
             await self.parts.limits.start()
         gc.collect()
+        if self.parts.consents is not None:
+            await self.parts.consents.start()
         gc.freeze()  # modules and parts live as long as the worker: a full collection need not walk them (3 ms) again
         gc.set_threshold(*_COLLECTED_AT)
         for listening in sockets:
@@ -106,6 +111,8 @@ class Worker:
         if self.parts.claims is not None:
             self.parts.claims.close()
         self.parts.log.flush()
+        if self.parts.consents is not None:
+            self.parts.consents.close()
 
     async def _sweep_for_ever(self) -> None:
         """Everything that is looked at from time to time instead of having a timer of its own."""
@@ -128,6 +135,8 @@ class Worker:
             if parts.audit is not None:
                 parts.audit.sweep(now)
             if round_number % 4 == 0:
+            if parts.consents is not None:
+                parts.consents.sweep()
                 self._siblings.refresh()
                 self._uses.look(parts.view, time.time())
                 self._doubt()
@@ -163,6 +172,7 @@ class Worker:
         self._relimit(snapshot.limits)
         self._audit(snapshot.audit)
         if parts.claims is not None:
+        self._consent(snapshot.consent)
             parts.claims.update(snapshot.idempotency, snapshot.pepper)
         parts.failures.policy = view.failures
         self._uses.look(parts.view, time.time(), last=True)
@@ -195,6 +205,17 @@ class Worker:
             parts.audit.policy = policy
 
     def _relimit(self, policy: LimitsPolicy | None) -> None:
+    def _consent(self, policy: ConsentPolicy | None) -> None:
+        parts = self.parts
+        if policy is None:
+            if parts.consents is not None:
+                parts.consents.close()
+            parts.consents = None
+        elif parts.consents is None:
+            parts.consents = Consents(self._state.consents, policy, self._say, time.monotonic)
+        else:
+            parts.consents.policy = policy
+
         if self.parts.limits is not None:
             self.parts.limits.update(policy or LimitsPolicy())
         elif policy is not None:

@@ -28,6 +28,7 @@ READING: dict[str, str] = {
     "include": "Text of the operator's own that the edge does not take where it stands.",
     "port_clash": "Two parts on one port.",
     "port_range": "Ports that run beyond the last one.",
+    "purpose": "A purpose that is not declared, or one that needs consent where none could be shown.",
     "queue_classes": "Classes of the queue that contradict one another.",
     "role": "A role that does not exist, or one of a model that does not.",
     "rollout": "A rollout that could not be made as it is written.",

@@ -209,6 +209,15 @@ IDEMPOTENCY = Metric(
 IDEMPOTENCY_LOST = Metric(
     "forebay_idempotency_lost_total", "counter", "Times that what holds idempotency keys was lost, by why.", ("reason",)
 )
+COMPLIANCE = Metric(
+    "forebay_compliance_controls",
+    "gauge",
+    "Controls of the last report that was kept, by pack and verdict: pass, fail, not assessed.",
+    ("pack", "verdict"),
+)
+COMPLIANCE_LOST = Metric(
+    "forebay_compliance_lost", "gauge", "Controls that were met before and fail in the last report.", ("pack",)
+)
 ANOMALIES = Metric("forebay_anomalies_total", "counter", "What callers did that they do not usually do.", ("kind",))
 IN_FLIGHT = Metric("forebay_calls_in_flight", "gauge", "Calls between their first byte and their last.")
 QUEUED = Metric("forebay_queue_calls", "gauge", "Calls waiting for a place at an engine.")
@@ -275,6 +284,15 @@ CERTIFICATE_REFUSED = Metric(
 )
 CERTIFICATE_FAILURES = Metric(
     "forebay_certificate_order_failures", "gauge", "Attempts in a row in which an ACME authority gave no certificate."
+)
+STORE_LOST = Metric(
+    "forebay_key_store_lost", "gauge", "1 while PostgreSQL with the keys of all machines is not heard; absent without."
+)
+STORE_AGE = Metric(
+    "forebay_key_store_age_seconds", "gauge", "Since PostgreSQL with the keys was last heard; absent without one."
+)
+KEYS_REFUSED = Metric(
+    "forebay_keys_refused", "gauge", "1 while gateways refuse all keys, as PostgreSQL was not heard for its `grace`."
 )
 RELEASE_REVERTED = Metric(
     "forebay_release_reverted", "gauge", "1 while the last change of the release is one that was taken back."
@@ -347,6 +365,8 @@ METRICS: tuple[Metric, ...] = (
     IDEMPOTENCY_LOST,
     AUDIT,
     AUDIT_WAIT,
+    COMPLIANCE,
+    COMPLIANCE_LOST,
     ANOMALIES,
     IN_FLIGHT,
     QUEUED,
@@ -366,6 +386,9 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERY_FAILURES,
     CERTIFICATE_DAYS,
     CERTIFICATE_REFUSED,
+    STORE_LOST,
+    STORE_AGE,
+    KEYS_REFUSED,
     CERTIFICATE_FAILURES,
     RELEASE_REVERTED,
     ROLLOUT_SHARE,

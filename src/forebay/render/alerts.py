@@ -153,6 +153,24 @@ ALERTS = (
         runbook="`forebay status` shows the reason. Run `forebay check`, correct the file, and bring it up again.",
     ),
     Alert(
+        name="ForebayKeyStoreLost",
+        expr="forebay_key_store_lost == 1",
+        hold="1m",
+        severity="warning",
+        summary="PostgreSQL with the keys of all machines is lost: no key can be made or revoked",
+        runbook="`forebay status` says why and until when the keys known last are good; `forebay doctor` tries it from "
+        "this machine. Calls are answered meanwhile. Where a key must end now, stop the gateways that take it.",
+    ),
+    Alert(
+        name="ForebayKeysRefused",
+        expr="forebay_keys_refused == 1",
+        hold="0m",
+        severity="critical",
+        summary="Gateways refuse all keys: PostgreSQL was not heard for `store.postgres.grace`",
+        runbook="Calls get 503 `keys_unavailable`. Bring PostgreSQL back, or let this machine reach it: keys are good "
+        "again within seconds.",
+    ),
+    Alert(
         name="ForebayReleaseReverted",
         expr="forebay_release_reverted == 1",
         hold="0m",
@@ -180,6 +198,15 @@ ALERTS = (
         runbook="`forebay status` and `.forebay/logs/audit.log` say why. `full`: make room on the disk of the state "
         "directory, calls are answered again by themselves. `stopped`: an fsync failed; mend the disk, `forebay down`, "
         "`forebay audit resume`, `forebay up`. `late` alone: the disk is slow, see `iostat`.",
+    ),
+    Alert(
+        name="ForebayComplianceLost",
+        expr="forebay_compliance_lost > 0",
+        hold="0m",
+        severity="warning",
+        summary="{{ $value }} controls of {{ $labels.pack }} were met and are not any more",
+        runbook="`forebay compliance check --pack {{ $labels.pack }}` shows which, with what the probes saw and how to "
+        "mend it. The next assessment after that ends this alert.",
     ),
     Alert(
         name="ForebayCertificateEnds",

@@ -38,6 +38,7 @@ _RARE = {
     b"x-api-key": "api_key",
     b"idempotency-key": "idempotency_key",
     b"x-forebay-release": "release",
+    b"x-forebay-purpose": "purpose",
     b"x-forebay-client-certificate": "client_certificate",
 }
 _RARE_OR_REFUSED = _RARE.keys() | _OVERRIDES
@@ -146,6 +147,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     api_key: bytes = b""
     idempotency_key: bytes = b""
     release: bytes = b""
+    purpose: bytes = b""
     client_certificate: bytes = b""
 
 

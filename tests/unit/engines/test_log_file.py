@@ -1,4 +1,4 @@
-"""A unit's log is rotated by size, and a full disk loses lines but nothing else."""
+"""A unit's log is rotated by size and age, and a full disk loses lines but nothing else."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ def test_a_log_goes_on_where_an_earlier_holder_ended(tmp_path: Path) -> None:
         log.close()
     assert (tmp_path / "e.log").read_bytes() == b"one\ntwo\n"
     assert (tmp_path / "e.log").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_whose_first_line_is_older_than_its_span_is_rotated(tmp_path: Path) -> None:
+    old, new = b'{"timestamp":"2020-01-01T00:00:00.000Z","a":1}\n', b'{"timestamp":"2999-01-01T00:00:00.000Z"}\n'
+    (tmp_path / "e.log").write_bytes(old)
+    for span_s, files in ((0.0, ["e.log"]), (60.0, ["e.log", "e.log.1"])):
+        log = LogFile(tmp_path / "e.log", rotate_bytes=10_000, keep=2, span_s=span_s)
+        log.write(new)
+        log.write(new)
+        log.close()
+        assert sorted(path.name for path in tmp_path.iterdir()) == files
+    assert (tmp_path / "e.log").read_bytes() == new * 2
 
 
 def test_a_disk_that_takes_nothing_is_counted_and_tried_again(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from forebay.config.crosscheck.includes import includes
 from forebay.config.crosscheck.limits import limits
 from forebay.config.crosscheck.names import names
 from forebay.config.crosscheck.ports import ports
+from forebay.config.crosscheck.processing import processing
 from forebay.config.crosscheck.queue import queue
 from forebay.config.crosscheck.residency import residency
 from forebay.config.crosscheck.reuse import reuse
@@ -41,6 +42,7 @@ def crosscheck(config: Config, tree: Node) -> list[Finding]:
         substrate,
         rollout,
         residency,
+        processing,
         security,
         acme,
         watch,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from forebay.config.schema.audit import Audit
 from forebay.config.schema.base import ModelName, Name, Port, Section
+from forebay.config.schema.compliance import Compliance
 from forebay.config.schema.controller import Controller
 from forebay.config.schema.edge import Edge
 from forebay.config.schema.engines import EngineDefaults, Model
@@ -15,6 +16,7 @@ from forebay.config.schema.gateway import Gateway
 from forebay.config.schema.limits import CallerLimits, Valkey
 from forebay.config.schema.observe import Observe
 from forebay.config.schema.privacy import Privacy
+from forebay.config.schema.processing import Processing
 from forebay.config.schema.releases import Releases
 from forebay.config.schema.rollout import Rollout
 from forebay.config.schema.security import Security
@@ -66,6 +68,8 @@ class Config(Section):
     audit: Audit = Audit()
     watch: Watch = Watch()
     privacy: Privacy = Privacy()
+    processing: Processing = Processing()
+    compliance: Compliance = Compliance()
     controller: Controller = Controller()
     releases: Releases = Releases()
     rollout: Rollout = Rollout()

@@ -21,6 +21,8 @@ class Tenant(Section):
     region: Name | None = None
     """Region whose engines alone may see its calls, also when a call is tried again, continued or copied: where none of
     them is ready, a call is refused with 503. An engine that names no region is in none. Default: all engines."""
+    purpose: Name | None = None
+    """What its calls are for, one of processing.purposes, where they name none. Default: processing.calls."""
     limits: Bounds | None = None
     """What all its keys may use together. Default: limits.tenant."""
     keys: dict[Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,120}$")], Bounds] = {}

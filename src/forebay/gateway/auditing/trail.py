@@ -100,7 +100,7 @@ class Auditor:
 class Trail:
     """One call's records share its `id`, which unlike a request id is of our own making."""
 
-    __slots__ = ("auditor", "dialect", "held", "id", "subject", "version")
+    __slots__ = ("auditor", "dialect", "held", "id", "purpose", "subject", "version")
 
     def __init__(self, identity: str, version: str, auditor: Auditor, held: HeldClient, dialect: Dialect) -> None:
         self.id = identity
@@ -109,6 +109,7 @@ class Trail:
         self.held = held
         self.dialect = dialect
         self.subject = ""
+        self.purpose = ""
 
     def entry(self, kind: str, ledger: Ledger, facts: dict[str, Fact]) -> Entry:
         return Entry(kind, self.id, time.time_ns() // 1000, facts, self.subject, ledger.client_ip)
@@ -121,6 +122,7 @@ class Trail:
             "key": ledger.key_id,
             "endpoint": ledger.endpoint,
             "model": ledger.model,
+            "purpose": self.purpose,
             "policy": self.version,
         }
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from forebay.messages import _
 from forebay.ops.compliance.run import Assessed, PackReport, Report, Verdict
 
-_STYLE = """
+STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2430}
 table{border-collapse:collapse;width:100%;margin:1rem 0 2rem}
 td,th{border-top:1px solid #d5dbe3;padding:.5rem .6rem;text-align:left;vertical-align:top}
@@ -36,7 +36,7 @@ def page(report: Report, language: str) -> str:
     return (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(about)}</p>{body}</html>\n"
+        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(about)}</p>{body}</html>\n"
     )
 
 

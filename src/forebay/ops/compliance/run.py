@@ -15,7 +15,8 @@ from forebay.ops.compliance.control import Pack
 from forebay.store.state_dir import StateDir
 
 Verdict = Literal["pass", "fail", "not assessed"]
-_WORST: tuple[Verdict, ...] = ("fail", "not assessed", "pass")
+VERDICTS: tuple[Verdict, ...] = ("fail", "not assessed", "pass")
+"""The worst first."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +152,7 @@ def _assessed(pack: Pack, outcomes: dict[str, Outcome]) -> PackReport:
         own = {name: outcomes[name] for name in control.probes}
         verdicts = {outcome.verdict for outcome in own.values()} or {"not assessed"}
         title = msgspec.structs.asdict(control.title)
-        verdict = next(each for each in _WORST if each in verdicts)
+        verdict = next(each for each in VERDICTS if each in verdicts)
         controls.append(Assessed(id=control.id, clause=control.clause, title=title, verdict=verdict, outcomes=own))
     title = msgspec.structs.asdict(pack.title)
     return PackReport(name=pack.name, title=title, edition=pack.edition, controls=tuple(controls))

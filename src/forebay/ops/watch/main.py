@@ -41,8 +41,10 @@ class Kept(msgspec.Struct):
 class Watch:
     """Follows the logs of all workers. Habits are kept once a minute: a crash costs that much of them."""
 
-    def __init__(self, state: StateDir, learn_minutes: int, suspender: Suspender, log: JsonLog) -> None:
-        self._state, self._suspender, self._log = state, suspender, log
+    def __init__(
+        self, state: StateDir, learn_minutes: int, suspender: Suspender, log: JsonLog, forget_s: float = 0.0
+    ) -> None:
+        self._state, self._suspender, self._log, self._forget_s = state, suspender, log, forget_s
         kept = _kept(state.watch)
         self._watcher = Watcher(learn_minutes, kept.habits)
         self._anomalies = kept.anomalies
@@ -72,9 +74,18 @@ class Watch:
     def keep(self, now_s: float) -> None:
         """Write down what a restart must not forget."""
         self._kept_s = now_s
+        if self._forget_s:
+            self._forget(now_s - self._forget_s)
         kept = Kept(self._watcher.habits, self._anomalies)
         with contextlib.suppress(OSError):  # the next minute tries again
             write_atomically(self._state.watch, msgspec.json.encode(kept))
+
+    def _forget(self, before_s: float) -> None:
+        """Habits of callers who have not come since, and what was told before."""
+        habits = self._watcher.habits
+        for caller in [caller for caller, usual in habits.items() if usual.last_s < before_s]:
+            del habits[caller]
+        self._anomalies = [each for each in self._anomalies if each.at_s >= before_s]
 
     def _tell(self, anomaly: Anomaly, now_s: float) -> None:
         self._anomalies = [*self._anomalies, anomaly][-_MOST_TOLD:]
@@ -91,11 +102,12 @@ def main() -> None:
     parser.add_argument("--learn-minutes", type=int, required=True)
     parser.add_argument("--suspend", action="append", default=[])
     parser.add_argument("--store", type=Store.model_validate_json, default=Store())
+    parser.add_argument("--forget-after", type=float, default=0.0, metavar="SECONDS")
     given = parser.parse_args()
     log = JsonLog(given.service)
     state = StateDir(given.state)
     suspender = Suspender(state, given.store, given.suspend, log)
-    watch = Watch(state, given.learn_minutes, suspender, log)
+    watch = Watch(state, given.learn_minutes, suspender, log, given.forget_after)
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _frame: stop.append(signum))

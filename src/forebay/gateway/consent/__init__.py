@@ -1,0 +1,1 @@
+"""Calls for purposes that need a person's consent."""
