@@ -49,7 +49,8 @@ R = TypeVar("R", bound=Verifiable)
 def verify(records: Mapping[str, R], pepper: str, key: str, now: float) -> R | None:
     """Find the record (by id) that `key` opens at `now`, or None.
 
-    An unknown id takes the same instructions as a known one, so that time does not tell which ids exist.
+    An unknown id takes the same instructions as a known one. Cold memory may still tell which ids exist: they are no
+    secret, and open nothing.
     """
     parts = parse(key)
     if parts is None:
