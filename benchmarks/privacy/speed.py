@@ -16,7 +16,7 @@ from forebay.privacy.detector import Detector
 from forebay.privacy.policy import Actions
 from forebay.privacy.recogniser import load
 from forebay.privacy.replace import Names, Replacer
-from forebay.privacy.search import spans_of
+from forebay.privacy.search import search, spans_of
 from forebay.privacy.stream import Channel
 
 _ENGLISH = (
@@ -86,7 +86,7 @@ def chunks() -> dict[str, float]:
         events = [orjson.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}) for piece in pieces]
 
         def work(events: list[bytes] = events) -> None:
-            channel = Channel(detector, Replacer(Actions(), b"", Names(), frozenset(), detector.endless))
+            channel = Channel(search(detector), Replacer(Actions(), b"", Names(), frozenset(), detector.endless))
             for event in events:
                 channel.add(orjson.loads(event)["choices"][0]["delta"]["content"])
             channel.finish()

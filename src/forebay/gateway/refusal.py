@@ -76,14 +76,15 @@ CODES: dict[str, Code] = {
     "queue_full": Code(429, _LIMIT, "More calls wait than gateway.queue.calls, or than the class may have waiting."),
     "queue_timeout": Code(503, _SERVER, "No engine had a place within gateway.queue.wait, or the call's own deadline."),
     "rate_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's requests a minute are used up."),
+    "stream_unsearchable": Code(400, _REQUEST, "A plug-in of `privacy` looks at answers, which it cannot in streams."),
     "stream_cut": Code(502, _SERVER, "The engine ended a stream that had begun; sent as the stream's last event."),
     "target_too_long": Code(414, _REQUEST, "The request target exceeds gateway.limits.target."),
     "too_many_failures": Code(429, _LIMIT, "Too many wrong keys came from this address; see security.failures."),
     "token_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's tokens a minute are used up."),
     "unexpected_body": Code(400, _REQUEST, "A body on a method that has none."),
     "unknown_field": Code(400, _REQUEST, "A field of the body is not on the route's allow-list."),
-    "unknown_transfer_encoding": Code(501, _REQUEST, "A transfer encoding other than chunked."),
     "unknown_purpose": Code(400, _REQUEST, "x-forebay-purpose names none of processing.purposes."),
+    "unknown_transfer_encoding": Code(501, _REQUEST, "A transfer encoding other than chunked."),
     "unreadable_content": Code(
         400, _REQUEST, "Images and token ids cannot be searched; `privacy.unreadable` is block."
     ),

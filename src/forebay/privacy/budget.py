@@ -10,6 +10,8 @@ PER_KB = 4
 """Candidates that one call may have confirmed: these, and so many more for each 1,024 characters before them. One costs
 some 20 microseconds, so that no call holds up a worker for much more than a tenth of a second."""
 
+UNBOUNDED = 2**62
+
 
 class Budget:
     """One call's, or one text's of an answer. It depends on nothing but the text: in pieces it is the same."""

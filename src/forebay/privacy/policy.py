@@ -9,7 +9,7 @@ import msgspec
 from forebay.privacy.budget import CROWDED, FREE
 
 Action = Literal["allow", "mask", "pseudonymise", "hash", "block"]
-Unreadable = Literal["block", "allow"]
+Unreadable = Literal["block", "allow", "read"]
 
 
 class Actions(msgspec.Struct, frozen=True):
@@ -34,7 +34,8 @@ class Actions(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """The policy of calls of one tenant, of one model, or of one tenant to one model; None is any.
 
-    `unreadable` is what becomes of content that holds text no recogniser can read: images, prompts of token ids.
+    `unreadable` is what becomes of content that holds text no recogniser can read: images, prompts of token ids. `read`
+    has plug-ins read the images.
     """
 
     tenant: str | None = None
@@ -57,6 +58,22 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     near: tuple[str, ...] = ()
 
 
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """A program of the operator's that finds what no recogniser does: `plugin` has what it is asked.
+
+    `finds` are the types that it may tell of. `images`: it reads what stands in images. `answers`: it looks at answers,
+    too, which must then be whole.
+    """
+
+    name: str
+    url: str
+    finds: frozenset[str] = frozenset()
+    images: bool = False
+    answers: bool = False
+    timeout_s: float = 2.0
+    most_bytes: int = 1024 * 1024
+
+
 class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that workers must know. Of `scopes` the first that fits a call is in force.
 
@@ -65,6 +82,7 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     scopes: tuple[Scope, ...]
     patterns: tuple[Pattern, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
     spared: tuple[str, ...] = ()
     least: float = 0.6
     candidates: int = FREE

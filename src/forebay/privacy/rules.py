@@ -42,4 +42,4 @@ def _compiled(written: bytes) -> tuple[Detector, Detector]:
 
 
 def _detectors(policy: PrivacyPolicy) -> tuple[Detector, Detector]:
-    return _compiled(msgspec.json.encode(msgspec.structs.replace(policy, scopes=(), spared=())))
+    return _compiled(msgspec.json.encode(msgspec.structs.replace(policy, scopes=(), spared=(), plugins=())))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from forebay.privacy.budget import Budget
+from forebay.privacy.budget import UNBOUNDED, Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.scan import Scan
 from forebay.privacy.span import GOES_ON, Span
@@ -24,16 +24,16 @@ class Search(Protocol):
 
 
 def search(detector: Detector, budget: Budget | None = None) -> Search:
-    """A search of one text; what is beyond `budget` counts as found."""
-    scan = Scan(detector, budget)
+    """A search of one text; what is beyond `budget`, by default the text's own, counts as found."""
+    scan = Scan(detector, budget or Budget(detector.candidates))
     return scan if detector.words is None else _Both(scan, WordScan(detector.words))
 
 
 def spans_of(text: str, detector: Detector, budget: Budget | None = None) -> list[Span]:
-    """What is in a whole text."""
+    """What is in a whole text, without a bound or within `budget`."""
     if not detector.passes(text):
         return []
-    searched = search(detector, budget)
+    searched = search(detector, budget or Budget(UNBOUNDED))
     searched.feed(text)
     searched.finish()
     return searched.spans

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from forebay.privacy.budget import Budget
-from forebay.privacy.detector import Detector
 from forebay.privacy.json_text import JsonText
 from forebay.privacy.replace import Replacer
-from forebay.privacy.search import search
+from forebay.privacy.search import Search
 from forebay.privacy.span import Span
 
 
@@ -21,10 +19,8 @@ class Channel:
 
     __slots__ = ("_instead", "_json", "_pieces", "_replacer", "_scan", "_span", "end", "over")
 
-    def __init__(
-        self, detector: Detector, replacer: Replacer, *, is_json: bool = False, budget: Budget | None = None
-    ) -> None:
-        self._scan = search(detector, budget or Budget(detector.candidates))
+    def __init__(self, found: Search, replacer: Replacer, *, is_json: bool = False) -> None:
+        self._scan = found
         self._replacer = replacer
         self._json = JsonText() if is_json else None
         self._pieces: deque[tuple[int, str]] = deque()

@@ -17,6 +17,7 @@ from forebay.privacy.policy import Action, Actions, Pattern, PrivacyPolicy, Scop
 from forebay.privacy.redact import redact
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
+from forebay.privacy.search import search
 from forebay.privacy.stream import Channel
 from forebay.privacy.words import BadWords
 
@@ -55,7 +56,7 @@ def _replacer(action: Action, names: Names | None = None) -> Replacer:
 
 
 def _streamed(text: str, cuts: list[int], replacer: Replacer, *, is_json: bool = False) -> list[str]:
-    channel, left = Channel(RULES.detector, replacer, is_json=is_json), list[str]()
+    channel, left = Channel(search(RULES.detector), replacer, is_json=is_json), list[str]()
     pieces = [text[start:end] for start, end in pairwise([0, *sorted(cuts), len(text)])]
     ends: list[int] = []
     for piece in pieces:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from forebay.config.schema.base import ModelName, Name, Section
+from forebay.config.schema.base import ModelName, Name, Seconds, Section
 
 Action = Literal["allow", "mask", "pseudonymise", "hash", "block"]
 Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -38,6 +38,26 @@ class OwnPattern(Section):
     """Counts only shortly behind one of these words. Default: everywhere."""
 
 
+class PluginOfPrivacy(Section):
+    """A program of your own that finds what no pattern does, such as names and addresses, or reads what stands in images.
+    It listens on a unix socket or the loopback interface, and is asked for each call; what it does not answer in time and
+    in full is refused."""
+
+    url: Annotated[str, Field(pattern=r"^(unix:/[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}/?)$")]
+    """Where it listens: `unix:/run/names.sock` or `http://127.0.0.1:8400`."""
+    finds: list[Kind] = []
+    """The types that it may find. `input` and `output` say what is done with them, as with all others."""
+    images: bool = False
+    """Whether it reads images; `unreadable: read` has them read."""
+    answers: bool = False
+    """Whether it looks at answers, too. It needs them whole: streams are then refused where something is to be done with
+    a type that it finds."""
+    timeout: Annotated[Seconds, Field(gt=0, le=60)] = 2.0
+    """Longest that a call waits for each of its answers."""
+    bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    """Longest question, and longest answer."""
+
+
 class PrivacyOf(Section):
     """What is different for one tenant or one model; what is left out is as for all."""
 
@@ -45,7 +65,7 @@ class PrivacyOf(Section):
     """What is done with values in requests."""
     output: Direction | None = None
     """What is done with values in answers."""
-    unreadable: Literal["block", "allow"] | None = None
+    unreadable: Literal["block", "allow", "read"] | None = None
     """What becomes of images and token ids."""
 
 
@@ -58,8 +78,9 @@ class Privacy(Section):
     """What is done with values in requests, before the cache and any engine."""
     output: Direction = Direction()
     """What is done with values in answers, whole or streamed."""
-    unreadable: Literal["block", "allow"] = "block"
-    """What becomes of requests with images or token ids, in which no text can be searched."""
+    unreadable: Literal["block", "allow", "read"] = "block"
+    """What becomes of requests with images or token ids, in which no text can be searched. `read` has plug-ins read the
+    images, and refuses those in which something stands that is not allowed; token ids are refused."""
     score: Annotated[float, Field(ge=0.1, le=1)] = 0.6
     """How sure a finding must be to count: 1 is a check digit and a form or word of its own, 0.9 either of them, 0.6 a
     form that other things have, too."""
@@ -73,6 +94,8 @@ class Privacy(Section):
     """Values that are nobody's and stay as they are, such as the address of your own support."""
     patterns: dict[Kind, OwnPattern] = {}
     """Types of your own, by name."""
+    plugins: dict[Name, PluginOfPrivacy] = {}
+    """Programs of your own that find names and addresses, or read images, by name."""
     tenants: dict[Name, PrivacyOf] = {}
     """What is different for a tenant; it wins over `models`."""
     models: dict[ModelName, PrivacyOf] = {}

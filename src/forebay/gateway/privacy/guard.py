@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from forebay.gateway.refusal import Refusal
 from forebay.observe import catalogue
 from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
-from forebay.privacy.policy import Scope
+from forebay.privacy.plugin import BadPlugin
+from forebay.privacy.policy import Actions, Plugin, Scope
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
 from forebay.wire.openai.content import holds_image
@@ -24,19 +26,23 @@ if TYPE_CHECKING:
     from forebay.gateway.answer import WholeAnswer
     from forebay.gateway.meter import Meter
     from forebay.gateway.screen import Asked
-    from forebay.gateway.view import View
 
 # Numbers without text: nothing in them can be read, and base64 must not be touched.
 _WITHOUT_TEXT = frozenset({"/v1/embeddings", "/v1/score", "/v1/tokenize"})
-# Fields that are names of forebay's own or switches, whatever their text.
-_NOT_READ = frozenset({"model", "stream", "stream_options", "encoding_format", "seed"})
+NOT_READ = frozenset({"model", "stream", "stream_options", "encoding_format", "seed"})
+"""Fields that are names of forebay's own or switches, whatever their text."""
+
 _UNREADABLE = "This holds an image or token ids, which cannot be searched for personal data; the policy refuses that."
 
 
 class Guard:
-    """One call's. `names` are its pseudonyms; they are turned back in its answer and forgotten with it."""
+    """One call's. `names` are its pseudonyms; they are turned back in its answer and forgotten with it.
 
-    __slots__ = ("_meter", "_model", "_rules", "_scope", "_secret", "names", "output")
+    Of the operator's plug-ins, `finders` look at its request, `readers` at the images in that, and `unseen` have yet to
+    look at its answer.
+    """
+
+    __slots__ = ("_meter", "_model", "_rules", "_scope", "_secret", "finders", "names", "output", "readers", "unseen")
 
     def __init__(self, scope: Scope, rules: Rules, secret: bytes, meter: Meter, asked: Asked) -> None:
         self._scope = scope
@@ -46,6 +52,10 @@ class Guard:
         self._model = asked.model.name
         self.names = Names(asked.body.decode("utf-8", "replace") if b"_1>" in asked.body else "")
         self.output = self._replacer(scope.output)
+        plugins = rules.policy.plugins
+        self.finders = _busy(plugins, scope.input)
+        self.readers = tuple(each for each in plugins if each.images) if scope.unreadable == "read" else ()
+        self.unseen = _busy([each for each in plugins if each.answers], scope.output)
 
     @property
     def detector(self) -> Detector:
@@ -57,8 +67,8 @@ class Guard:
         scope = self._scope
         if scope.input.is_idle:
             return False
-        if scope.unreadable == "block" and _is_unreadable(fields, endpoint):
-            raise Refusal("unreadable_content", _UNREADABLE)
+        if scope.unreadable != "allow" and _is_unreadable(fields, endpoint, images=not self.readers):
+            raise unreadable()
         replacer = self._replacer(scope.input)
         budget = Budget(self._rules.policy.candidates)
         walk = Walk(self._rules.detector, replacer, numbers=True, budget=budget)
@@ -66,18 +76,17 @@ class Guard:
         changed, name = False, ""
         try:
             for name, value in fields.items():
-                if type(value) is str and name not in _NOT_READ:
+                if type(value) is str and name not in NOT_READ:
                     fields[name] = text = plain.text(value)
                     changed |= text is not value
                 elif type(value) in {dict, list} and not _holds_token_ids(value):
                     changed |= (walk if name in {"messages", "input", "tools"} else plain).over(value)
         except Blocked as blocked:
-            message = f"This holds personal data or a secret ({blocked.kind}), which the policy refuses."
-            raise Refusal("personal_data_refused", message, param=name) from None
+            raise refused(blocked.kind, name) from None
         except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no engine
             raise failed(error) from None
         finally:
-            self._count(replacer, "input")
+            self.count(replacer, "input")
         return changed
 
     def whole(self, body: bytes, endpoint: str) -> bytes:
@@ -85,6 +94,8 @@ class Guard:
         if endpoint in _WITHOUT_TEXT or (self._scope.output.is_idle and not self.names):
             return body
         try:
+            if self.unseen:  # on a way on which nobody has asked the plug-ins
+                raise BadPlugin
             answer = orjson.loads(body)
             changed = Walk(self.detector, self.output).over(answer)
         except Blocked as blocked:
@@ -107,18 +118,27 @@ class Guard:
             message = "The engine refuses this request."
         return Refusal(refusal.code, message, param=refusal.param, retry_after_s=refusal.retry_after_s)
 
+    def replacer_of_request(self) -> Replacer:
+        """What replaces values in the request."""
+        return self._replacer(self._scope.input)
+
+    def action_in_request(self, kind: str) -> str:
+        """What is done with values of a type in the request."""
+        return self._scope.input.of(kind)
+
     def count_output(self) -> None:
         """Tell the metrics what was found in the answer; once, at its end."""
-        self._count(self.output, "output")
+        self.count(self.output, "output")
+
+    def count(self, replacer: Replacer, direction: str) -> None:
+        """Tell the metrics what was replaced."""
+        for (kind, action), count in replacer.counts.items():
+            self._meter.add(catalogue.PRIVACY, count, self._model, direction, kind, action)
+        replacer.counts = {}
 
     def _replacer(self, actions: Any) -> Replacer:
         rules = self._rules
         return Replacer(actions, self._secret, self.names, rules.spared, rules.detector.endless)
-
-    def _count(self, replacer: Replacer, direction: str) -> None:
-        for (kind, action), count in replacer.counts.items():
-            self._meter.add(catalogue.PRIVACY, count, self._model, direction, kind, action)
-        replacer.counts = {}
 
 
 def withheld(blocked: Blocked) -> Refusal:
@@ -128,27 +148,21 @@ def withheld(blocked: Blocked) -> Refusal:
     )
 
 
+def refused(kind: str, param: str | None = None) -> Refusal:
+    """What a client is told that asked with something that the policy refuses."""
+    message = f"This holds personal data or a secret ({kind}), which the policy refuses."
+    return Refusal("personal_data_refused", message, param=param)
+
+
+def unreadable() -> Refusal:
+    """What a client is told whose request holds what nobody can read."""
+    return Refusal("unreadable_content", _UNREADABLE)
+
+
 def failed(error: Exception) -> Refusal:
     """Whether something was in a text is not known: it goes nowhere."""
     reason = type(error).__name__
     return Refusal("privacy_failed", f"The text could not be searched for personal data ({reason}); nothing was sent.")
-
-
-def screened(asked: Asked, tenant: str, view: View, rules: Rules, meter: Meter) -> Asked:
-    """The call as engines get it, with the guard of its answer. Raises Refusal."""
-    scope = rules.scope(tenant, asked.model.name)
-    if scope is None:
-        return asked
-    guard = Guard(scope, rules, _secret(view.pepper, tenant), meter, asked)
-    changes: dict[str, Any] = {}
-    fields = asked.fields
-    if guard.ask(fields, asked.route.endpoint):
-        if asked.stream and asked.route.usage_option:  # `screen` may have written this into the body alone
-            fields["stream_options"] = (fields.get("stream_options") or {}) | {"include_usage": True}
-        changes["body"] = orjson.dumps(fields)
-    if guard.names or not scope.output.is_idle:
-        changes["guard"] = guard
-    return msgspec.structs.replace(asked, **changes)
 
 
 def is_anyones(asked: Asked) -> bool:
@@ -157,17 +171,22 @@ def is_anyones(asked: Asked) -> bool:
 
 
 @lru_cache(maxsize=1_024)
-def _secret(pepper: str, tenant: str) -> bytes:
+def secret_of(pepper: str, tenant: str) -> bytes:
     """Hashes of one tenant say nothing to another."""
     return hmac.new(pepper.encode(), f"privacy\0{tenant}".encode(), hashlib.sha256).digest()
 
 
-def _is_unreadable(fields: dict[str, Any], endpoint: str) -> bool:
+def _busy(plugins: Iterable[Plugin], actions: Actions) -> tuple[Plugin, ...]:
+    """Those that may find something with which something is done."""
+    return tuple(each for each in plugins if any(actions.of(kind) != "allow" for kind in each.finds))
+
+
+def _is_unreadable(fields: dict[str, Any], endpoint: str, *, images: bool) -> bool:
+    """`images`: they count."""
     if endpoint == "/v1/detokenize":
         return False  # nothing is generated, and what it answers is read
     return (
-        holds_image(fields.get("messages"))
-        or holds_image(fields.get("input"))
+        (images and (holds_image(fields.get("messages")) or holds_image(fields.get("input"))))
         or _holds_token_ids(fields.get("prompt"))
         or _holds_token_ids(fields.get("input"))
     )

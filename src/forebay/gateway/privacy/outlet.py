@@ -16,6 +16,7 @@ from forebay.gateway.privacy.events import BadEvent, Read, Said, ends, is_plain,
 from forebay.gateway.privacy.guard import failed, withheld
 from forebay.gateway.privacy.walk import TOKENS, Walk
 from forebay.privacy.replace import Blocked
+from forebay.privacy.search import search
 from forebay.privacy.stream import Channel
 from forebay.wire.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from forebay.wire.sse import events, events_end
@@ -172,7 +173,7 @@ class Outlet:
     def _hear(self, said: Said) -> tuple[Said, Channel, int]:
         channel = self._channels.get(said.key)
         if channel is None:
-            channel = Channel(self._guard.detector, self._guard.output, is_json=said.is_json)
+            channel = Channel(search(self._guard.detector), self._guard.output, is_json=said.is_json)
             self._channels[said.key] = channel
         elif channel.over:
             raise BadEvent  # what would join with it has gone on

@@ -15,8 +15,9 @@ JSON_TEXT = frozenset({"arguments", "partial_json"})
 TOKENS = ("logprobs", "token_ids", "output_token_logprobs")
 """Members that tell an answer's text once more, token by token: they go where the text beside them has changed."""
 
-# Images: who lets them pass has decided that nobody reads them. Counts hold no text.
-_UNREAD = frozenset({"usage", *TOKENS, "prompt_logprobs", "prompt_token_ids"})
+UNREAD = frozenset({"usage", *TOKENS, "prompt_logprobs", "prompt_token_ids"})
+"""Members that hold no text, or none but what stands beside them."""
+
 _SHORTEST_KEY, _SMALLEST_NUMBER = 6, 10**6
 _KNOWN_KEYS: set[str] = set()
 _MOST_KNOWN_KEYS = 4_096
@@ -49,7 +50,7 @@ class Walk:
     def _object(self, fields: dict[str, Any]) -> bool:
         changed = False
         for key, value in fields.items():
-            if key in _UNREAD or (type(value) is str and _is_image(key, value, fields)):
+            if key in UNREAD or (type(value) is str and is_image(key, value, fields)):
                 continue
             self._check_key(key)
             changed |= self._member(fields, key, value)
@@ -93,7 +94,8 @@ class Walk:
             _KNOWN_KEYS.add(key)
 
 
-def _is_image(key: str, value: str, fields: dict[str, Any]) -> bool:
+def is_image(key: str, value: str, fields: dict[str, Any]) -> bool:
+    """Whether a text is an image, as `privacy.unreadable` has let it pass, or has had it read."""
     return (key in {"url", "image_url"} and value.startswith("data:image/")) or (
         key == "data" and fields.get("type") == "base64"
     )

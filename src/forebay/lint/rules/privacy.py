@@ -11,7 +11,7 @@ from forebay.core.errors import Finding, Severity
 from forebay.lint.run import rules
 from forebay.messages import _
 from forebay.privacy.budget import CROWDED
-from forebay.privacy.own import BadPattern, listed, recogniser_of, words_of
+from forebay.privacy.own import BadPattern, recogniser_of, words_of
 from forebay.privacy.policy import Pattern
 from forebay.privacy.recogniser import load
 from forebay.privacy.words import BadWords
@@ -23,26 +23,30 @@ def privacy(loaded: Loaded) -> Iterator[Finding]:
     written = loaded.config.privacy
     if written == Privacy():
         return
-    known = set(load()) | set(written.patterns) | {CROWDED}
+    own = {kind for plugin in written.plugins.values() for kind in plugin.finds}
+    known = set(load()) | set(written.patterns) | own | {CROWDED}
     for path, kind in _kinds_of(written):
         if kind not in known:
             why = _("there is no type {kind!r}").format(kind=kind)
             fix = _("Use one of {known}, or define it under privacy.patterns").format(known=", ".join(sorted(known)))
             yield _finding(loaded, "error", path, why, fix)
+    yield from _patterns(loaded, written)
+    yield from _places(loaded, written)
+    yield from _plugins(loaded, written)
+
+
+def _patterns(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
     for name, own in written.patterns.items():
         path = ("privacy", "patterns", name)
-        if not own.words and not listed(own.listed) and not own.expression:
-            yield _finding(loaded, "error", path, _("it looks for nothing"), _("Give it words or an expression"))
-            continue
         pattern = Pattern(name=name, words=tuple(own.words), listed=own.listed, expression=own.expression)
         try:
-            words_of([pattern])
+            if words_of([pattern]) is None and not own.expression:
+                yield _finding(loaded, "error", path, _("it looks for nothing"), _("Give it words or an expression"))
             if own.expression:
                 recogniser_of(pattern)
         except (BadPattern, BadWords) as error:
             why = _("this cannot be looked for: {reason}").format(reason=error)
             yield _finding(loaded, "error", path, why, _("See docs/how-to/privacy.md"))
-    yield from _places(loaded, written)
 
 
 def _places(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
@@ -53,6 +57,26 @@ def _places(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
         why = _("images and token ids pass although no text in them is searched")
         fix = _("Set block, or have images read and masked before they are sent")
         yield _finding(loaded, "warning", ("privacy", "unreadable"), why, fix)
+
+
+def _plugins(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
+    """A plug-in that is never asked, and images that nobody reads."""
+    said = [(("privacy",), written.unreadable)]
+    said += [(("privacy", "tenants", name), each.unreadable) for name, each in written.tenants.items()]
+    said += [(("privacy", "models", name), each.unreadable) for name, each in written.models.items()]
+    for path, unreadable in said:
+        if unreadable == "read" and not any(each.images for each in written.plugins.values()):
+            why, fix = _("no plug-in reads images"), _("Set block, or give a plug-in `images: true`")
+            yield _finding(loaded, "error", (*path, "unreadable"), why, fix)
+    for name, each in written.plugins.items():
+        path = ("privacy", "plugins", name)
+        if not each.finds and not each.images:
+            why, fix = _("it finds nothing and reads no images"), _("Name in `finds` the types that it finds")
+            yield _finding(loaded, "error", path, why, fix)
+        cascades = any(model.cascade is not None for model in loaded.config.models.values())
+        if each.answers and cascades:
+            why = _("answers of a cascade's first model cannot be shown to it, so calls with a cascade are refused")
+            yield _finding(loaded, "error", path, why, _("Leave out `answers`, or the cascade"))
 
 
 def _kinds_of(written: Privacy) -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,42 @@
+"""A call as engines get it under a policy, with the guard of its answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from forebay.gateway.privacy.guard import Guard, secret_of
+from forebay.gateway.privacy.inspect import inspect_request
+from forebay.gateway.refusal import Refusal
+from forebay.privacy.rules import Rules
+
+if TYPE_CHECKING:
+    from forebay.gateway.call import Call
+    from forebay.gateway.parts import Parts
+    from forebay.gateway.screen import Asked
+    from forebay.gateway.view import View
+
+
+async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Parts) -> Asked:
+    """Raises Refusal for what must not be asked."""
+    tenant = call.ledger.tenant
+    scope = rules.scope(tenant, asked.model.name)
+    if scope is None:
+        return asked
+    guard = Guard(scope, rules, secret_of(view.pepper, tenant), parts.meter, asked)
+    if asked.stream and guard.unseen:
+        raise Refusal("stream_unsearchable", "What this policy looks for in answers cannot be looked for in streams.")
+    changes: dict[str, Any] = {}
+    fields = asked.fields
+    changed = guard.ask(fields, asked.route.endpoint)
+    if guard.finders or guard.readers:
+        changed |= await inspect_request(call, fields, guard, parts)
+    if changed:
+        if asked.stream and asked.route.usage_option:  # `screen` may have written this into the body alone
+            fields["stream_options"] = (fields.get("stream_options") or {}) | {"include_usage": True}
+        changes["body"] = orjson.dumps(fields)
+    if guard.names or guard.unseen or not scope.output.is_idle:
+        changes["guard"] = guard
+    return msgspec.structs.replace(asked, **changes)
