@@ -1,4 +1,4 @@
-"""A plug-in for tests, a real process: it finds the word Alice, reads images, lies, hangs, floods or dies as it is told.
+"""A plug-in for tests, a real process: it finds the word Alice, reads images, lies, hangs or dies as it is told.
 
 It prints its port. What each question asks for is told by the first text or image in it.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -43,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class calls it so
         pass
 
 
@@ -71,6 +70,5 @@ def _lie(text: str) -> object:
 
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_port, flush=True)
+    print(server.server_port, flush=True)  # noqa: T201  the test reads it
     server.serve_forever()
-    sys.exit()

@@ -39,9 +39,9 @@ class OwnPattern(Section):
 
 
 class PluginOfPrivacy(Section):
-    """A program of your own that finds what no pattern does, such as names and addresses, or reads what stands in images.
-    It listens on a unix socket or the loopback interface, and is asked for each call; what it does not answer in time and
-    in full is refused."""
+    """A program of your own that finds what no pattern does, such as names and addresses, or reads what stands in
+    images. It listens on a unix socket or the loopback interface, and is asked for each call; what it does not answer in
+    time and in full is refused."""
 
     url: Annotated[str, Field(pattern=r"^(unix:/[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}/?)$")]
     """Where it listens: `unix:/run/names.sock` or `http://127.0.0.1:8400`."""
@@ -50,8 +50,8 @@ class PluginOfPrivacy(Section):
     images: bool = False
     """Whether it reads images; `unreadable: read` has them read."""
     answers: bool = False
-    """Whether it looks at answers, too. It needs them whole: streams are then refused where something is to be done with
-    a type that it finds."""
+    """Whether it looks at answers, too. It needs them whole: streams are then refused where something is to be done
+    with a type that it finds."""
     timeout: Annotated[Seconds, Field(gt=0, le=60)] = 2.0
     """Longest that a call waits for each of its answers."""
     bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024

@@ -61,7 +61,7 @@ def _places(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
 
 def _plugins(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
     """A plug-in that is never asked, and images that nobody reads."""
-    said = [(("privacy",), written.unreadable)]
+    said: list[tuple[Path, str | None]] = [(("privacy",), written.unreadable)]
     said += [(("privacy", "tenants", name), each.unreadable) for name, each in written.tenants.items()]
     said += [(("privacy", "models", name), each.unreadable) for name, each in written.models.items()]
     for path, unreadable in said:
@@ -69,14 +69,14 @@ def _plugins(loaded: Loaded, written: Privacy) -> Iterator[Finding]:
             why, fix = _("no plug-in reads images"), _("Set block, or give a plug-in `images: true`")
             yield _finding(loaded, "error", (*path, "unreadable"), why, fix)
     for name, each in written.plugins.items():
-        path = ("privacy", "plugins", name)
+        place = ("privacy", "plugins", name)
         if not each.finds and not each.images:
             why, fix = _("it finds nothing and reads no images"), _("Name in `finds` the types that it finds")
-            yield _finding(loaded, "error", path, why, fix)
+            yield _finding(loaded, "error", place, why, fix)
         cascades = any(model.cascade is not None for model in loaded.config.models.values())
         if each.answers and cascades:
             why = _("answers of a cascade's first model cannot be shown to it, so calls with a cascade are refused")
-            yield _finding(loaded, "error", path, why, _("Leave out `answers`, or the cascade"))
+            yield _finding(loaded, "error", place, why, _("Leave out `answers`, or the cascade"))
 
 
 def _kinds_of(written: Privacy) -> Iterator[tuple[Path, str]]:
