@@ -34,11 +34,14 @@ class Worker:
         self.name = f"w{next(_workers)}"
         self.fleet = fleet
         self.book = Book(POLICY, lambda: fleet.now, lambda: fleet.now)
-        plan = self.book.plan("k", "t", "m")
-        assert isinstance(plan, Plan)
-        self.plan = plan
         self.sequence = 0
         self.running: list[tuple[Held, list[int]]] = []
+
+    @property
+    def plan(self) -> Plan:
+        plan = self.book.plan("k", "t", "m")
+        assert isinstance(plan, Plan)
+        return plan
 
     def state(self, *, answer_lost: bool = False) -> None:
         limits = list(self.book.limits.values())
@@ -112,6 +115,11 @@ class Fleet(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2), lost=st.booleans())
     def renew(self, which: int, lost: bool) -> None:
         self.workers[which].state(answer_lost=lost)
+
+    @rule(which=st.integers(0, 2))
+    def a_worker_forgets_who_is_idle(self, which: int) -> None:
+        for _ in range(2):
+            self.workers[which].book.forget(self.now)
 
     @rule(which=st.integers(0, 2))
     def an_old_statement_arrives_late(self, which: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from forebay.gateway.limits.gauges import Clock, Gauge, Level, Rate, Spend
+from forebay.gateway.limits.forgetting import Forgetting
+from forebay.gateway.limits.gauges import Clock, Gauge, Level, Rate, Spend, is_recent
 from forebay.gateway.limits.lease import Limit
 from forebay.gateway.limits.policy import Bounds, LimitsPolicy, Price
 
@@ -45,6 +46,8 @@ class Book:
         self._wall = wall
         self._plans: dict[tuple[str, str], Plan | None] = {}
         self.limits: dict[tuple[str, str, str], Limit] = {}
+        self._forgetting = Forgetting(self._plans, self.limits)
+        self._restored: dict[str, dict[int, int]] = {}
         self.policy = policy
         self.alone = policy.valkey is None
 
@@ -52,6 +55,7 @@ class Book:
         """Take a new policy; what is in use stays counted. Calls in flight settle what they hold."""
         self.policy = policy
         self._plans.clear()
+        self._forgetting.begin_anew()
         for limit in self.limits.values():
             limit.shares = policy.shares
 
@@ -61,7 +65,17 @@ class Book:
             return self._plans[key, model]
         except KeyError:
             plan = self._plans[key, model] = self._plan(key, tenant, model)
+            self._forgetting.planned((key, model), plan)
             return plan
+
+    def forget(self, now: float) -> None:
+        """Take out some of what nobody uses any more, `now` in monotonic seconds; called a few times a second.
+
+        Nothing while the authority is lost: what was held of it then is what may be used.
+        """
+        leased = self.policy.valkey is not None
+        if not (leased and self.alone):
+            self._forgetting.look(now, leased=leased)
 
     def plan_of_model(self, model: str) -> Plan | None:
         """The model's own limits alone, for work that its caller is not charged for; None where it has none."""
@@ -95,22 +109,21 @@ class Book:
         for limit, units, stamp in taken:
             used = actual[limit.kind]
             if units != used or limit.settles:
-                limit.gauge.settle(stamp, units, used)
-                limit.touched = True
+                counting = limit if limit.kept else self._again(limit)
+                counting.gauge.settle(stamp, units, used)
+                counting.touched = True
 
     def spent(self) -> dict[str, dict[int, int]]:
-        """Money by limit and period, for a worker that starts again."""
-        return {
+        """Money by limit and period, for a worker that starts again; also of those who have not come since."""
+        return self._restored | {
             ":".join(limit.name): limit.gauge.record()
             for limit in self.limits.values()
             if isinstance(limit.gauge, Spend)
         }
 
     def restore(self, spent: dict[str, dict[int, int]]) -> None:
-        """What an earlier worker of this name had spent."""
-        self._restored = spent
-
-    _restored: dict[str, dict[int, int]] = {}
+        """What an earlier worker of this name had spent, but for periods long over."""
+        self._restored = {name: record for name, record in spent.items() if is_recent(name, record, self._wall())}
 
     def _plan(self, key: str, tenant: str, model: str) -> Plan | None:
         policy = self.policy
@@ -143,6 +156,7 @@ class Book:
             limit = self.limits.get(name)
             if limit is None:
                 limit = self.limits[name] = Limit(name, bound, self._gauge(name), self.policy.shares)
+                self._forgetting.kept(limit)
                 if self.alone:
                     limit.alone()
             elif limit.limit != bound:
@@ -160,9 +174,17 @@ class Book:
             return Level()
         if not measure.startswith("nano_usd"):
             return Rate(self._clock)
-        spend = Spend(self._wall, measure.rpartition("_")[2])
-        spend.restore(self._restored.get(":".join(name), {}))
+        spend = Spend(self._wall, measure.rpartition("_")[2], self._clock())
+        spend.restore(self._restored.pop(":".join(name), {}))
         return spend
+
+    def _again(self, limit: Limit) -> Limit:
+        """Where a call is counted whose limit was forgotten while it ran: in the present one, or this is it again."""
+        present = self.limits.setdefault(limit.name, limit)
+        if not present.kept:
+            present.kept = True
+            self._forgetting.kept(present)
+        return present
 
 
 def _amounts(plan: Plan, input_tokens: int, output_tokens: int) -> tuple[int, int, int]:

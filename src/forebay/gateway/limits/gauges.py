@@ -25,7 +25,7 @@ class Gauge(Protocol):
 
     `take` counts units in where they fit below `cap`, at `now` in monotonic seconds. It and `add`, which asks nobody,
     return a stamp that tells `settle` where they were counted; `take` returns None where they do not fit. `in_use` is
-    what `used` was at the last of these looks.
+    what `used` was at the last of these looks. `is_idle`: a new one would say the same from now on, at `now`.
     """
 
     keep_s: float
@@ -40,6 +40,7 @@ class Gauge(Protocol):
     def settle(self, stamp: int, reserved: int, actual: int) -> None: ...
     def wait_s(self, units: int) -> float: ...
     def reset_s(self) -> int: ...
+    def is_idle(self, now: float) -> bool: ...
 
 
 class Rate:
@@ -120,6 +121,9 @@ class Rate:
         """Seconds, rounded up, until everything in use at the last look is forgotten."""
         return self._last + WINDOW_S + 1 - self._newest if self._slots else 0
 
+    def is_idle(self, now: float) -> bool:
+        return not self.used()
+
     def _begin_slot(self) -> None:
         self._newest = slot = int(self._clock())
         self._newest_ends_at = slot + 1.0
@@ -164,17 +168,22 @@ class Level:
     def reset_s(self) -> int:
         return 0
 
+    def is_idle(self, now: float) -> bool:
+        return not self.in_use
+
 
 class Spend:
     """Money of one calendar day or month in UTC, settled and reserved.
 
-    The last few periods are kept, so that a clock that goes forward and back finds what was spent before.
+    The last few periods are kept, so that a clock that goes forward and back finds what was spent before. `taken_at` is
+    when it was used last, in monotonic seconds: that clock nobody sets.
     """
 
     keeps_hold = False
 
-    def __init__(self, clock: Clock, period: str) -> None:
+    def __init__(self, clock: Clock, period: str, taken_at: float = 0.0) -> None:
         self._clock = clock
+        self.taken_at = taken_at
         self._period_of = day_of if period == "day" else month_of
         self._ends_at = day_ends_at if period == "day" else month_ends_at
         self.keep_s = 2.0 * _DAY_S if period == "day" else 33.0 * _DAY_S
@@ -203,6 +212,7 @@ class Spend:
 
     def take(self, units: int, cap: int, now: float) -> int | None:
         period, reserved, spent = self.period(), self._reserved, self._spent
+        self.taken_at = now
         if period not in reserved:
             return self.add(units) if not units or spent.get(period, 0) + units <= cap else None
         in_use = reserved[period] + units
@@ -233,6 +243,11 @@ class Spend:
     def reset_s(self) -> int:
         return ceil(self.wait_s(0))
 
+    def is_idle(self, now: float) -> bool:
+        """Nothing is reserved, and nothing was ever spent, or so long ago that its period is over by any clock."""
+        spent = any(self._spent.values()) and now - self.taken_at < self.keep_s
+        return not spent and not any(self._reserved.values())
+
     def record(self) -> dict[int, int]:
         """What was spent in each period: what a worker that starts again needs to know."""
         return dict(self._spent)
@@ -241,6 +256,12 @@ class Spend:
         for period, units in spent.items():
             self._spent[period] = self._spent.get(period, 0) + units
             self._reserved.setdefault(period, 0)
+
+
+def is_recent(name: str, record: dict[int, int], now: float) -> bool:
+    """Whether a record of the limit `name` holds one of the last periods, `now` in epoch seconds."""
+    present = day_of(now) if name.endswith("day") else month_of(now)
+    return any(period > present - _KEPT_PERIODS for period in record)
 
 
 def day_of(now: float) -> int:

@@ -41,7 +41,8 @@ class Limit:
 
     `asked` is what calls wait for, `others` what all other workers hold, `touched` whether it was used since it was
     stated, `full_until` how long the authority's word holds that there is no more. `kind` is what it counts,
-    `settles` whether the end of a call is something to it whatever the call used.
+    `settles` whether the end of a call is something to it whatever the call used. `kept`: it is in the book, and
+    `plans` of the book meet it.
     """
 
     __slots__ = (
@@ -51,10 +52,12 @@ class Limit:
         "cap",
         "full_until",
         "gauge",
+        "kept",
         "kind",
         "limit",
         "name",
         "others",
+        "plans",
         "settles",
         "shares",
         "touched",
@@ -74,6 +77,8 @@ class Limit:
         self.asked = 0
         self.full_until = 0.0
         self.touched = False
+        self.kept = True
+        self.plans = 0
         self._known = False
         self._stated: Statement | None = None
 
@@ -84,6 +89,10 @@ class Limit:
         """What is left of the limit, as far as this worker knows."""
         left = self.limit - self.others - self.gauge.used()
         return max(0, left)
+
+    def is_idle(self, now: float, *, leased: bool) -> bool:
+        """Whether a new one would answer the same: nothing is in use or asked for, and no hold of an authority's."""
+        return not (leased and self.cap) and not self.asked and self.gauge.is_idle(now)
 
     def told(self) -> tuple[int, int, int]:
         """The limit, what is left of it, and the seconds until all of it is, as of the last look at the gauge."""

@@ -165,6 +165,7 @@ class Limiter:
 
     def sweep(self, now: float) -> None:
         """A few times a second."""
+        self.book.forget(now)
         link = self.link
         if link is not None:
             link.sweep(now)
