@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -25,9 +26,9 @@ from forebay.gateway.admission import Admission
 from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.auditing.trail import Auditor, told
 from forebay.gateway.believed import believed, without_keys
-from forebay.gateway.fleet import Fleet
 from forebay.gateway.consent.ledger import Ledger as Consents
 from forebay.gateway.consent.policy import ConsentPolicy
+from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.ingress import ClientConnection
 from forebay.gateway.limits.limiter import Limiter
@@ -64,7 +65,7 @@ class Worker:
         page = self._page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
         self._said_full = False
         self._siblings = Siblings(state.counters, os.getpid())
-        self._uses = Uses(name, state)
+        self._uses = Uses(name, state, _in_the_background)
         fleet = Fleet(page, self._siblings, time.monotonic)
         fleet.update(snapshot.engines)
         fleet.route(plans_of(snapshot), view.policy.breaker)
@@ -76,8 +77,8 @@ class Worker:
         if snapshot.limits is not None:
             self.parts.limits = self._limiter(snapshot.limits)
         self._audit(snapshot.audit)
-        self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)
         self._consent(snapshot.consent)
+        self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)
         self.parts.claims.update(snapshot.idempotency, snapshot.pepper)
         self._servers: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
@@ -87,9 +88,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         if self.parts.limits is not None:
             await self.parts.limits.start()
-        gc.collect()
         if self.parts.consents is not None:
             await self.parts.consents.start()
+        gc.collect()
         gc.freeze()  # modules and parts live as long as the worker: a full collection need not walk them (3 ms) again
         gc.set_threshold(*_COLLECTED_AT)
         for listening in sockets:
@@ -110,9 +111,9 @@ class Worker:
             self.parts.limits.close()
         if self.parts.claims is not None:
             self.parts.claims.close()
-        self.parts.log.flush()
         if self.parts.consents is not None:
             self.parts.consents.close()
+        self.parts.log.flush()
 
     async def _sweep_for_ever(self) -> None:
         """Everything that is looked at from time to time instead of having a timer of its own."""
@@ -134,9 +135,9 @@ class Worker:
                 parts.claims.sweep(now)
             if parts.audit is not None:
                 parts.audit.sweep(now)
-            if round_number % 4 == 0:
             if parts.consents is not None:
                 parts.consents.sweep()
+            if round_number % 4 == 0:
                 self._siblings.refresh()
                 self._uses.look(parts.view, time.time())
                 self._doubt()
@@ -171,8 +172,8 @@ class Worker:
         parts.reuse.update(view.models.values(), view.pepper)
         self._relimit(snapshot.limits)
         self._audit(snapshot.audit)
-        if parts.claims is not None:
         self._consent(snapshot.consent)
+        if parts.claims is not None:
             parts.claims.update(snapshot.idempotency, snapshot.pepper)
         parts.failures.policy = view.failures
         self._uses.look(parts.view, time.time(), last=True)
@@ -204,7 +205,6 @@ class Worker:
         else:
             parts.audit.policy = policy
 
-    def _relimit(self, policy: LimitsPolicy | None) -> None:
     def _consent(self, policy: ConsentPolicy | None) -> None:
         parts = self.parts
         if policy is None:
@@ -216,6 +216,7 @@ class Worker:
         else:
             parts.consents.policy = policy
 
+    def _relimit(self, policy: LimitsPolicy | None) -> None:
         if self.parts.limits is not None:
             self.parts.limits.update(policy or LimitsPolicy())
         elif policy is not None:
@@ -249,6 +250,10 @@ class Worker:
     def _say(self, level: str, message: str, **fields: object) -> None:
         self.parts.log.write(level, message, time.time(), worker=self._name, **fields)
         self.parts.log.flush()
+
+
+def _in_the_background(step: Callable[[], None]) -> None:
+    asyncio.get_running_loop().run_in_executor(None, step)
 
 
 def main(arguments: list[str] | None = None) -> int:
