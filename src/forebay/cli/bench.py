@@ -60,6 +60,12 @@ def bench() -> None:
 @click.option("--input-tokens", default="256", show_default=True, metavar="LENGTHS", help=_("Length of prompts."))
 @click.option("--output-tokens", default="64", show_default=True, metavar="LENGTHS", help=_("Length of answers."))
 @click.option("--shared-prefix", type=float, default=0.0, show_default=True, help=_("Share of a prompt that all have."))
+@click.option(
+    "--shared-prefixes", type=int, default=1, show_default=True, help=_("How many such beginnings there are.")
+)
+@click.option(
+    "--repeats", type=float, default=0.0, show_default=True, help=_("Share of requests that say what was said before.")
+)
 @click.option("--turns", type=int, default=1, show_default=True, help=_("Requests of a session."))
 @click.option("--think", metavar="DURATION", default="0s", show_default=True, help=_("Between turns."))
 @click.option("--images", metavar="COUNTxWIDTHxHEIGHT", help=_("Pictures in every request."))

@@ -36,6 +36,8 @@ def workload_of(given: dict[str, Any]) -> list[Workload]:
         input_tokens=parse(given["input_tokens"]),
         output_tokens=parse(given["output_tokens"]),
         shared_prefix_share=given["shared_prefix"],
+        shared_prefixes=given["shared_prefixes"],
+        repeat_share=given["repeats"],
         turns=given["turns"],
         think_s=_seconds(given["think"]),
         duration_s=usual_s if duration is None else _seconds(duration),

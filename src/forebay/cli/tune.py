@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forebay.cli.flags import Duration, Flags, columns, common
-from forebay.cli.wiring import configuration
+from forebay.cli.wiring import configuration, gateway_of
 from forebay.core.errors import StateError, UsageError
 from forebay.messages import _
 
@@ -39,6 +39,8 @@ def tune() -> None:
 @click.option("--input-tokens", type=int, help=_("Tokens of a prompt."))
 @click.option("--output-tokens", type=int, help=_("Tokens of an answer."))
 @click.option("--shared-prefix", type=float, help=_("Share of a prompt that all have in common."))
+@click.option("--shared-prefixes", type=int, help=_("How many such beginnings there are."))
+@click.option("--repeats", type=float, help=_("Share of requests that say what was said before."))
 @click.option("--concurrency", type=int, help=_("Requests in flight where the search for the best load begins."))
 @click.option("--ttft", type=Duration(), help=_("Bound of the first token, for 95 of 100 answers."))
 @click.option("--window", type=Duration(), help=_("How long a load is measured."))
@@ -48,6 +50,8 @@ def tune() -> None:
 @click.option("--usd-per-hour", type=float, help=_("What the machine costs; with --most-usd it bounds the budget."))
 @click.option("--most-usd", type=float, help=_("What all of it may cost."))
 @click.option("--search", is_flag=True, help=_("After the ladder search on around its winner; needs the extra `tune`."))
+@click.option("--gateway", is_flag=True, help=_("Go through a gateway as the file has it, and tune that too."))
+@click.option("--only", metavar="STAGE,…", help=_("Climb these stages alone."))
 @click.option("--write", is_flag=True, help=_("Write the winner into the file."))
 @click.option("--release", is_flag=True, help=_("Write it and make a release of it, for a rollout with a canary."))
 @common("config", "env", "output")
@@ -63,7 +67,7 @@ def run(flags: Flags, model: str | None, **given: Any) -> None:
             lines, lambda: columns((_("STEP"), _("CHANGE"), _("WHY"), _("TIME")), [each.row for each in lines])
         )
         return
-    told = session.run(loaded, asked, flags.say)
+    told = session.run(loaded, asked, flags.say, gateway_of)
     if asked.release and told.changed:
         told = _released(flags, told)
     flags.answer(told, lambda: session.table(told))
@@ -175,4 +179,5 @@ def _asked(flags: Flags, loaded: Any, model: str | None, given: dict[str, Any]) 
     if journal.exists() and not given["resume"] and not given["only_plan"]:
         fix = _("Add --resume to go on with it, or name another folder with --out")
         raise StateError(_("there is a journal of an earlier ladder"), where=str(journal), fix=fix)
-    return Asked(model=chosen, out=out, **given)
+    only = tuple(name.strip() for name in (given.pop("only") or "").split(",") if name.strip())
+    return Asked(model=chosen, out=out, only=only, **given)

@@ -5,12 +5,13 @@ from itertools import pairwise
 from random import Random
 from statistics import fmean, pstdev
 
+import msgspec
 import pytest
 
 from forebay.core.errors import UsageError
 from forebay.tune.load.arrivals import starts
 from forebay.tune.load.lengths import draw, parse
-from forebay.tune.load.schedule import planned
+from forebay.tune.load.schedule import endless, planned
 from forebay.tune.load.workload import Arrivals, Lengths, Step, Workload, check
 
 
@@ -119,6 +120,8 @@ def test_other_lengths_are_refused(text):
         Workload(input_tokens=Lengths(tokens=0)),
         Workload(output_tokens=Lengths(shape="uniform", least=9, most=3)),
         Workload(shared_prefix_share=1.5),
+        Workload(shared_prefixes=0),
+        Workload(repeat_share=-0.1),
         Workload(turns=0),
         Workload(timeout_s=0.0),
     ],
@@ -127,3 +130,17 @@ def test_a_load_that_asks_for_nothing_is_refused(load):
     with pytest.raises(UsageError) as refused:
         check(load)
     assert refused.value.fix
+
+
+def test_a_share_of_the_requests_says_what_another_says_and_is_as_long():
+    load = Workload(
+        arrivals=Arrivals(shape="closed"), input_tokens=Lengths(shape="uniform", least=5, most=500), requests=4000
+    )
+    plain = list(endless(load))
+    repeating = list(endless(msgspec.structs.replace(load, repeat_share=0.3)))
+    again = [each for each in repeating if each.text != each.number]
+    assert 0.27 < len(again) / 4000 < 0.33
+    assert len({each.text for each in again}) <= 64
+    assert len({(each.text, each.turns) for each in again}) == len({each.text for each in again})
+    alike = [(a, b) for a, b in zip(plain, repeating, strict=True) if b.text == b.number]
+    assert all(a.turns == b.turns for a, b in alike)

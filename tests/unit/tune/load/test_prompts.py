@@ -88,3 +88,10 @@ def test_a_route_that_cannot_is_refused():
         Bodies(Target(url="http://h", model="m"), Workload(images=Images()))
     with pytest.raises(UsageError, match="no route"):
         Bodies(Target(url="http://h", model="m", path="/v1/embeddings"), Workload())
+
+
+def test_there_may_be_several_shared_prefixes():
+    writer = Writer(WORDS, 1, 0.5, 4)
+    beginnings = {writer.prompt(number, 100)[:150] for number in range(200)}
+    assert len(beginnings) == 4
+    assert len({writer.prompt(number, 100) for number in range(200)}) == 200
