@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 from tests.unit.security import jwt
 
-from forebay.gateway.identity import identify
+from forebay.gateway.identity import admit, identify
 from forebay.gateway.routes import ROUTES
 from forebay.gateway.snapshot import IdentityPolicy, KeyRecord, ModelRef, Snapshot
 from forebay.gateway.view import View, view_of
@@ -46,11 +46,11 @@ def _both(name: str, credential: bytes, view: View) -> list[tuple[str, float, fl
     head = msgspec.structs.replace(_HEAD, authorization=credential)
 
     def again() -> None:
-        identify(head, view, jwt.NOW, _ROUTE, "192.0.2.1")
+        admit(identify(head, view, jwt.NOW, _ROUTE, "192.0.2.1"), _ROUTE, "192.0.2.1")
 
     def first() -> None:
         view.verified.clear()
-        identify(head, view, jwt.NOW, _ROUTE, "192.0.2.1")
+        admit(identify(head, view, jwt.NOW, _ROUTE, "192.0.2.1"), _ROUTE, "192.0.2.1")
 
     return [(f"{name}, first", _us(first, 2_000), 0.0), (f"{name}, again", _us(again, 200_000), 20.0)]
 

@@ -17,7 +17,7 @@ from forebay.gateway import respond
 from forebay.gateway.admission import Admission
 from forebay.gateway.call import Call, Ledger
 from forebay.gateway.fleet import Fleet
-from forebay.gateway.identity import client_ip, identify
+from forebay.gateway.identity import admit, client_ip, identify
 from forebay.gateway.ingress import ClientConnection
 from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.meter import Meter
@@ -102,7 +102,7 @@ def _measure(folder: Path) -> list[Stage]:
         ("route", lambda: find_route(head), "allow-list"),
         (
             "identify",
-            lambda: identify(head, view, now, route, "127.0.0.1"),
+            lambda: admit(identify(head, view, now, route, "127.0.0.1"), route, "127.0.0.1"),
             "a key that came before; its HMAC-SHA256 was computed then",
         ),
         ("screen", lambda: screen(head, body, route, view), "JSON parsed, proven unambiguous, every field checked"),

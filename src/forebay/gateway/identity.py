@@ -33,8 +33,7 @@ _MAY_NOT = {INFERENCE: "This key may not call models.", READ_MODELS: "This key m
 def identify(head: RequestHead, view: View, now: float, route: Route, address: str, peer: str = "") -> Caller:
     """Who asks for `route` from `address`, `now` in seconds since the epoch; `peer` is who is connected.
 
-    Raises Refusal: `invalid_api_key`, `keys_unavailable`, or `permission_denied` where the caller may not do
-    that, or not from there.
+    Raises Refusal: `invalid_api_key`, `keys_unavailable`, or `permission_denied` where nobody may call from there.
     """
     if view.networks is not None and not view.networks.admits(address):
         raise Refusal("permission_denied", "Calls from this address are not taken.")
@@ -52,11 +51,15 @@ def identify(head: RequestHead, view: View, now: float, route: Route, address: s
     caller = view.verified.get(credential) or _verified(credential, view, now)
     if caller.expires_at is not None and now >= caller.expires_at:
         raise Refusal("invalid_api_key", _MESSAGE)
+    return caller
+
+
+def admit(caller: Caller, route: Route, address: str) -> None:
+    """Refusal `permission_denied` for a known caller that may not do that, or not from there."""
     if route.action not in caller.access.actions:
         raise Refusal("permission_denied", _MAY_NOT[route.action])
     if caller.places and not all(place.admits(address) for place in caller.places):
         raise Refusal("permission_denied", "This key may not be used from this address.")
-    return caller
 
 
 def permit(caller: Caller, model: str) -> str:

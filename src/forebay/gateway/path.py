@@ -14,7 +14,7 @@ from forebay.gateway.cascade.step import answered_first
 from forebay.gateway.continuation.carry_on import carry_on, recorded
 from forebay.gateway.engine_faults import refusal_of
 from forebay.gateway.idempotency.claims import replays
-from forebay.gateway.identity import client_ip, identify, permit
+from forebay.gateway.identity import admit, client_ip, identify, permit
 from forebay.gateway.parts import Parts
 from forebay.gateway.privacy.guard import Guard, is_anyones
 from forebay.gateway.privacy.inspect import inspect_answer
@@ -51,6 +51,7 @@ async def serve(call: Call, parts: Parts) -> None:
             return
         key = identify(call.head, view, time.time(), route, ledger.client_ip, call.client.peer)
         ledger.tenant, ledger.key_id = key.tenant, key.id
+        admit(key, route, ledger.client_ip)
         if route.shape is None:
             _answer(call, 200, models(call.head.path, view, key))
             return

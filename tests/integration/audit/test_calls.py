@@ -123,6 +123,20 @@ def test_a_refusal_of_a_known_caller_is_recorded_before_it_is_told(
     assert not of(worker, "intent")
 
 
+def test_a_known_caller_who_may_not_is_on_record_by_name(tmp_path: Path) -> None:
+    with FakeEngine() as engine:
+        worker = GatewayWorker(tmp_path, [engine.port])
+        policy = AuditPolicy(wait_s=30.0, summary_s=0.2)
+        keys = tuple(msgspec.structs.replace(each, scopes=("models:read",)) for each in worker.snapshot.keys)
+        worker.snapshot = msgspec.structs.replace(worker.snapshot, audit=policy, keys=keys)
+        with writer(worker.state), worker:
+            assert worker.post(CALL)[0] == 403
+            (outcome,) = of(worker, "outcome")
+            assert not of(worker, "refusals")
+    assert (outcome["verdict"], outcome["code"], outcome["tenant"]) == ("refused", "permission_denied", "t1")
+    assert outcome["key"]
+
+
 def test_who_leaves_in_the_middle_is_recorded_as_gone(tmp_path: Path) -> None:
     async def half_a_stream(exchange: Exchange) -> None:
         await exchange.begin_stream()

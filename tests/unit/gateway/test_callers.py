@@ -11,7 +11,7 @@ import pytest
 from tests.in_memory import CHAT, KEY, Gateway, feed, request
 from tests.unit.security import jwt
 
-from forebay.gateway.identity import identify
+from forebay.gateway.identity import admit, identify
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import ROUTES
 from forebay.gateway.snapshot import IdentityPolicy
@@ -47,7 +47,8 @@ def use(gateway: Gateway, *, key: dict[str, Any] | None = None, **identity: Any)
 def asked(view: View, path: bytes, credential: bytes = KEY_HEADER, address: str = HERE, now: float = jwt.NOW) -> str:
     """`ok`, or the code of the refusal."""
     try:
-        identify(msgspec.structs.replace(HEAD, authorization=credential), view, now, ROUTES[path], address)
+        caller = identify(msgspec.structs.replace(HEAD, authorization=credential), view, now, ROUTES[path], address)
+        admit(caller, ROUTES[path], address)
     except Refusal as refusal:
         return refusal.code
     return "ok"

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.in_memory import KEY, Gateway
 
+from forebay.gateway.identity import admit
 from forebay.gateway.identity import identify as identify_for
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import ROUTES
@@ -21,7 +22,9 @@ NOW = 1000.0
 
 def identify(head: RequestHead, view: View, now: float, *, x_api_key: bool = False) -> Caller:
     path = b"/v1/messages" if x_api_key else b"/v1/chat/completions"
-    return identify_for(head, view, now, ROUTES[path], "192.0.2.1")
+    caller = identify_for(head, view, now, ROUTES[path], "192.0.2.1")
+    admit(caller, ROUTES[path], "192.0.2.1")
+    return caller
 
 
 def said(authorization: bytes, **changes: object) -> RequestHead:

@@ -40,8 +40,8 @@ class OwnPattern(Section):
 
 class PluginOfPrivacy(Section):
     """A program of your own that finds what no pattern does, such as names and addresses, or reads what stands in
-    images. It listens on a unix socket or the loopback interface, and is asked for each call; what it does not answer in
-    time and in full is refused."""
+    images. It listens on a unix socket or the loopback interface, and is asked for each call; what it does not answer
+    in time and in full is refused."""
 
     url: Annotated[str, Field(pattern=r"^(unix:/[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}/?)$")]
     """Where it listens: `unix:/run/names.sock` or `http://127.0.0.1:8400`."""
