@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -23,19 +22,11 @@ _SECRET_BYTES = 12
 
 def missing() -> str:
     """Why there is none; empty where there is."""
-    if program("postgres") is None or program("initdb") is None:
+    if programs.found("postgres") is None or programs.found("initdb") is None:
         return "PostgreSQL is not there, and cannot be unpacked"
     if os.geteuid() == 0 and subprocess.run([*_as_nobody(), "true"], capture_output=True, check=False).returncode:
         return "PostgreSQL does not run as root, and this root may not be another user"
     return ""
-
-
-def program(name: str) -> str | None:
-    """Where a program of PostgreSQL lies."""
-    if (found := programs.found(name)) is not None:
-        return found
-    folders = sorted(programs.root().glob("usr/lib/postgresql/*/bin"))
-    return shutil.which(name, path=os.pathsep.join(map(str, folders)))
 
 
 class PostgresServer:
@@ -58,7 +49,7 @@ class PostgresServer:
         issued = self._authority.issue("server")
         words = self.folder / "password"
         words.write_text(self.password)
-        argv = [str(program("initdb")), "-D", str(self._data), "-U", "postgres", "--auth=scram-sha-256"]
+        argv = [str(programs.found("initdb")), "-D", str(self._data), "-U", "postgres", "--auth=scram-sha-256"]
         argv += [f"--pwfile={words}", "--no-sync", "--encoding=UTF8", "--locale=C", "--no-instructions"]
         subprocess.run([*_as_nobody(), *argv], check=True, capture_output=True, timeout=120, env=_environment())
         said = {
@@ -116,7 +107,7 @@ class PostgresServer:
 
     def section(self, database: str, pepper: Path, **more: Any) -> dict[str, Any]:
         """`store.postgres` for a configuration."""
-        found = {"host": "localhost", "port": self.port, "database": database, "ca": str(self.ca)}
+        found = {"host": "localhost", "port": self.port, "database": database, "ca": str(self.ca), "reply": "30s"}
         return {**found, "password": f"file:{self.folder / 'password'}", "pepper": f"file:{pepper}", **more}
 
     def _signal(self, number: int) -> None:
@@ -129,7 +120,7 @@ class PostgresServer:
     def _answers(self) -> bool:
         if self.process is None or self.process.poll() is not None:
             # One that was killed leaves children for a moment, and the next one does not start beside them.
-            argv = [str(program("postgres")), "-D", str(self._data)]
+            argv = [str(programs.found("postgres")), "-D", str(self._data)]
             with (self.folder / "log").open("ab") as log:
                 self.process = subprocess.Popen(
                     [*_as_nobody(), *argv], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment()
@@ -149,6 +140,7 @@ def _as_nobody() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    if programs.found("postgres") is None:
-        return programs.environment()
-    return {"PATH": os.environ.get("PATH", "")}
+    """What was unpacked finds its libraries beside it."""
+    found = programs.found("postgres")
+    unpacked = found is not None and Path(found).is_relative_to(programs.root())
+    return programs.environment() if unpacked else {"PATH": os.environ.get("PATH", "")}

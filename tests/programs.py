@@ -21,7 +21,7 @@ PACKAGES = (
     "python3-requests", "python3-setuptools", "python3-six", "python3-texttable", "python3-urllib3",
     "python3-websocket", "python3-yaml",
     "keepalived", "libmnl0", "libnftnl11", "libnl-3-200", "libnl-genl-3-200", "libsensors5", "libsnmp40",
-    "pebble",
+    "pebble", "postgresql-15", "libpq5", "libxml2", "libicu72", "libldap-2.5-0", "libsasl2-2",
 )  # fmt: skip
 _PATIENCE_S = 180.0
 
@@ -34,7 +34,7 @@ def wanted() -> bool:
 def prepare(say: Callable[[str], None]) -> None:
     """Unpack what the machine has not; where that is impossible, say so: the tests that need them are skipped."""
     if not wanted() or all(
-        found(name) for name in ("promtool", "amtool", "keepalived", "dockerd", "docker-compose", "pebble")
+        found(name) for name in ("promtool", "amtool", "keepalived", "dockerd", "docker-compose", "pebble", "postgres")
     ):
         return
     folder = _folder()
@@ -43,7 +43,7 @@ def prepare(say: Callable[[str], None]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return
-        say("unpacking promtool, amtool, keepalived, Docker and pebble for the tests (98 MB, once)")
+        say("unpacking promtool, amtool, keepalived, Docker, pebble and PostgreSQL for the tests (130 MB, once)")
         draft = folder.with_suffix(".building")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
@@ -64,7 +64,8 @@ def prepare(say: Callable[[str], None]) -> None:
 def found(name: str) -> str | None:
     """Where a program lies: on the machine, or unpacked."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    unpacked = os.pathsep.join(str(_folder() / part) for part in ("usr/bin", "usr/sbin"))
+    places = ("usr/bin", "usr/sbin", "usr/lib/postgresql/*/bin")
+    unpacked = os.pathsep.join(str(folder) for place in places for folder in _folder().glob(place))
     return shutil.which(name, path=path) or shutil.which(name, path=unpacked)
 
 

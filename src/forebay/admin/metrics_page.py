@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from forebay.admin.status import ReleaseStatus, Status
+from forebay.admin.status import ReleaseStatus, Status, StoreStatus
 from forebay.observe import catalogue
 from forebay.observe.catalogue import METRICS, Metric
 from forebay.observe.gpu import gpu_utilization
@@ -74,6 +76,7 @@ class MetricsPage(Collector):
             yield Series(catalogue.GPU_UTILISATION, (gpu,), (percent,))
         yield from self._certificate()
         yield from _release(self._status().release)
+        yield from self._store(self._status().store)
         for engine in self._status().engines:
         yield from self._compliance()
             for state in _STATES:
@@ -94,6 +97,15 @@ class MetricsPage(Collector):
         yield Series(catalogue.CERTIFICATE_DAYS, (), (days,))
         yield Series(catalogue.CERTIFICATE_REFUSED, (), (float(is_refused(self._state)),))
         yield Series(catalogue.CERTIFICATE_FAILURES, (), (float(failures(self._state)),))
+
+    def _store(self, store: StoreStatus | None) -> Iterator[Series]:
+        if store is None or self._state is None:
+            return
+        yield Series(catalogue.STORE_LOST, (), (float(bool(store.trouble)),))
+        yield Series(catalogue.KEYS_REFUSED, (), (float(not store.believed),))
+        with suppress(FileNotFoundError):  # not heard once yet
+            heard_at = self._state.keys_confirmed.stat().st_mtime
+            yield Series(catalogue.STORE_AGE, (), (max(0.0, time.time() - heard_at),))
 
     def _throughput(self) -> dict[str, float]:
         if len(self._samples) < 2:

@@ -41,12 +41,20 @@ class ReleaseStatus(msgspec.Struct, frozen=True):
     rollout: RolloutStatus | None = None
 
 
+class StoreStatus(msgspec.Struct, frozen=True):
+    """PostgreSQL with the keys of all machines."""
+
+    trouble: str = ""
+    believed: bool = True
+
+
 class Status(msgspec.Struct, frozen=True):
     """`run/status.json`, which has the form of `forebay status -o json`."""
 
     engines: tuple[EngineStatus, ...] = ()
     discovery: tuple[DiscoveryStatus, ...] = ()
     release: ReleaseStatus | None = None
+    store: StoreStatus | None = None
 
 
 def read_status(path: Path) -> Status:

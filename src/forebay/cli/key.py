@@ -12,14 +12,15 @@ from forebay.cli.auditing import decided
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.key_opening import opened_keys
 from forebay.cli.wiring import state_dir
+from forebay.config.schema.store import Store
 from forebay.controller.in_force import Claim, await_everywhere, running_workers
-from forebay.core.errors import RunError, UsageError
+from forebay.core.errors import RunError, StateError, UsageError
 from forebay.core.units import duration_s
 from forebay.gateway.uses import last_used
 from forebay.messages import _
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
-from forebay.security.stores import Keys
+from forebay.security.stores import Keys, opened
 from forebay.store.state_dir import StateDir
 
 _IN_FORCE_S = 10.0
@@ -136,6 +137,27 @@ def resume(flags: Flags, identity: str) -> None:
     if late and row.state(time.time()) == "active":
         raise _not_in_force(identity, late)
     flags.answer(_public(row, time.time()), lambda: _("{id} is free again").format(id=identity))
+
+
+@key.command(help=_("Copy the keys of this machine's own store into the one that machines share."))
+@common("config", "env", "output")
+def adopt(flags: Flags) -> None:
+    """For a service whose `store.postgres` is new; keys that are there already stay as they are there."""
+    with opened_keys(flags) as (state, keys):
+        if not keys.shared:
+            raise UsageError(_("this machine shares no store"), fix=_("Write store.postgres into the configuration"))
+        with opened(Store(), state, flags.config.resolve().parent) as own:
+            if own.pepper != keys.pepper:
+                raise StateError(
+                    _("keys made here do not open anything there: the pepper is another one"),
+                    where=str(state.pepper),
+                    fix=_("Give store.postgres.pepper the content of this file"),
+                    code="pepper_differs",
+                )
+            found = key_store.rows(own.database)
+        with decided(state, "key.adopt", keys=len(found)):
+            taken = key_store.adopt(keys.database, found)
+    flags.answer({"found": len(found), "taken": taken}, lambda: _("{n} keys are taken over").format(n=taken))
 
 
 def _not_in_force(identity: str, late: tuple[str, ...]) -> RunError:

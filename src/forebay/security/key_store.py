@@ -6,7 +6,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,8 @@ _COLUMNS = (
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608  our own words alone
 
+
+_INSERT = f"INSERT INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)})"  # noqa: S608
 
 State = Literal["active", "pending", "suspended", "expired", "revoked"]
 
@@ -98,12 +100,14 @@ def create(database: Database, pepper: str, grant: KeyGrant, now: float) -> tupl
         not_before=grant.not_before,
         networks=grant.networks,
     )
-    values = msgspec.structs.asdict(row) | {"scopes": json.dumps(row.scopes), "networks": json.dumps(row.networks)}
-    database.execute(
-        f"INSERT INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)})",  # noqa: S608
-        [values[column] for column in _COLUMNS],
-    )
+    database.execute(_INSERT, _values(row))
     return row, text
+
+
+def adopt(database: Database, found: Iterable[KeyRow]) -> int:
+    """Take keys over that another store with the same pepper holds; returns how many were not here yet."""
+    with database.transaction():
+        return sum(database.execute(f"{_INSERT} ON CONFLICT (id) DO NOTHING", _values(row)).rowcount for row in found)
 
 
 def rows(database: Database) -> list[KeyRow]:
@@ -263,6 +267,11 @@ def _check_networks(networks: tuple[str, ...]) -> None:
                 _("{value!r} is not a network").format(value=text),
                 fix=_("Write an address and the length of its prefix, such as 10.0.0.0/8"),
             ) from None
+
+
+def _values(row: KeyRow) -> list[object]:
+    values = msgspec.structs.asdict(row) | {"scopes": json.dumps(row.scopes), "networks": json.dumps(row.networks)}
+    return [values[column] for column in _COLUMNS]
 
 
 def _row(values: Sequence[object]) -> KeyRow:

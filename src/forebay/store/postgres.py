@@ -134,10 +134,11 @@ class Postgres:
 
     def prepare(self) -> None:
         """Bounds, our schema, and its tables as this forebay knows them."""
-        reply_ms = ceil(self._server.reply_s * 1000)
-        self.execute(f"SET statement_timeout = {reply_ms}")
-        # Whoever stops inside a transaction must not keep everybody else from writing.
-        self.execute(f"SET idle_in_transaction_session_timeout = {reply_ms}")
+        # The server's bounds are below ours, so that it is the one to answer; and whoever stops inside a transaction is
+        # ended before those who wait for it give up.
+        reply_ms = self._server.reply_s * 1000
+        self.execute(f"SET statement_timeout = {reply_ms * 0.8:.0f}")
+        self.execute(f"SET idle_in_transaction_session_timeout = {reply_ms * 0.4:.0f}")
         self.execute(f'SET search_path = "{self._server.tables}"')
         if self._version() != VERSION:
             self._migrate()
@@ -148,9 +149,12 @@ class Postgres:
 
     def _migrate(self) -> None:
         tables = self._server.tables
+        # Before the transaction: one that began earlier does not see the schema that another machine has just made.
+        # Where this fails the connection is closed, and the lock with it.
+        lock = (f"forebay {tables}",)
+        self.execute("SELECT pg_advisory_lock(hashtext(?))", lock)
         self.execute("BEGIN")
         try:
-            self.execute("SELECT pg_advisory_xact_lock(hashtext(?))", (f"forebay {tables}",))
             found = self._version()
             if found > VERSION:
                 what = _("the tables have version {found}, this forebay knows {known}").format(
@@ -172,6 +176,7 @@ class Postgres:
             with suppress(StateError):
                 self.execute("ROLLBACK")
             raise
+        self.execute("SELECT pg_advisory_unlock(hashtext(?))", lock)
 
     @contextmanager
     def _asking(self, within_s: float = 0.0) -> Iterator[None]:

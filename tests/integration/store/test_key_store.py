@@ -216,3 +216,17 @@ def test_a_name_can_be_forgotten(keys: Keys) -> None:
     row, _text = made(keys, name="Ada")
     key_store.forget_name(keys.database, row.id)
     assert key_store.find(keys.database, row.id).name == ""
+
+
+def test_keys_of_another_store_are_taken_over_once_and_as_they_are(keys: Keys, other: Keys, tmp_path: Path) -> None:
+    with opened(Store(), StateDir(tmp_path / "own"), tmp_path) as own:
+        made(own, name="kept")
+        revoked, _text = made(own, name="revoked")
+        key_store.revoke(own.database, revoked.id, NOW)
+        found = key_store.rows(own.database)
+    assert key_store.adopt(keys.database, found) == 2
+    (kept,) = (row for row in found if row.name == "kept")
+    key_store.suspend(keys.database, kept.id, "since then")
+    assert key_store.adopt(keys.database, found) == 0
+    stored = {row.name: row.state(NOW) for row in key_store.rows(other.database)}
+    assert stored == {"kept": "suspended", "revoked": "revoked"}

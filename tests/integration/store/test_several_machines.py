@@ -37,7 +37,7 @@ def sites(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("shared")
     pepper = folder / "pepper"
     pepper.write_text("5a" * 32)
-    postgres = server.section(server.database(), pepper, reply="2s", grace=f"{GRACE_S}s")
+    postgres = server.section(server.database(), pepper, grace=f"{GRACE_S}s")
     with FakeEngine() as engine, ExitStack() as stack:
         models = {"m": {"engines": [{"kind": "external", "name": "e", "url": f"http://127.0.0.1:{engine.port}"}]}}
         first, second = (
