@@ -8,9 +8,9 @@ import msgspec
 from starlette.requests import Request
 
 from forebay.admin.answers import Refused, forbidden
+from forebay.admin.connection import BODY_BYTES
 from forebay.security.json_object import BadJson, read_object
 
-_LIMIT_BYTES = 16 * 1024
 T = TypeVar("T")
 
 
@@ -19,10 +19,10 @@ async def read_body(request: Request, kind: type[T]) -> T:
     content = bytearray()
     async for piece in request.stream():
         content += piece
-        if len(content) > _LIMIT_BYTES:
-            raise Refused(413, "body_too_large", f"A body has at most {_LIMIT_BYTES} bytes.")
+        if len(content) > BODY_BYTES:
+            raise Refused(413, "body_too_large", f"A body has at most {BODY_BYTES} bytes.")
     try:
-        values = read_object(bytes(content) or b"{}", _LIMIT_BYTES)
+        values = read_object(bytes(content) or b"{}", BODY_BYTES)
     except BadJson as error:
         raise Refused(400, "invalid_json", f"The body is {error}.") from None
     known = {field.name for field in msgspec.structs.fields(kind)}  # type: ignore[arg-type]  # kinds are structs

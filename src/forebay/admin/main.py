@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from forebay.admin.app import admin_app, metrics_app
+from forebay.admin.connection import StrictConnection
 from forebay.admin.metrics_page import MetricsPage
 from forebay.admin.status import read_status
 from forebay.config.schema.store import Store
@@ -85,6 +86,8 @@ def _server(app: Starlette, host: str, port: int) -> _Server:
         log_level="warning",
         server_header=False,
         lifespan="off",
+        http=StrictConnection,
+        ws="none",
         proxy_headers=False,  # who asks is who connects: a header about earlier hops is anybody's to write
     )
     return _Server(config)
