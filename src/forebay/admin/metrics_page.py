@@ -18,10 +18,10 @@ from forebay.observe.catalogue import METRICS, Metric
 from forebay.observe.gpu import gpu_utilization
 from forebay.observe.page import Series
 from forebay.observe.totals import CounterFolder
-from forebay.render.renewal import days_left, failures, is_refused
-from forebay.store.state_dir import StateDir
 from forebay.ops.compliance.kept import newest
 from forebay.ops.compliance.run import VERDICTS
+from forebay.render.renewal import days_left, failures, is_refused
+from forebay.store.state_dir import StateDir
 
 _WINDOW_S = 10.0
 _STATES = ("starting", "warming", "ready", "stalled", "draining", "failed")
@@ -75,10 +75,10 @@ class MetricsPage(Collector):
         for gpu, percent in gpu_utilization().items():
             yield Series(catalogue.GPU_UTILISATION, (gpu,), (percent,))
         yield from self._certificate()
+        yield from self._compliance()
         yield from _release(self._status().release)
         yield from self._store(self._status().store)
         for engine in self._status().engines:
-        yield from self._compliance()
             for state in _STATES:
                 yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
             yield Series(catalogue.ENGINE_RESTARTS, (engine.name,), (float(engine.restarts),))
@@ -98,18 +98,6 @@ class MetricsPage(Collector):
         yield Series(catalogue.CERTIFICATE_REFUSED, (), (float(is_refused(self._state)),))
         yield Series(catalogue.CERTIFICATE_FAILURES, (), (float(failures(self._state)),))
 
-    def _store(self, store: StoreStatus | None) -> Iterator[Series]:
-        if store is None or self._state is None:
-            return
-        yield Series(catalogue.STORE_LOST, (), (float(bool(store.trouble)),))
-        yield Series(catalogue.KEYS_REFUSED, (), (float(not store.believed),))
-        with suppress(FileNotFoundError):  # not heard once yet
-            heard_at = self._state.keys_confirmed.stat().st_mtime
-            yield Series(catalogue.STORE_AGE, (), (max(0.0, time.time() - heard_at),))
-
-    def _throughput(self) -> dict[str, float]:
-        if len(self._samples) < 2:
-            return {"input": 0.0, "output": 0.0}
     def _compliance(self) -> Iterator[Series]:
         found = None if self._state is None else newest(self._state.compliance)
         if found is None:
@@ -129,6 +117,9 @@ class MetricsPage(Collector):
             heard_at = self._state.keys_confirmed.stat().st_mtime
             yield Series(catalogue.STORE_AGE, (), (max(0.0, time.time() - heard_at),))
 
+    def _throughput(self) -> dict[str, float]:
+        if len(self._samples) < 2:
+            return {"input": 0.0, "output": 0.0}
         (then, before), (now, after) = self._samples[0], self._samples[-1]
         return {kind: max(0.0, after[kind] - before[kind]) / (now - then) for kind in after}
 

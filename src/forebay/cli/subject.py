@@ -148,8 +148,8 @@ def _is_about(row: dict[str, Any], subject: str) -> bool:
 
 def _end_key(flags: Flags, identity: str) -> None:
     """A key's holder is gone with its key: it opens nothing any more, and its name says nothing."""
-    from forebay.security import key_store  # noqa: PLC0415
     from forebay.cli.key_opening import opened_keys  # noqa: PLC0415
+    from forebay.security import key_store  # noqa: PLC0415
 
     with opened_keys(flags) as (state, keys), decided(state, "key.revoke", urgent=True, key=identity):
         key_store.revoke(keys.database, identity, time.time())

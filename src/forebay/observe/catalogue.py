@@ -294,15 +294,6 @@ STORE_AGE = Metric(
 KEYS_REFUSED = Metric(
     "forebay_keys_refused", "gauge", "1 while gateways refuse all keys, as PostgreSQL was not heard for its `grace`."
 )
-STORE_LOST = Metric(
-    "forebay_key_store_lost", "gauge", "1 while PostgreSQL with the keys of all machines is not heard; absent without."
-)
-STORE_AGE = Metric(
-    "forebay_key_store_age_seconds", "gauge", "Since PostgreSQL with the keys was last heard; absent without one."
-)
-KEYS_REFUSED = Metric(
-    "forebay_keys_refused", "gauge", "1 while gateways refuse all keys, as PostgreSQL was not heard for its `grace`."
-)
 RELEASE_REVERTED = Metric(
     "forebay_release_reverted", "gauge", "1 while the last change of the release is one that was taken back."
 )
@@ -395,9 +386,6 @@ METRICS: tuple[Metric, ...] = (
     DISCOVERY_FAILURES,
     CERTIFICATE_DAYS,
     CERTIFICATE_REFUSED,
-    STORE_LOST,
-    STORE_AGE,
-    KEYS_REFUSED,
     STORE_LOST,
     STORE_AGE,
     KEYS_REFUSED,

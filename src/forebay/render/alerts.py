@@ -171,24 +171,6 @@ ALERTS = (
         "again within seconds.",
     ),
     Alert(
-        name="ForebayKeyStoreLost",
-        expr="forebay_key_store_lost == 1",
-        hold="1m",
-        severity="warning",
-        summary="PostgreSQL with the keys of all machines is lost: no key can be made or revoked",
-        runbook="`forebay status` says why and until when the keys known last are good; `forebay doctor` tries it from "
-        "this machine. Calls are answered meanwhile. Where a key must end now, stop the gateways that take it.",
-    ),
-    Alert(
-        name="ForebayKeysRefused",
-        expr="forebay_keys_refused == 1",
-        hold="0m",
-        severity="critical",
-        summary="Gateways refuse all keys: PostgreSQL was not heard for `store.postgres.grace`",
-        runbook="Calls get 503 `keys_unavailable`. Bring PostgreSQL back, or let this machine reach it: keys are good "
-        "again within seconds.",
-    ),
-    Alert(
         name="ForebayReleaseReverted",
         expr="forebay_release_reverted == 1",
         hold="0m",
