@@ -80,12 +80,10 @@ class Controller:
         self._rolling = Rolling(self._state, self._changing, lambda: peers.canaries(self._wanted.canaries))
         self._config, units = self._wanted.read() if peers.follows else self._wanted.read_or_turn_back(self.journal)
         units = peers.own(units)
-        log = self._config.observe.log
-        self.journal = Journal(self._config.service, log.level)
-        self._discovery = Discovery(self._state.discovered, arguments.config.resolve().parent, self.journal)
-        self._discovery.retarget(self._config)
-        self._issuers = Issuers(self._state, arguments.config.resolve().parent, self.journal)
-        self._issuers.retarget(self._config)
+        self.journal = Journal(self._config.service, self._config.observe.log.level)
+        base = arguments.config.resolve().parent
+        self._discovery = Discovery(self._state.discovered, base, self.journal)
+        self._issuers = Issuers(self._state, base, self.journal)
         self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
@@ -106,9 +104,8 @@ class Controller:
         self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
         self._edge = EdgeFollower(self._state.edge, self.journal, lambda: self._substrate.signal("edge", 1))
         self._edge.follow(self._config, changed=False)
-        base = arguments.config.resolve().parent
         self._renewals = Renewals(self._state, base, self.journal, lambda: self._edge.is_read, self._look_soon)
-        self._renewals.retarget(self._config)
+        self._retarget(self._config)
         self._drift = DriftWatch(
             lambda: held(self._changing.running, self._config, self._keepers.values()),
             self._substrate.observe,
@@ -211,9 +208,7 @@ class Controller:
             units = self._peers.own(units)
             if config.edge.kind != "none" and "edge" in self._keepers:
                 await self._renew_edge(config)
-            self._discovery.retarget(config)
-            self._issuers.retarget(config)
-            self._renewals.retarget(config)
+            self._retarget(config)
         except (ForebayError, OSError) as error:
             self._findings = said(error)
             self._read_at = time.time()
@@ -231,6 +226,10 @@ class Controller:
         await self._converge({**units, **self._found}, group, None)
         self._read_at = time.time()
         self.journal.say("info", "the configuration has been read again")
+
+    def _retarget(self, config: Config) -> None:
+        for each in (self._discovery, self._issuers, self._renewals):
+            each.retarget(config)
 
     async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
         await self._peers.tell_change(self._changing.running)
