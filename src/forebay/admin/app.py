@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from forebay.admin.consents import ConsentsApi
 from forebay.admin.guard import Administrator, Guard
 from forebay.admin.keys import KeysApi
 from forebay.admin.metrics_page import MetricsPage
@@ -33,6 +34,7 @@ def admin_app(state: StateDir, hosts: list[str], log: JsonLog, store: Store = _O
     `store`: where keys are kept; by default in `state`.
     """
     guard, keys, releases = Guard(state, log), KeysApi(state, store), ReleasesApi(state)
+    consents = ConsentsApi(state)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -49,6 +51,8 @@ def admin_app(state: StateDir, hosts: list[str], log: JsonLog, store: Store = _O
         Route(one, allow((*_GRANTING, AUDIT), keys.show), methods=["GET"]),
         Route(one, allow(_GRANTING, keys.revoke), methods=["DELETE"]),
         Route(one + "/rotate", allow(_GRANTING, keys.rotate), methods=["POST"]),
+        Route("/v1/consents", allow(_GRANTING, consents.say), methods=["POST"]),
+        Route("/v1/consents/find", allow((*_GRANTING, AUDIT), consents.find), methods=["POST"]),
         Route("/v1/release", allow(_EVERYBODY, releases.show), methods=["GET"]),
         Route("/v1/rollout", allow((SYSTEM,), releases.order), methods=["POST"]),
     ]

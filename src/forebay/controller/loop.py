@@ -160,7 +160,8 @@ class Controller:
                 self._renewals.run(),
             )
                 Complying(self._arguments, lambda: self._config, lambda: self.journal).run(),
-                Retaining(self._state, lambda: self._config, lambda: self.journal).run(),
+                Retaining(self._arguments, lambda: self._config, lambda: self.journal).run(),
+            )
             watching = [group.create_task(each) for each in beside]
             while not self._stopping:
                 await self._turn(group)

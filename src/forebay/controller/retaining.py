@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from forebay.config.schema import Config
 from forebay.controller.journal import Journal
+from forebay.controller.wanted import Arguments
 from forebay.core.errors import ForebayError
 from forebay.ops.retention import retain
-from forebay.store.state_dir import StateDir
 
 _EVERY_S = 3600.0
 
@@ -19,8 +19,8 @@ _EVERY_S = 3600.0
 class Retaining:
     """`config` is what is in force."""
 
-    def __init__(self, state: StateDir, config: Callable[[], Config], journal: Callable[[], Journal]) -> None:
-        self._state = state
+    def __init__(self, arguments: Arguments, config: Callable[[], Config], journal: Callable[[], Journal]) -> None:
+        self._arguments = arguments
         self._config = config
         self._journal = journal
 
@@ -28,10 +28,14 @@ class Retaining:
         """Until cancelled."""
         while True:
             try:
-                removed = await asyncio.to_thread(retain, self._config(), self._state, time.time())
+                removed = await asyncio.to_thread(self._retain)
             except (ForebayError, OSError, sqlite3.Error) as error:
                 self._journal().say("error", f"what is too old could not be removed: {error}")
             else:
                 if removed:
                     self._journal().say("info", "what was older than declared is removed", **removed)
             await asyncio.sleep(_EVERY_S)
+
+    def _retain(self) -> dict[str, int]:
+        given = self._arguments
+        return retain(self._config(), given.state, given.config.resolve().parent, time.time())

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from pathlib import Path
 
 from forebay.config.schema import Config
 from forebay.privacy.stores import declared_s, log_span_s
-from forebay.store.sqlite import connect
+from forebay.security.stores import opened
 from forebay.store.state_dir import StateDir
 
 _ENDED = "revoked_at < ? OR expires_at < ?"
 
 
-def retain(config: Config, state: StateDir, now_s: float) -> dict[str, int]:
-    """Remove what is too old; how many of what were removed. Raises OSError, sqlite3.Error, StateError."""
+def retain(config: Config, state: StateDir, base: Path, now_s: float) -> dict[str, int]:
+    """Remove what is too old; how many of what were removed. `base` is the configuration's folder.
+
+    Raises OSError, sqlite3.Error, ForebayError.
+    """
     removed = {}
     keep_s = declared_s(config, "access_log")
     if keep_s is not None:
         removed["log_files"] = _logs(state.logs, now_s - keep_s + log_span_s(config))
     keep_s = declared_s(config, "keys")
-    if keep_s is not None and state.database.exists():
-        removed["keys"] = _keys(state.database, now_s - keep_s)
+    if keep_s is not None:
+        with opened(config.store, state, base) as keys:
+            done = keys.database.execute(f"DELETE FROM keys WHERE {_ENDED}", (now_s - keep_s, now_s - keep_s))  # noqa: S608
+            removed["keys"] = done.rowcount
     return {name: count for name, count in removed.items() if count}
 
 
@@ -44,12 +48,3 @@ def _logs(folder: Path, before_s: float) -> int:
             else:
                 path.unlink()
     return count
-
-
-def _keys(path: Path, before_s: float) -> int:
-    database = connect(path)
-    try:
-        done: sqlite3.Cursor = database.execute(f"DELETE FROM keys WHERE {_ENDED}", (before_s, before_s))  # noqa: S608
-        return done.rowcount
-    finally:
-        database.close()

@@ -22,6 +22,8 @@ ALLOWED = {
     ("GET", "/v1/keys/0000000000"): {SECURITY, AUDIT, TENANT},
     ("DELETE", "/v1/keys/0000000000"): {SECURITY, TENANT},
     ("POST", "/v1/keys/0000000000/rotate"): {SECURITY, TENANT},
+    ("POST", "/v1/consents"): {SECURITY, TENANT},
+    ("POST", "/v1/consents/find"): {SECURITY, AUDIT, TENANT},
 }
 
 

@@ -47,9 +47,9 @@ def test_log_files_go_before_a_line_of_theirs_is_older_than_declared(state: Stat
     """Five files and the newest, six days: a file holds a day, so one whose last line is five days old has it."""
     old, young = log(state, "worker-1.log.3", 5.1), log(state, "worker-1.log.1", 4.9)
     idle, busy = log(state, "worker-2.log", 5.1), log(state, "worker-1.log", 0.0)
-    assert retain(CONFIG, state, NOW_S) == {"log_files": 2}
+    assert retain(CONFIG, state, state.root, NOW_S) == {"log_files": 2}
     assert (old.exists(), young.exists(), idle.read_text(), busy.read_text() != "") == (False, True, "", True)
-    assert retain(CONFIG, state, NOW_S) == {}
+    assert retain(CONFIG, state, state.root, NOW_S) == {}
 
 
 def test_a_look_that_ended_in_the_middle_is_completed_by_the_next(
@@ -66,8 +66,8 @@ def test_a_look_that_ended_in_the_middle_is_completed_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", dying)
         with pytest.raises(KeyboardInterrupt):
-            retain(CONFIG, state, NOW_S)
-    assert retain(CONFIG, state, NOW_S) == {"log_files": 2}
+            retain(CONFIG, state, state.root, NOW_S)
+    assert retain(CONFIG, state, state.root, NOW_S) == {"log_files": 2}
     assert not [each for each in files if each.exists()]
 
 
@@ -78,7 +78,7 @@ def test_keys_that_ended_long_ago_are_forgotten_with_their_names(state: StateDir
         row, _text = key_store.create(database, pepper, key_store.KeyGrant(tenant="t", scopes=(), name=name), NOW_S)
         if ended_days is not None:
             key_store.revoke(database, row.id, NOW_S - ended_days * DAY_S)
-    assert retain(CONFIG, state, NOW_S) == {"keys": 1}
+    assert retain(CONFIG, state, state.root, NOW_S) == {"keys": 1}
     assert {row.name for row in key_store.rows(database)} == {"young", "living"}
     database.close()
 
@@ -86,4 +86,4 @@ def test_keys_that_ended_long_ago_are_forgotten_with_their_names(state: StateDir
 def test_without_a_declaration_nothing_is_removed(state: StateDir) -> None:
     log(state, "worker-1.log.3", 999)
     plain = CONFIG.model_copy(update={"processing": type(CONFIG.processing)()})
-    assert retain(plain, state, NOW_S) == {}
+    assert retain(plain, state, state.root, NOW_S) == {}
