@@ -123,7 +123,7 @@ class Controller:
             turnstile=Turnstile(),
             settle_s=peers.settle_s,
         )
-        self._scaling = Scaling(self._state, lambda: self.journal, lambda _model: 0.0)
+        self._scaling = Scaling(self._state, lambda: self.journal)
         self._strangers = Strangers(self._substrate, self.journal, self._is_busy)
         self._leaving: set[asyncio.Task[None]] = set()
         self._listed = frozenset(units)
@@ -157,6 +157,7 @@ class Controller:
                 self._monitoring.run(),
                 self._issuers.run(),
                 self._keys.run(),
+                self._scaling.run(),
                 self._renewals.run(),
             )
                 Complying(self._arguments, lambda: self._config, lambda: self.journal).run(),

@@ -15,6 +15,7 @@ from forebay.controller.keeper import Keeper
 from forebay.controller.plan import Planned
 from forebay.controller.status import ScalingStatus
 from forebay.gateway.siblings import Siblings
+from forebay.scale.foresight import Foresight
 from forebay.scale.policy import Load, Scaler
 from forebay.scale.rules import rules_of
 from forebay.store.state_dir import StateDir
@@ -35,15 +36,19 @@ class _Group(msgspec.Struct):
 class Scaling:
     """Says for each keeper of a scaled engine whether it is parked, by what it sees, after a restart too.
 
-    `expected` tells how many calls at a time a model will have when a copy that is started now is ready.
+    What the access log foretells is started ahead of time, where the file says how long ahead.
     """
 
-    def __init__(self, state: StateDir, journal: Callable[[], Journal], expected: Callable[[str], float]) -> None:
+    def __init__(self, state: StateDir, journal: Callable[[], Journal]) -> None:
         self._journal = journal
-        self._expected = expected
+        self._foresight = Foresight(state.logs, lambda text: journal().say("warning", text))
         self._workers = Siblings(state.counters, own_pid=0)
         self._groups: dict[str, _Group] = {}
         self._look_at_s = 0.0
+
+    async def run(self) -> None:
+        """Foretell, as long as the controller leads."""
+        await self._foresight.run()
 
     @property
     def status(self) -> tuple[ScalingStatus, ...]:
@@ -63,6 +68,7 @@ class Scaling:
     def retarget(self, config: Config, units: Mapping[str, Planned], running: Collection[str]) -> None:
         """Scale what the configuration says; an engine whose rules stayed goes on from where it is."""
         before, self._groups = self._groups, {}
+        ahead_s: dict[str, float] = {}
         for model, each in config.models.items():
             for engine in each.engines:
                 if isinstance(engine, EmbeddedEngine | VllmEngine) and engine.scale is not None:
@@ -71,6 +77,9 @@ class Scaling:
                     if known is not None and (known.slots, known.scaler.rules) == (group.slots, group.scaler.rules):
                         group.scaler = known.scaler
                     self._groups[group.name] = group
+                    if engine.scale.ahead is not None:
+                        ahead_s[model] = max(engine.scale.ahead, ahead_s.get(model, 0.0))
+        self._foresight.retarget(ahead_s)
 
     def turn(self, keepers: Collection[Keeper], tried: Collection[str], *, still: bool) -> None:
         """Look, decide, and park; `tried` slots run in any case, and while it is `still` nothing is decided."""
@@ -98,7 +107,7 @@ class Scaling:
                 calls=calls[name] + waiting,
                 ready=self._ready(group, keepers),
                 kv_ratio=_cache(group, keepers),
-                expected=self._expected(group.model),
+                expected=self._foresight.expected(group.model),
             )
             before = group.scaler.copies
             if group.scaler.decide(load):

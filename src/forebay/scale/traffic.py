@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -67,18 +68,21 @@ def series(calls: Iterable[Arrived], slot_s: float, until_s: float | None = None
     if count > _MOST_SLOTS:
         why = _("the record spans {days:.0f} days").format(days=(end_s - begin_s) / 86_400)
         raise UsageError(why, fix=_("Leave out what is older"))
-    came, busy_s = [0] * count, [0.0] * count
-    for each in ordered:
-        came[int((each.at_s - begin_s) / slot_s)] += 1
-        _spread(busy_s, (each.at_s - begin_s) / slot_s, (each.at_s + each.took_s - begin_s) / slot_s, slot_s)
+    came = Counter(int(each.at_s / slot_s) for each in ordered)
+    busy_s, first = busy(ordered, slot_s), round(begin_s / slot_s)
     return Series(
-        begin_s=begin_s, slot_s=slot_s, calls=tuple(came), in_flight=tuple(value / slot_s for value in busy_s)
+        begin_s=begin_s,
+        slot_s=slot_s,
+        calls=tuple(came[first + slot] for slot in range(count)),
+        in_flight=tuple(busy_s.get(first + slot, 0.0) / slot_s for slot in range(count)),
     )
 
 
-def _spread(busy_s: list[float], first: float, last: float, slot_s: float) -> None:
-    """Share the time of a call out among the slots that it lies in."""
-    slot = int(first)
-    while slot < len(busy_s) and slot <= last:
-        busy_s[slot] += max(0.0, min(last, slot + 1) - max(first, slot)) * slot_s
-        slot += 1
+def busy(calls: Iterable[Arrived], slot_s: float) -> dict[int, float]:
+    """Seconds that calls were in flight, by slot since the epoch: each is shared out among the slots it lies in."""
+    found: dict[int, float] = defaultdict(float)
+    for each in calls:
+        first, last = each.at_s / slot_s, (each.at_s + each.took_s) / slot_s
+        for slot in range(int(first), int(last) + 1):
+            found[slot] += max(0.0, min(last, slot + 1) - max(first, slot)) * slot_s
+    return dict(found)
