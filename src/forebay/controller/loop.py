@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 
 from forebay.config.schema import Config
+from forebay.controller.complying import Complying
 from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.drifting import DriftWatch, held

@@ -79,6 +79,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
     policy = snapshot.policy
     models = {name: model for model in snapshot.models for name in (model.name, *model.aliases)}
     models = {**_adapters(snapshot), **models}
+    abroad = abroad_of(snapshot.regions, snapshot.engines)
     return View(
         digest=digest,
         policy=policy,
