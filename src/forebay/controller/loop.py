@@ -40,8 +40,8 @@ from forebay.controller.report import (
     with_renewals,
     with_store,
 )
-from forebay.controller.rolling import Rolling
 from forebay.controller.retaining import Retaining
+from forebay.controller.rolling import Rolling
 from forebay.controller.scaling import Scaling
 from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
@@ -160,7 +160,6 @@ class Controller:
                 self._keys.run(),
                 self._scaling.run(),
                 self._renewals.run(),
-            )
                 Complying(self._arguments, lambda: self._config, lambda: self.journal).run(),
                 Retaining(self._arguments, lambda: self._config, lambda: self.journal).run(),
             )
