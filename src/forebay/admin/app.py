@@ -56,16 +56,20 @@ def admin_app(state: StateDir, hosts: list[str], log: JsonLog, store: Store = _O
         Route("/v1/release", allow(_EVERYBODY, releases.show), methods=["GET"]),
         Route("/v1/rollout", allow((SYSTEM,), releases.order), methods=["POST"]),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+    return Starlette(routes=routes, middleware=[_known_hosts(hosts)])
 
 
-def metrics_app(page: MetricsPage) -> Starlette:
-    """The app of the metrics port."""
+def metrics_app(page: MetricsPage, hosts: list[str]) -> Starlette:
+    """The app of the metrics port; `hosts` as for the admin port: it asks for no key, but no web page may read it."""
 
     async def metrics(request: Request) -> Response:
         return Response(await run_in_threadpool(page.text), media_type=_TEXT)
 
-    return Starlette(routes=[Route("/metrics", metrics, methods=["GET"])])
+    return Starlette(routes=[Route("/metrics", metrics, methods=["GET"])], middleware=[_known_hosts(hosts)])
+
+
+def _known_hosts(hosts: list[str]) -> Middleware:
+    return Middleware(TrustedHostMiddleware, allowed_hosts=hosts)
 
 
 def _file(path: Path) -> Response:

@@ -53,11 +53,14 @@ async def _serve(options: argparse.Namespace) -> int:
     state = StateDir(options.state.resolve())
     folder = CounterFolder(state.counters)
     page = MetricsPage(folder, partial(read_status, state.status), time.monotonic, state)
-    hosts = [*_LOOPBACK, options.bind] if options.bind not in {"0.0.0.0", "::"} else ["*"]  # noqa: S104  compared
     log = JsonLog("forebay")
     servers = [
-        _server(admin_app(state, hosts, log, Store.model_validate_json(options.store)), options.bind, options.port),
-        _server(metrics_app(page), options.metrics_bind, options.metrics_port),
+        _server(
+            admin_app(state, _hosts(options.bind), log, Store.model_validate_json(options.store)),
+            options.bind,
+            options.port,
+        ),
+        _server(metrics_app(page, _readers(options.metrics_bind)), options.metrics_bind, options.metrics_port),
     ]
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -75,6 +78,16 @@ async def _serve(options: argparse.Namespace) -> int:
         gathering.cancel()
         ending.cancel()
     return 0 if stopping.is_set() else 1
+
+
+def _hosts(bind: str) -> list[str]:
+    """The names that a server answers to: who listens everywhere cannot know what it is called."""
+    return [*_LOOPBACK, bind] if bind not in {"0.0.0.0", "::"} else ["*"]  # noqa: S104  compared
+
+
+def _readers(bind: str) -> list[str]:
+    """Prometheus elsewhere has names of its own for this machine; loopback is what pages in browsers here could reach."""
+    return _hosts(bind) if bind in (*_LOOPBACK, "::1") else ["*"]
 
 
 def _server(app: Starlette, host: str, port: int) -> _Server:

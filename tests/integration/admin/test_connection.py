@@ -84,6 +84,15 @@ def test_a_sound_request_is_answered_and_its_connection_kept(admin: Admin) -> No
     assert b"forebay_build_info" in page
 
 
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"])
+def test_a_rebound_name_reads_nothing(admin: Admin, host: str) -> None:
+    """A page of another site whose name suddenly leads here: the metrics page asks for no key."""
+    for port, path in ((admin.metrics_port, "/metrics"), (admin.port, "/health")):
+        answer = exchange(port, f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"forebay_" not in answer
+
+
 def test_no_other_protocol_is_spoken(admin: Admin) -> None:
     upgrade = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x"
     answer = exchange(admin.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + upgrade + b"\r\n\r\n")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +74,32 @@ def test_an_advisory_names_the_versions_it_names(entry: dict[str, Any], versions
     found = advised(materials, [entry])
     assert {each.version for each in found} == versions
     assert all(each.advisory == "X-1" for each in found)
+
+
+def _wheel(folder: Path, said: str) -> Path:
+    """The smallest package there is."""
+    path = folder / "lockproof-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("lockproof.py", said)
+        wheel.writestr("lockproof-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lockproof\nVersion: 1.0\n")
+        wheel.writestr(
+            "lockproof-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr("lockproof-1.0.dist-info/RECORD", "")
+    return path
+
+
+def test_a_file_that_was_tampered_with_is_not_installed(tmp_path: Path) -> None:
+    """As `make` installs: another file of the same name and version has another hash."""
+    lock, into = tmp_path / "a.lock", tmp_path / "into"
+    digest = hashlib.sha256(_wheel(tmp_path, "good = True").read_bytes()).hexdigest()
+    lock.write_text(f"lockproof==1.0 \\\n    --hash=sha256:{digest}\n")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(tmp_path), "--no-deps"]
+    argv = [*pip, "--disable-pip-version-check", "--require-hashes", "--target", str(into), "-r", str(lock)]
+    assert subprocess.run(argv, capture_output=True, check=False, timeout=60).returncode == 0
+    shutil.rmtree(into)
+    _wheel(tmp_path, "good = False")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not (into / "lockproof.py").exists()
