@@ -6,7 +6,7 @@ CROWDED = "crowded"
 """The type of what was not confirmed any more, from there to the end of its text."""
 
 FREE = 4_096
-PER_KB = 4
+PER_KB = 8
 """Candidates that one call may have confirmed: these, and so many more for each 1,024 characters before them. One costs
 some 20 microseconds, so that no call holds up a worker for much more than a tenth of a second."""
 

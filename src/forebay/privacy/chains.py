@@ -24,7 +24,7 @@ _KEY_LINE = (
 class Chains:
     """Where chains lie."""
 
-    __slots__ = ("_chain", "_inert", "_inside", "_open_end")
+    __slots__ = ("_between", "_chain", "_inert", "_inside", "_open_end")
 
     def __init__(self) -> None:
         digit, space, inside = digits(), f"[{SPACES}]{{1,{MOST_SPACES}}}+", f"[{run()}]++"
@@ -36,6 +36,8 @@ class Chains:
         ]
         begun = [f"(?<={text}) " for text in _KEY_LINE]
         self._chain = re.compile(f"{inside}(?:(?:{'|'.join(joints)}){inside})*+")
+        # What ends every chain, whatever follows: no joint begins so.
+        self._between = re.compile(f"(?s:.*)(?:(?<=[a-z])[{SPACES}]|[^{SPACES}{run()}])")
         self._inside = re.compile(f"[{run()}]")
         self._inert = re.compile(f"(?<=[{inert()}])[{inert()}]++")
         self._open_end = re.compile(f"(?:(?<=[{digit}A-Z).*_~-])[{SPACES}]{{0,{MOST_SPACES}}}+|{'|'.join(begun)})\\Z")
@@ -44,6 +46,11 @@ class Chains:
         """The first chain at or behind `start`; None where there is none."""
         found = self._chain.search(text, start)
         return found.span() if found is not None else None
+
+    def last_between(self, text: str, start: int, end: int) -> int:
+        """The last place up to `end` that is surely behind each chain that begins before it; `start` if none is."""
+        found = self._between.match(text, start, end)
+        return start if found is None else found.end()
 
     def rest(self, text: str, start: int, end: int) -> tuple[int, int] | None:
         """`next` from within the chain that ends at `end`: a long one is not read again and again."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
 
 import msgspec
 import re2
@@ -18,10 +17,6 @@ from forebay.privacy.fold import Folded, fold, fold_with_places
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, POSSIBLE, Found, Recogniser
 from forebay.privacy.span import Rest, Span
 from forebay.privacy.words import Words
-
-# What begins so far behind what is decided is no part of it.
-_REACH = 96
-_BEGIN = attrgetter("begin")
 
 Named = tuple[tuple[str, Recogniser], ...]
 
@@ -105,15 +100,16 @@ class Detector:
         if len(hits) == 1:
             return looked
         skipped = len(before)
-        start, edge = folded.index(skipped), len(folded.text) if step < len(text) else -1
-        last = reach = folded.index(skipped + step)
-        for candidate in self._candidates(folded.text, start, last + _REACH, hits):
-            if candidate.begin >= reach:
-                continue
-            looked.candidates += candidate.begin < last and candidate.end != edge
-            for span in self._judged(candidate, whole, folded, skipped):
-                looked.spans.append(span)
-                reach = max(reach, candidate.end)
+        seen, edge = folded.index(skipped), len(folded.text) if step < len(text) else -1
+        last = until = folded.index(skipped + step)
+        while seen < until:
+            reach = until
+            for candidate in self._candidates(folded.text, seen, until, hits):
+                looked.candidates += candidate.begin < last and candidate.end != edge
+                for span in self._judged(candidate, whole, folded, skipped):
+                    looked.spans.append(span)
+                    reach = max(reach, candidate.end)
+            seen, until = until, reach
         if len(looked.spans) > 1:
             looked.spans = _resolved(looked.spans)
         return looked
@@ -129,14 +125,14 @@ class Detector:
         return recogniser.needs in folded and expression.is_in(folded)
 
     def _candidates(self, folded: bytes, start: int, until: int, hits: list[int]) -> list[_Candidate]:
-        """In the order in which they begin."""
+        """Those that begin from `start` on and before `until`."""
         found: list[_Candidate] = []
         for index in hits:
             if index < len(self._patterns):
                 found += self._of_pattern(index, folded, start, until)
             elif index == len(self._patterns):
                 found += self._of_numbers(folded, start, until)
-        return sorted(found, key=_BEGIN) if len(hits) > 2 else found
+        return found
 
     def _of_pattern(self, index: int, folded: bytes, start: int, until: int) -> Iterator[_Candidate]:
         kinds, recogniser, expression = self._patterns[index]
@@ -150,9 +146,9 @@ class Detector:
 
     def _of_numbers(self, folded: bytes, start: int, until: int) -> Iterator[_Candidate]:
         by_length = self._by_length
-        for number in numbers.numbers(folded, start, until):
+        for number in numbers.numbers(folded, start, until + numbers.BEFORE_DIGITS):
             kinds = by_length.get(len(number.digits))
-            if kinds:
+            if kinds and start <= number.start < until:
                 yield _Candidate(kinds, number.start, number.end, number)
 
     def _judged(self, candidate: _Candidate, whole: str, folded: Folded, skipped: int) -> Iterator[Span]:

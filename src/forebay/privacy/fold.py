@@ -64,9 +64,8 @@ def fold_with_places(text: str) -> Folded:
     specials = [(*found.span(), _meant(found).translate(table)) for found in _SPECIAL.finditer(text)]
     for begin, end, meant in [*specials, (len(text), len(text), "")]:
         plain = text[at:begin]
-        folded = plain.translate(table).encode("ascii", "replace")
-        if len(folded) == len(plain) and _NOTHING.search(plain) is None:
-            pieces.append(folded)
+        if plain.isascii() or _NOTHING.search(plain) is None:
+            pieces.append((plain if plain.isascii() else plain.translate(table)).encode("ascii", "replace"))
             begins += range(at, begin)
             ends += range(at + 1, begin + 1)
         else:

@@ -47,6 +47,10 @@ def _shape(sizes: tuple[int, ...]) -> bytes:
 _SHAPES = Expression(rb"(?:^|[^0-9])([0-9]{7,22}|" + b"|".join(map(_shape, sorted(_KNOWN))) + rb")(?:$|[^0-9])")
 
 
+BEFORE_DIGITS = 2
+"""How far before its first digit a number may begin: with a plus sign and a bracket."""
+
+
 class Number(msgspec.Struct, frozen=True, gc=False):
     """Digits at `start` to `end` of the folded text. `plus`: a plus sign or 00 stood before, which `start` includes."""
 

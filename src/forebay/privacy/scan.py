@@ -91,13 +91,14 @@ class Scan:
             at, end = chain
             if end > clear_to >= at and not self._may_hold(at, at + _BLOCK):
                 clear_to = at + _BLOCK
+                if (behind := chains.last_between(held, at, clear_to)) > end:
+                    at = behind
+                    continue
             ended = final or not chains.is_open(held, end)
             if ended and (end <= clear_to or self._is_too_short(at, end)):
                 at = end
             elif end - at > WINDOW_CHARACTERS:
-                at = self._over_inert(at)
-                if end - at > WINDOW_CHARACTERS:
-                    at = self._look_at(at, at + WINDOW_CHARACTERS, STEP_CHARACTERS)
+                at = self._look_on(at, end)
             elif ended:
                 at = self._look_at(at, end, end - at)
             else:
@@ -117,6 +118,13 @@ class Scan:
             return at
         whole = self._detector.chains.inert_end(self._held, at) - at
         return at + max(0, (whole - WINDOW_CHARACTERS) // STEP_CHARACTERS + 1) * STEP_CHARACTERS
+
+    def _look_on(self, at: int, end: int) -> int:
+        """Take a step within a chain that is longer than a window."""
+        at = self._over_inert(at)
+        if end - at <= WINDOW_CHARACTERS:
+            return at
+        return self._look_at(at, at + WINDOW_CHARACTERS, STEP_CHARACTERS)
 
     def _look_at(self, start: int, end: int, step: int) -> int:
         """Take the values that begin in the first `step` characters; returns where to look next."""

@@ -85,7 +85,7 @@ class Privacy(Section):
     """How sure a finding must be to count: 1 is a check digit and a form or word of its own, 0.9 either of them, 0.6 a
     form that other things have, too."""
     candidates: Annotated[int, Field(ge=64, le=1_000_000)] = 4096
-    """How many places of one call that look like something may be confirmed, besides four for each 1,024 characters.
+    """How many places of one call that look like something may be confirmed, besides eight for each 1,024 characters.
     From there on the text counts as found: its type is `crowded`, which is masked, or blocked where anything is. One
     costs some 20 microseconds of a worker."""
     off: list[Kind] = []
