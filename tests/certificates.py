@@ -58,11 +58,11 @@ class Authority:
         key_file.chmod(0o600)
         return Issued(made, key, chain, key_file)
 
-    def revoked(self, *gone: Issued) -> Path:
-        """A list of what was taken back."""
+    def revoked(self, *gone: Issued, days: float = 7) -> Path:
+        """A list of what was taken back, good for so many days from now."""
         now = datetime.now(UTC)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self._certificate.subject)
-        builder = builder.last_update(now - _HOUR).next_update(now + timedelta(days=7))
+        builder = builder.last_update(now - timedelta(days=30)).next_update(now + timedelta(days=days))
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(identifier, critical=False).add_extension(x509.CRLNumber(1), critical=False)
         for each in gone:

@@ -86,7 +86,7 @@ def _hosts(bind: str) -> list[str]:
 
 
 def _readers(bind: str) -> list[str]:
-    """Prometheus elsewhere has names of its own for this machine; loopback is what pages in browsers here could reach."""
+    """Prometheus elsewhere has its own names for this machine; loopback is what pages in browsers here could reach."""
     return _hosts(bind) if bind in (*_LOOPBACK, "::1") else ["*"]
 
 

@@ -22,6 +22,7 @@ from forebay.render.edge_certificate import (
     challenge_of,
     keep_authorities,
     keep_certificate,
+    keep_revoked,
     prune,
     server_certificate,
 )
@@ -32,6 +33,7 @@ from forebay.store.state_dir import StateDir
 
 _CERTIFICATE = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
 _AUTHORITIES = re.compile(rb"client-ca-[0-9a-f]{16}\.pem")
+_REVOKED = re.compile(rb"client-crl-[0-9a-f]{16}\.pem")
 _ANSWER = re.compile(rb"(?:\$forebay_token|%\[path,field\(4,/\)\])\.([A-Za-z0-9_-]{43})")
 
 
@@ -66,10 +68,11 @@ def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], bas
     (folder / "temp").mkdir(mode=0o700, parents=True, exist_ok=True)
     served = server_certificate(config, state, base)
     certificate = keep_certificate(served.files, folder)
-    clients = config.edge.clients
+    clients, root = config.edge.clients, base or Path.cwd()
     site = msgspec.structs.replace(
         site_of(config, folder, certificate, worker_ports),
-        client_ca=None if clients is None else keep_authorities((base or Path.cwd()) / clients.ca, folder),
+        client_ca=None if clients is None else keep_authorities(root / clients.ca, folder),
+        client_crl=None if clients is None or clients.crl is None else keep_revoked(root / clients.crl, folder),
         challenge=challenge_of(config, state, base),
         closed=served.closed,
     )
@@ -104,10 +107,16 @@ def site_of(config: Config, folder: Path, certificate: Path, worker_ports: Seque
 
 def site_in(content: bytes, folder: Path, worker_ports: Sequence[int], config: Config) -> Site:
     """The site that a file was rendered for: what in it is the machine's own, and no release says."""
-    certificate, authorities, challenge = (pattern.search(content) for pattern in (_CERTIFICATE, _AUTHORITIES, _ANSWER))
+
+    def named(pattern: re.Pattern[bytes]) -> Path | None:
+        found = pattern.search(content)
+        return folder / found[0].decode() if found else None
+
+    challenge = _ANSWER.search(content)
     return msgspec.structs.replace(
-        site_of(config, folder, folder / (certificate[0].decode() if certificate else "?"), worker_ports),
-        client_ca=folder / authorities[0].decode() if authorities else None,
+        site_of(config, folder, named(_CERTIFICATE) or folder, worker_ports),
+        client_ca=named(_AUTHORITIES),
+        client_crl=named(_REVOKED),
         challenge=challenge[1].decode() if challenge else "",
         closed=CLOSED.encode() in content,
     )

@@ -22,6 +22,7 @@ from forebay.store.state_dir import StateDir
 
 _KEPT = 3
 _NOBODY = "closed.invalid"
+_CRL_END = b"-----END X509 CRL-----"
 # Clients see these and judge for themselves: better than no answer while a new certificate is under way.
 _SERVED_ALL_THE_SAME = {"certificate_expired", "certificate_not_yet_valid", "certificate_name"}
 
@@ -90,10 +91,24 @@ def keep_authorities(ca: Path, folder: Path) -> Path:
             where="edge.clients.ca",
             fix=_("Name a PEM file with certificates of authorities alone"),
         )
-    kept = folder / f"client-ca-{hashlib.sha256(content).hexdigest()[:16]}.pem"
-    if not kept.exists():
-        write_atomically(kept, content, mode=0o644)
-    return kept
+    return _kept(content, "client-ca", folder)
+
+
+def keep_revoked(crl: Path, folder: Path) -> Path:
+    """A copy of the lists of revoked certificates. Raises ConfigError where they cannot be read or one has ended."""
+    try:
+        content = crl.read_bytes()
+        lists = [x509.load_pem_x509_crl(part + _CRL_END) for part in content.split(_CRL_END)[:-1]]
+    except (OSError, ValueError):
+        lists = []
+    ends = [each.next_update_utc for each in lists]
+    if not ends or any(end is None or end <= datetime.now(UTC) for end in ends):
+        raise ConfigError(
+            _("the list of revoked certificates of clients cannot be read, or has ended"),
+            where="edge.clients.crl",
+            fix=_("Name a PEM file with the newest list of each authority"),
+        )
+    return _kept(content, "client-crl", folder)
 
 
 def prune(folder: Path, current: Path) -> None:
@@ -102,6 +117,14 @@ def prune(folder: Path, current: Path) -> None:
     for old in by_age[_KEPT:]:
         if old != current:
             old.unlink(missing_ok=True)
+
+
+def _kept(content: bytes, name: str, folder: Path) -> Path:
+    """A public file, named by its content."""
+    kept = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.pem"
+    if not kept.exists():
+        write_atomically(kept, content, mode=0o644)
+    return kept
 
 
 def _obtained(config: Config, state: StateDir, now: datetime) -> Served:

@@ -106,7 +106,8 @@ def _client_certificates(config: Config, site: Site) -> str:
     if clients is None:
         return ""
     verify = "required" if clients.required else "optional"
-    return f" ca-file {path(site.authorities, 'edge.clients.ca')} verify {verify}"
+    revoked = "" if clients.crl is None else f" crl-file {path(site.revoked, 'edge.clients.crl')}"
+    return f" ca-file {path(site.authorities, 'edge.clients.ca')}{revoked} verify {verify}"
 
 
 def _http(config: Config, site: Site, port: int) -> list[str]:

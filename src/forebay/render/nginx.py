@@ -180,6 +180,7 @@ def _client_certificates(config: Config, site: Site) -> list[str]:
         f"ssl_client_certificate {path(site.authorities, 'edge.clients.ca')};",
         f"ssl_verify_client {'on' if clients.required else 'optional'};",
         "ssl_verify_depth 4;",
+        *([f"ssl_crl {path(site.revoked, 'edge.clients.crl')};"] if clients.crl is not None else []),
     ]
 
 

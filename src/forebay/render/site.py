@@ -15,7 +15,8 @@ CLOSED = "# There is no certificate yet: nobody is let in."
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration does not say: where things lie on this machine, and what it allows.
 
-    `certificate` is one PEM file with the key and the chain, `client_ca` one of authorities for clients. `connections`
+    `certificate` is one PEM file with the key and the chain, `client_ca` one of authorities for clients, `client_crl`
+    one of the certificates that they took back. `connections`
     are sockets that the edge may hold. `user` and group are what its workers become where it is started as root.
     `generation` is the unix socket on which it tells which file it runs, for one that is looked after. `challenge` is
     what an ACME authority wants to hear behind each of its tokens. `closed`: there is no certificate yet, and nobody is
@@ -29,6 +30,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     user: tuple[str, str] | None = None
     generation: str = ""
     client_ca: Path | None = None
+    client_crl: Path | None = None
     challenge: str = ""
     closed: bool = False
 
@@ -36,3 +38,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     def authorities(self) -> Path:
         """Where the authorities for clients lie: beside the certificate, unless it is said."""
         return self.client_ca or self.folder / "client-ca.pem"
+
+    @property
+    def revoked(self) -> Path:
+        """Where the lists of revoked certificates of clients lie."""
+        return self.client_crl or self.folder / "client-crl.pem"

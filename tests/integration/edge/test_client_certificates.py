@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,3 +145,34 @@ def test_authorities_that_are_none_are_refused_and_the_edge_stays(setting: Setti
         with pytest.raises(ConfigError, match="authorities"):
             edge.write()
         assert edge.conf.read_bytes() == before
+
+
+def test_a_certificate_that_was_taken_back_opens_nothing_and_a_bad_list_changes_nothing(
+    setting: Setting, tmp_path: Path
+) -> None:
+    edge, authority = setting.edge, setting.authority
+    kept, gone = (authority.issue(name, [NAME], client=True) for name in ("kept", "gone"))
+    assert setting.call(kept) == setting.call(gone) == 200
+    crl = tmp_path / "crl.pem"
+    shutil.copy(authority.revoked(), crl)
+    clients = {"ca": str(authority.ca), "required": False, "crl": str(crl)}
+    edge.config = edge.configured(edge={"clients": clients})
+    try:
+        assert edge.write()
+        edge.reload()
+        wait_for("both come in", lambda: setting.call(kept) == setting.call(gone) == 200)
+        shutil.copy(authority.revoked(gone), crl)
+        assert edge.write(), "a new list is noticed"
+        edge.reload()
+        wait_for("it opens nothing", lambda: setting.call(gone) in {0, 400})
+        assert setting.call(kept) == 200
+        before = edge.conf.read_bytes()
+        for bad in (authority.revoked(gone, days=-1), kept.chain, tmp_path / "nowhere.pem"):
+            edge.config = edge.configured(edge={"clients": clients | {"crl": str(bad)}})
+            with pytest.raises(ConfigError, match="revoked certificates"):
+                edge.write()
+            assert edge.conf.read_bytes() == before
+    finally:
+        edge.config = edge.configured(edge={"clients": {"ca": str(authority.ca), "required": False}})
+        edge.write()
+        edge.reload()

@@ -36,7 +36,8 @@ def test_only_what_was_edited_has_drifted(kind: str, environment: str, own: str,
     state.prepare()
     more: dict[str, Any] = {}
     if own == "authorities for clients":
-        more = {"clients": {"ca": str(Authority(tmp_path / "ca").ca)}}
+        authority = Authority(tmp_path / "ca")
+        more = {"clients": {"ca": str(authority.ca), "crl": str(authority.revoked())}}
     if own == "an ACME authority":
         more = {"acme": {"directory": "https://ca/dir"}}
     wanted = config(kind, environment, **more)

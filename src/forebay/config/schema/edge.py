@@ -25,6 +25,8 @@ class Clients(Section):
 
     ca: Annotated[str, Field(min_length=1)]
     """PEM file of the authorities that issue them."""
+    crl: str | None = None
+    """PEM file with the list of revoked certificates of each of them. A list that has ended lets nobody in."""
     required: bool = True
     """Whether nobody comes in without one; else a key or a token does as well."""
 
