@@ -88,15 +88,14 @@ class PostgresServer:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def database(self, name: str = "") -> str:
-        """A new, empty database that the user `forebay` owns."""
+    def space(self) -> str:
+        """A schema with no tables yet, in the database `forebay` that the user `forebay` owns."""
         self._made += 1
-        name = name or f"forebay{self._made}"
-        with self.admin() as connection:
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'forebay'").fetchone():
+        if self._made == 1:
+            with self.admin() as connection:
                 connection.execute(f"CREATE ROLE forebay LOGIN PASSWORD '{self.password}'".encode())
-            connection.execute(f"CREATE DATABASE {name} OWNER forebay".encode())
-        return name
+                connection.execute("CREATE DATABASE forebay OWNER forebay")
+        return f"space{self._made}"
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of the superuser."""
@@ -105,9 +104,9 @@ class PostgresServer:
             autocommit=True, connect_timeout=10,
         )  # fmt: skip
 
-    def section(self, database: str, pepper: Path, **more: Any) -> dict[str, Any]:
-        """`store.postgres` for a configuration."""
-        found = {"host": "localhost", "port": self.port, "database": database, "ca": str(self.ca), "reply": "30s"}
+    def section(self, pepper: Path, **more: Any) -> dict[str, Any]:
+        """`store.postgres` for a configuration, with tables of its own. Patient: a machine may be busy."""
+        found = {"host": "localhost", "port": self.port, "ca": str(self.ca), "reply": "30s", "tables": self.space()}
         return {**found, "password": f"file:{self.folder / 'password'}", "pepper": f"file:{pepper}", **more}
 
     def _signal(self, number: int) -> None:

@@ -78,15 +78,20 @@ class SharedKeys:
 
     async def run(self) -> None:
         """Until cancelled."""
+        step: asyncio.Future[bool] | None = None
         try:
             while True:
-                good = await asyncio.to_thread(self._step)
-                if not good:
+                step = asyncio.ensure_future(asyncio.to_thread(self._step))
+                if not await asyncio.shield(step):
                     await asyncio.sleep(self._written.poll)
         finally:
             self._leaving = True
+            if (asked := self._database) is not None:
+                asked.abort()  # a thread waits for it that nobody can cancel
+            if step is not None:
+                await step
             if self._database is not None:
-                self._database.abort()  # it waits in a thread that nobody can cancel
+                self._database.close()
 
     def status(self) -> StoreStatus:
         """What people are told of the store."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.postgresql import PostgresServer, missing
+from tests.postgresql import PostgresServer
 
 from forebay.config.schema.store import Postgres, Store
 from forebay.core.errors import StateError, UsageError
@@ -24,14 +24,6 @@ PEPPER = "5a" * 32
 Place = tuple[Store, StateDir, Path]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    if why := missing():
-        pytest.skip(why)
-    with PostgresServer(tmp_path_factory.mktemp("postgresql")) as running:
-        yield running
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty store, to be opened as often as wanted: a connection is one thread's."""
@@ -41,7 +33,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     store = Store()
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("server")
-        store = Store(postgres=Postgres.model_validate(server.section(server.database(), pepper)))
+        store = Store(postgres=Postgres.model_validate(server.section(pepper)))
     return store, StateDir(tmp_path), tmp_path
 
 

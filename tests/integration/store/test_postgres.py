@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.postgresql import PostgresServer, missing
+from tests.postgresql import PostgresServer
 
 from forebay.config.schema.store import Postgres as Written
 from forebay.core.errors import StateError
@@ -21,18 +21,10 @@ BUSY_S = 30.0  # for a machine that is busy
 HANGS_S = 2.0
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    if why := missing():
-        pytest.skip(why)
-    with PostgresServer(tmp_path_factory.mktemp("postgresql")) as running:
-        yield running
-
-
 @pytest.fixture
 def place(server: PostgresServer) -> Server:
     return Server(
-        host="localhost", port=server.port, database=server.database(), user="forebay", tables="forebay",
+        host="localhost", port=server.port, database="forebay", user="forebay", tables=server.space(),
         tls=True, ca=server.ca, reply_s=BUSY_S,
     )  # fmt: skip
 
@@ -152,7 +144,7 @@ def test_who_stops_inside_a_transaction_holds_nobody_up(
 
 
 def test_a_machine_with_another_pepper_is_told_so(server: PostgresServer, tmp_path: Path) -> None:
-    section = server.section(server.database(), tmp_path / "pepper")
+    section = server.section(tmp_path / "pepper")
     (tmp_path / "pepper").write_text("5a" * 32)
     open_shared(Written.model_validate(section), tmp_path).close()
     (tmp_path / "pepper").write_text("5b" * 32)

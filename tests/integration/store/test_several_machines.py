@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.postgresql import PostgresServer, missing
+from tests.postgresql import PostgresServer
 
 from forebay.security.keys import parse
 from forebay.testing.fake_engine import FakeEngine
@@ -24,20 +24,12 @@ GRACE_S = 10
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    if why := missing():
-        pytest.skip(why)
-    with PostgresServer(tmp_path_factory.mktemp("postgresql")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def sites(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Service]]:
     """Two machines with the same file, but for their ports."""
     folder = tmp_path_factory.mktemp("shared")
     pepper = folder / "pepper"
     pepper.write_text("5a" * 32)
-    postgres = server.section(server.database(), pepper, grace=f"{GRACE_S}s")
+    postgres = server.section(pepper, grace=f"{GRACE_S}s")
     with FakeEngine() as engine, ExitStack() as stack:
         models = {"m": {"engines": [{"kind": "external", "name": "e", "url": f"http://127.0.0.1:{engine.port}"}]}}
         first, second = (
@@ -120,10 +112,10 @@ def test_the_admin_api_of_one_machine_ends_a_key_on_the_other(sites: tuple[Servi
 
 def test_what_is_done_past_forebay_is_seen_too(sites: tuple[Service, Service], server: PostgresServer) -> None:
     key = made(sites[0])
-    with server.admin(
-        json.loads(sites[0].run("config", "show", "-o", "json").stdout)["store"]["postgres"]["database"]
-    ) as by_hand:
-        by_hand.execute("UPDATE forebay.keys SET revoked_at = 1 WHERE id = %s", (identity(key),))
+    written = sites[0].content["store"]["postgres"]
+    with server.admin("forebay") as by_hand:
+        by_hand.execute(f"SET search_path = {written['tables']}".encode())
+        by_hand.execute("UPDATE keys SET revoked_at = 1 WHERE id = %s", (identity(key),))
     wait_for("both have heard", lambda: all(call(site, key) == 401 for site in sites))
 
 
