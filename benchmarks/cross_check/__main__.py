@@ -3,8 +3,9 @@
 The same closed loop (two chats at a time, 64 tokens in and out) is played by `forebay bench`, `vllm bench serve` and
 GuideLLM against one engine, in turn, so that a machine that changes does so for all. Their results are read by
 `forebay bench import`. Two tools agree where the 95 % intervals of their rounds' medians overlap; where an interval is
-wider than its middle, nobody can tell. Tools that are not installed are left out. `--fake` asks an engine that
-only waits: 50 ms to the first token, and at least 10 between two, so that the truth is known too.
+wider than its middle, nobody can tell. Tools that are not installed are left out. `--vllm` asks a real vLLM on this
+CPU, with fewer requests so that it ends within eight minutes; `--fake` asks an engine that only waits: 50 ms to the
+first token, and at least 10 between two, so that the truth is known too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from statistics import fmean, stdev
 
 import orjson
 
+from benchmarks.real_vllm import serving
 from forebay.testing.fake_engine import Exchange, FakeEngine, delta
 from forebay.testing.worker import free_port
 from forebay.tune.load import Arrivals, ClientLimits, Lengths, Target, Workload, measure
@@ -42,17 +44,19 @@ def main() -> int:
     """Play the rounds and print a table; 1 where a tool disagrees with ours."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cross_check", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, choices=sorted(_T95), help="runs of each tool")
-    parser.add_argument("--requests", type=int, default=24, help="requests of each run")
+    parser.add_argument("--requests", type=int, help="requests of each run; 24 unless --vllm, then 10")
     parser.add_argument("--url", help="an engine that runs, in place of an embedded one")
     parser.add_argument("--fake", action="store_true", help="an engine of known speed, in place of an embedded one")
+    parser.add_argument("--vllm", action="store_true", help="a real vLLM on this CPU, in place of an embedded one")
     parser.add_argument("--model", default="smollm2")
     given = parser.parse_args()
+    requests = given.requests or (10 if given.vllm else 24)
     with tempfile.TemporaryDirectory() as folder, _engine(given, Path(folder)) as url:
         tools = _tools(url, given.model, Path(folder))
         seen: dict[str, list[Measured]] = {name: [] for name in tools}
         for number in range(given.rounds):
             for name, tool in tools.items():
-                seen[name].append(tool(given.requests, number))
+                seen[name].append(tool(requests, number))
     return _report(seen)
 
 
@@ -126,6 +130,10 @@ def _engine(given: argparse.Namespace, folder: Path) -> Iterator[str]:
     if given.fake:
         with FakeEngine(_waits) as engine:
             yield f"http://127.0.0.1:{engine.port}"
+        return
+    if given.vllm:
+        with serving(folder, given.model, ["--max-model-len", "512", "--max-num-seqs", "8"]) as url:
+            yield url
         return
     port = free_port()
     argv = [sys.executable, "-m", "forebay.engines.embedded_server", "--model", "smollm2", "--port", str(port)]
