@@ -52,6 +52,7 @@ def erase(flags: Flags, subject: str, tenant: str) -> None:
     from forebay.audit.client import book  # noqa: PLC0415
     from forebay.audit.receipt import Erased, lines_of, receipt  # noqa: PLC0415
     from forebay.audit.signing import log_signer  # noqa: PLC0415
+    from forebay.controller.erased import drop_answers  # noqa: PLC0415
 
     state = _with_log(flags)
     question = _("Erase {subject} of {tenant} for good?").format(subject=subject, tenant=tenant)
@@ -64,6 +65,7 @@ def erase(flags: Flags, subject: str, tenant: str) -> None:
         raise RunError(what, fix=_("Release it first: forebay privacy release"), code="held")
     if subject.startswith(_KEY):
         _end_key(flags, subject.removeprefix(_KEY))
+    drop_answers(config, state, flags.config.resolve().parent)
     signer = log_signer(state.audit, "unused")
     erased = Erased(
         log=signer.verifier.name,
@@ -163,9 +165,9 @@ def _stores(config: Config, subject: str) -> list[tuple[str, str]]:
     told = []
     for name, store in STORES.items():
         if store.on(config) and store.erased:
-            kept_s = bound_s(config, name) if store.personal else None
-            within = "" if kept_s is None else f" (at most {show_duration(kept_s)})"
-            told.append((name, f"{store.erased}{within}"))
+            kept_s = bound_s(config, name)
+            within = "a time that nothing declares" if kept_s is None else show_duration(kept_s)
+            told.append((name, store.erased.format(within=within)))
     if not subject.startswith(_KEY):
         told = [each for each in told if each[0] != "keys"]
     return [

@@ -16,6 +16,7 @@ from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.drifting import DriftWatch, held
 from forebay.controller.edge_follower import EdgeFollower
+from forebay.controller.erased import since_erasure
 from forebay.controller.followed_keys import followed_keys
 from forebay.controller.identity import with_identity
 from forebay.controller.issuers import Issuers
@@ -379,6 +380,7 @@ class Controller:
             self._fence.check()
             wanted = build(self._config, engines, self._keys.keys, self._keys.pepper, self._created_at, valkey)
             wanted = with_identity(wanted, self._config, self._issuers.policies, self._keys.revoked)
+            wanted = since_erasure(wanted, self._state)
             self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
             late = self._publisher.pursue(self._worker_names())
             if not self._publisher.behind(self._worker_names()):

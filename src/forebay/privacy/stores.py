@@ -22,7 +22,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """One place. `personal` are the fields that are of people, empty where none is.
 
     `kept_s` is the longest time by the store's own setting; None where the declared retention is what removes it.
-    `erased` says what becomes of one person's part when they are erased, in English, as receipts are signed.
+    `erased` says what becomes of one person's part when they are erased, in English, as receipts are signed; in it,
+    `{within}` is the longest that it takes.
     """
 
     about: str
@@ -76,15 +77,15 @@ STORES: dict[str, Store] = {
         place="logs/",
         personal=("client_ip", "key_id", "request_id", "tenant", "timestamp"),
         on=lambda config: config.observe.log.access,
-        erased="no names; addresses of callers go by their age",
+        erased="no names; addresses of callers go within {within}",
     ),
     "answers": Store(
-        about=N_("Answers that are given again to the same question, in memory or in Valkey, sealed there"),
+        about=N_("Answers that are given again to the same question, as they are"),
         place="memory, valkey/",
         personal=("answer",),
         on=lambda config: any(model.cache.exact for model in config.models.values()),
         kept_s=_answers_s,
-        erased="not by person; gone by their age",
+        erased="all dropped, as none is kept by person",
     ),
     "audit_log": Store(
         about=N_("Decisions about calls and by operators; what is of a person is sealed with a key of their own"),
@@ -107,15 +108,15 @@ STORES: dict[str, Store] = {
         place="watch.json",
         personal=("hours", "key_id", "networks"),
         on=lambda config: config.watch.enabled,
-        erased="not by person; gone by its age",
+        erased="not by person; gone within {within}",
     ),
     "idempotency": Store(
-        about=N_("Answers by the key that a client gave its call, sealed with that key"),
+        about=N_("Answers by the key that a client gave its call, as they are"),
         place="claims.db, valkey/",
         personal=("answer",),
         on=lambda config: config.gateway.idempotency.enabled,
         kept_s=lambda config: config.gateway.idempotency.keep,
-        erased="not by person; gone by their age",
+        erased="all dropped, as none is kept by person",
     ),
     "keys": Store(
         about=N_("API keys without their secrets, and when each was used last"),
@@ -129,7 +130,7 @@ STORES: dict[str, Store] = {
         personal=("question",),
         on=lambda config: any(model.cache.semantic.enabled for model in config.models.values()),
         kept_s=_answers_s,
-        erased="not by person; gone by their age",
+        erased="all dropped, as none is kept by person",
     ),
     "spending": Store(
         about=N_("Money that keys have spent this day and month"),
@@ -137,7 +138,7 @@ STORES: dict[str, Store] = {
         personal=("amount", "key_id"),
         on=_spends,
         kept_s=lambda _config: _TWO_MONTHS_S,
-        erased="not by person; gone with the month",
+        erased="not by person; gone within {within}",
     ),
     "counters": Store(about=N_("Metrics; no label takes a value of a person"), place="counters/"),
     "pseudonyms": Store(

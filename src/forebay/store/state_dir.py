@@ -20,6 +20,7 @@ valkey/                  the bundled Valkey: its configuration, password and log
 claims.db                idempotency keys of calls, where there is no Valkey
 watch.json               what callers usually do, and the newest anomalies
 audit/                   the audit log, its signing key, and the keys that personal fields are sealed with
+erased                   the last erasure of a person, before which no kept answer is given again
 compliance/              reports of assessments
 spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
@@ -130,6 +131,11 @@ class StateDir(msgspec.Struct, frozen=True):
     def consents(self) -> Path:
         """Who has consented to what, beside the audit log, which says how it came about."""
         return self.audit / "consents.db"
+
+    @property
+    def erased(self) -> Path:
+        """Names the last erasure of a person: what was answered before is not given again."""
+        return self.root / "erased"
 
     @property
     def compliance(self) -> Path:

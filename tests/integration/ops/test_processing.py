@@ -16,8 +16,8 @@ from forebay.privacy.stores import STORES
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
-MODELS = {"m": {"engines": [{"kind": "embedded", "threads": 1}]}}
-ON = ("access_log", "audit_log", "consents", "idempotency", "keys")
+MODELS = {"m": {"engines": [{"kind": "embedded", "threads": 1}], "cache": {"exact": True}}}
+ON = ("answers", "access_log", "audit_log", "consents", "idempotency", "keys")
 PROCESSING = {
     "responsible": "ACME, Harbour Street 1",
     "calls": "advice",
@@ -27,6 +27,7 @@ PROCESSING = {
     },
     "stores": {name: {"purpose": "service", "fields": list(STORES[name].personal), "retention": "30d"} for name in ON},
 }
+Begun = tuple[http.client.HTTPSConnection, http.client.HTTPResponse]
 LONG = {
     "model": "m",
     "stream": True,
@@ -45,12 +46,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-def asked(service: Service, fields: dict[str, object]) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+def asked(
+    service: Service, fields: dict[str, object], **more: str
+) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
     """One call through the edge, as far as the head of its answer."""
     connection = http.client.HTTPSConnection(
         "localhost", service.content["edge"]["https_port"], timeout=120, context=service.tls()
     )
-    head = {"authorization": f"Bearer {service.key}", "content-type": "application/json"}
+    head = {"authorization": f"Bearer {service.key}", "content-type": "application/json", **more}
     connection.request("POST", "/v1/chat/completions", json.dumps(fields), head)
     return connection, connection.getresponse()
 
@@ -100,3 +103,18 @@ def test_a_withdrawal_ends_the_calls_of_that_person_on_every_worker(service: Ser
     proven = service.run("audit", "prove", said["record"], "--out", str(service.folder / "proof"), "-o", "json")
     assert len(json.loads(proven.stdout)) == 2
     assert not said["granted"]
+
+
+def test_an_erasure_empties_every_workers_cache_and_its_receipt_says_so(service: Service) -> None:
+    question = {"model": "m", "temperature": 0, "max_tokens": 4, "messages": [{"role": "user", "content": "one?"}]}
+
+    def origin() -> str | None:
+        connection, answer = asked(service, question, **{"x-forebay-purpose": "service"})
+        with closing(connection):
+            answer.read()
+        return answer.getheader("x-forebay-cache")
+
+    wait_for("every worker keeps the answer", lambda: [origin() for _ in range(8)] == ["hit"] * 8)
+    receipt = service.run("privacy", "erase", "carol", "--yes").stdout
+    assert origin() == "miss"
+    assert "answers: all dropped, as none is kept by person" in receipt

@@ -27,7 +27,7 @@ EVERY = {
 OF_NOBODY = {
     "run/<unit>.json", "run/<worker>.ack", "run/embedder.sock", "run/audit.sock", "run/watch.sock", "run/status.json",
     "run/<unit>.standby", "leader", "edge/", "tls/", "discovered.json", "running.json", "owner", "pepper",
-    "compliance/", "acme/",
+    "compliance/", "acme/", "erased",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from forebay.gateway.reuse.answers import Entry
 from forebay.gateway.reuse.seal import sealed, unsealed
 from forebay.store.valkey import Answer, ValkeyConnection, ValkeyLost, connect
 
-_PREFIX = b"{forebay}:answer:"
+PREFIX = b"{forebay}:answer:"
 _CONNECT_S = 1.0
 # Longer than any answer of a healthy Valkey, shorter than what a client would notice before a generation.
 _LATE_S = 0.05
@@ -106,7 +106,7 @@ class SharedAnswers:
 
 
 def _name(key: bytes, *, streamed: bool) -> bytes:
-    return _PREFIX + key.hex().encode() + (b":s" if streamed else b":w")
+    return PREFIX + key.hex().encode() + (b":s" if streamed else b":w")
 
 
 def _ignore(answer: Answer) -> None:
