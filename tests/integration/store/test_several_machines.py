@@ -54,7 +54,9 @@ def call(site: Service, key: str) -> int:
 
 def admin(site: Service, method: str, path: str, key: str, body: Any = None) -> httpx2.Response:
     url = f"http://127.0.0.1:{site.content['admin']['port']}{path}"
-    return httpx2.request(method, url, json=body, headers={"authorization": f"Bearer {key}"}, timeout=60)
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    content = None if body is None else json.dumps(body)
+    return httpx2.request(method, url, content=content, headers=headers, timeout=60)
 
 
 def identity(key: str) -> str:
@@ -105,8 +107,8 @@ def test_the_admin_api_of_one_machine_ends_a_key_on_the_other(sites: tuple[Servi
     assert (answer.status_code, answer.json()["in_force"]) == (201, True)
     key = answer.json()["key"]
     assert (call(first, key), call(second, key)) == (200, 200)
-    answer = admin(first, "DELETE", f"/v1/keys/{identity(key)}", root, {})
-    assert (answer.status_code, answer.json()["in_force"]) == (200, True)
+    answer = admin(first, "DELETE", f"/v1/keys/{identity(key)}", root)
+    assert (answer.status_code, answer.json().get("in_force", answer.text)) == (200, True)
     assert (call(first, key), call(second, key)) == (401, 401)
 
 
