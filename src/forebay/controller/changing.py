@@ -29,8 +29,14 @@ class Changing:
 
     def read(self) -> Running | None:
         """What is to run now; None where the service was started without a release."""
+        self.keep()
         self.running = read_running(self._path)
         return self.running
+
+    def keep(self) -> None:
+        """Write again what runs, where it is gone under us: commands and the next controller go by it."""
+        if self.running is not None and not self._path.exists():
+            write_running(self._path, self.running)
 
     @property
     def change(self) -> Change | None:

@@ -450,6 +450,7 @@ class Controller:
         status = self._peers.status(with_lease(status, self._fence, standing_by(self._state)))
         self._fence.check()
         try:
+            self._changing.keep()
             write_status(self._state.status, status)
         except OSError as error:
             self.journal.say("error", f"the status cannot be written: {error}")

@@ -18,6 +18,7 @@ import uvloop
 from forebay.controller.journal import Journal
 from forebay.controller.lease.candidate import Candidate
 from forebay.controller.loop import Controller
+from forebay.controller.losses import refuse_lost_keys, restore_running
 from forebay.controller.wanted import Arguments, config_of
 from forebay.core.errors import ForebayError
 from forebay.observe.log import JsonLog
@@ -43,7 +44,9 @@ async def _run(arguments: Arguments, unit: str) -> int:
     # A reload that is asked for while we start is a reload: the handler must stand before anything takes time.
     early: list[int] = []
     loop.add_signal_handler(signal.SIGHUP, early.append, signal.SIGHUP)
+    restore_running(arguments.state, arguments.config, Journal("forebay", "info"))
     config = config_of(arguments)
+    refuse_lost_keys(arguments.state, shared=config.store.postgres is not None)
     base = arguments.config.resolve().parent
     candidate = Candidate(config, arguments.state, base, unit, lambda fence, peers: Controller(arguments, fence, peers))
     for number in (signal.SIGTERM, signal.SIGINT):

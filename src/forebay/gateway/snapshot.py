@@ -164,7 +164,7 @@ def publish(snapshot: Snapshot, folder: Path, keep: int = 5) -> str:
     content = msgspec.json.encode(snapshot)
     digest = hashlib.sha256(content).hexdigest()[:16]
     target = folder / f"{digest}.json"
-    if not target.exists():
+    if not target.exists() or target.read_bytes() != content:  # a damaged one would end the next worker that starts
         write_atomically(target, content)
     link = folder / "current"
     draft = folder / f".current.{os.getpid()}"

@@ -25,7 +25,7 @@ compliance/              reports of assessments
 spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
 state.db                 keys and intents
-owner                    whose engines on shared machines are ours
+owner, run/owner         whose engines on shared machines are ours
 keys.json                keys known last of the store that machines share
 pepper                   secret mixed into key digests
 """
@@ -90,6 +90,10 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def owner(self) -> Path:
         return self.root / "owner"
+
+    @property
+    def owner_copy(self) -> Path:
+        return self.run / "owner"
 
     @property
     def discovered(self) -> Path:

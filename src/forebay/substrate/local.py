@@ -44,7 +44,7 @@ class LocalSubstrate:
 
     def start(self, spec: UnitSpec) -> UnitRecord:
         """Start `spec` detached, under a holder; RunError where it already runs or its holder does not come up."""
-        known = read_record(self._state.unit(spec.name))
+        known = self.find(spec.name)
         if known is not None and known.holder.alive:
             raise RunError(f"{spec.name} already runs", where=f"pid {known.holder.pid}")
         if known is None:
@@ -164,7 +164,7 @@ class LocalSubstrate:
         raise RunError(f"the holder of {name} did not start", detail=words)
 
     def _living(self, name: str) -> UnitRecord | None:
-        record = read_record(self._state.unit(name))
+        record = self.find(name)
         return record if record is not None and record.holder.alive else None
 
     def _wait_gone(self, records: dict[str, UnitRecord], within_s: float) -> set[str]:

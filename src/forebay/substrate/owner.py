@@ -5,22 +5,50 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
+from pathlib import Path
 
 from forebay.config.schema import Config
+from forebay.core.errors import StateError
+from forebay.core.files import write_atomically
+from forebay.messages import _
 from forebay.store.state_dir import StateDir
+
+_FORM = re.compile(r"[0-9a-f]{16}")
 
 
 def owner_of(config: Config, state: StateDir) -> str:
-    """Sixteen hex digits: of the state directory, or the same on all machines whose controllers share a lease."""
+    """Sixteen hex digits: of the state directory, or the same on all machines whose controllers share a lease.
+
+    There are two copies: who lost the number would start every engine beside those that nobody knows any more.
+    StateError where neither can be read.
+    """
     if config.controller.lease.via == "valkey":
         return hashlib.sha256(f"{config.service}:{config.environment}".encode()).hexdigest()[:16]
     while True:
-        try:
-            return state.owner.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            draft = state.owner.with_name(f".owner.{os.getpid()}")
-            draft.write_text(f"{secrets.token_hex(8)}\n", encoding="ascii")
-            with contextlib.suppress(FileExistsError):  # a command and the controller may both be the first
-                os.link(draft, state.owner)
-            draft.unlink()
+        found = {path: _read(path) for path in (state.owner, state.owner_copy)}
+        known = next(filter(None, found.values()), None)
+        if known is not None:
+            for path in (path for path, number in found.items() if not number):
+                write_atomically(path, f"{known}\n".encode())
+            return known
+        if set(found.values()) != {None}:
+            fix = _("Restore it; or, once nothing of this service runs anywhere, remove it and run `forebay up`")
+            raise StateError(_("the number that marks our engines is damaged"), where=str(state.owner), fix=fix)
+        draft = state.owner.with_name(f".owner.{os.getpid()}")
+        draft.write_text(f"{secrets.token_hex(8)}\n", encoding="ascii")
+        with contextlib.suppress(FileExistsError):  # a command and the controller may both be the first
+            os.link(draft, state.owner)
+        draft.unlink()
+
+
+def _read(path: Path) -> str | None:
+    """The number; empty where it is damaged, None where there is no file."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        return ""
+    return text if _FORM.fullmatch(text) else ""
