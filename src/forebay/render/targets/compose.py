@@ -24,6 +24,7 @@ from forebay.render.containers import (
 )
 from forebay.render.target import Subject, Target, targets
 from forebay.render.targets.alertmanager import files as alertmanager_files
+from forebay.render.targets.compose_files import moved, secrets
 from forebay.render.targets.prometheus import prometheus_files
 from forebay.render.yaml_text import HEAD, yaml_text
 
@@ -33,7 +34,7 @@ _METRICS = 9090
 _ABOUT = """\
 docker compose up --wait
 Build the image of forebay in its repository first: docker build --tag {image} .
-The certificate and its key lie in ./tls, weights of hub ids in ./weights; GPUs need the NVIDIA container toolkit."""
+The edge's files lie in ./tls, weights of hub ids in ./weights; GPUs need the NVIDIA container toolkit."""
 
 
 def files(subject: Subject) -> dict[str, str]:
@@ -81,8 +82,8 @@ def _project(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, 
         "127.0.0.1:9093:9093",
     )
     project: dict[str, Any] = {"services": services}
-    if config.edge.certificate is not None:
-        project["secrets"] = {"tls_chain": {"file": "./tls/chain.pem"}, "tls_key": {"file": "./tls/key.pem"}}
+    if named := secrets(_edge_section(config)):
+        project["secrets"] = named
     return project | {"volumes": {"state": {}, "prometheus": {}, "alertmanager": {}}}
 
 
@@ -114,7 +115,7 @@ def _forebay(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, 
     listening = [edge.https_port, edge.http_port] if edge.kind != "none" else [config.gateway.port]
     ports = [f"{port}:{port}" for port in listening if port is not None]
     longest_s = config.gateway.timeouts.drain + 30
-    secrets = {"secrets": ["tls_chain", "tls_key"]} if edge.certificate is not None else {}
+    named = list(secrets(_edge_section(config)))
     return (
         _locked_down()
         | {
@@ -131,7 +132,7 @@ def _forebay(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, 
             "depends_on": {engine.name: {"condition": "service_healthy"} for engine in engines},
             "healthcheck": _health(health_command(f"http://127.0.0.1:{config.gateway.worker_port}/ready"), start_s=120),
         }
-        | secrets
+        | ({"secrets": named} if named else {})
     )
 
 
@@ -174,11 +175,13 @@ def _gateway(config: Config, engines: tuple[EngineContainer, ...]) -> dict[str, 
     document = gateway_document(config, places)
     if config.edge.kind != "none":
         document["gateway"]["bind"] = "127.0.0.1"
-    document.setdefault("edge", {})["bind"] = EVERYWHERE
+    document["edge"] = moved(document.get("edge", {})) | {"bind": EVERYWHERE}
     document["observe"]["metrics"]["port"] = _METRICS
-    if config.edge.certificate is not None:
-        document["edge"]["certificate"] = {"chain": "/run/secrets/tls_chain", "key": "file:/run/secrets/tls_key"}
     return document
+
+
+def _edge_section(config: Config) -> dict[str, Any]:
+    return config.edge.model_dump(mode="json")
 
 
 targets.add("compose")(Target(N_("docker compose: engines with GPUs, forebay, Prometheus, Alertmanager"), files))
