@@ -22,6 +22,8 @@ from forebay.audit.signing import log_signer
 from forebay.core.errors import StateError
 
 LOG, SUBJECTS, CONSENTS, LOCK, STOPPED = "log.db", "subjects.db", "consents.db", "lock", "stopped"
+DESTROYED = "destroyed"
+"""Names of keys that erasures destroyed, a line each: a `subjects.db` that comes back from a copy loses them again."""
 _KEEP_S = 60.0
 # What leaves the disk as it was: SQLite takes the transaction back, and a later one may well succeed. After anything
 # else, an fsync that failed above all, the kernel may have dropped what it could not write and call it clean.
@@ -94,6 +96,7 @@ class Recorder:
         if not names and not self._consents.has(who):
             return Receipt((), self._note(entry, "no_key"))
         self._note(entry, "asked")
+        self._remember(names)
         self._changing(partial(self._consents.forget, who))
         self._changing(partial(self._keys.shred, who))
         return Receipt(names, self._note(entry, "destroyed"))
@@ -154,6 +157,16 @@ class Recorder:
         facts: dict[str, Fact] = {**entry.facts, "result": result}
         return self.record([msgspec.structs.replace(entry, facts=facts)])
 
+    def _remember(self, names: Sequence[str]) -> None:
+        """What is about to be destroyed stays so, whatever is restored. Raises Unrecorded where the disk is full."""
+        try:
+            with (self._folder / DESTROYED).open("a", encoding="ascii") as file:
+                file.write("".join(f"{name}\n" for name in names))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise Unrecorded("full") from error
+
     def _changing(self, act: Callable[[], None]) -> None:
         try:
             act()
@@ -181,11 +194,16 @@ def open_recorder(folder: Path, service: str) -> Recorder:
         signer = log_signer(folder, f"forebay/{service}")
         log = store.Log(opened(folder / LOG, store.SCHEMA), signer.verifier.name)
         keys = subjects.SubjectKeys(opened(folder / SUBJECTS, subjects.SCHEMA))
+        keys.destroy(_destroyed(folder / DESTROYED))
         said = Consents(opened(folder / CONSENTS, consents.SCHEMA))
     except BaseException:
         os.close(lock)
         raise
     return Recorder(log, keys, said, signer, folder).keep_lock(lock)
+
+
+def _destroyed(path: Path) -> list[str]:
+    return path.read_text("ascii").split() if path.exists() else []
 
 
 def resume(folder: Path) -> str:

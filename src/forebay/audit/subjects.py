@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterable
 
 import msgspec
 import orjson
@@ -88,6 +89,16 @@ class SubjectKeys:
         """Destroy a person's keys."""
         self._destroy("DELETE FROM subjects WHERE name = ?", (self._name(subject),))
 
+    def destroy(self, names: Iterable[str]) -> int:
+        """Destroy keys by their names; returns how many were there."""
+        there = [(name,) for name in names if self._is_there(name)]
+        if there:
+            self._known.clear()
+            with transaction(self._database):
+                self._database.executemany("DELETE FROM subjects WHERE id = ?", there)
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(there)
+
     def old(self, before_us: int) -> int:
         """How many keys have sealed something from before this time, of people who are not held."""
         query = f"SELECT count(*) FROM subjects WHERE {_OLD}"  # noqa: S608  our own words alone
@@ -113,6 +124,9 @@ class SubjectKeys:
 
     def close(self) -> None:
         self._database.close()
+
+    def _is_there(self, name: str) -> bool:
+        return self._database.execute("SELECT 1 FROM subjects WHERE id = ?", (name,)).fetchone() is not None
 
     def _destroy(self, statement: str, bindings: tuple[object, ...]) -> None:
         self._known.clear()

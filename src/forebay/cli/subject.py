@@ -172,5 +172,5 @@ def _stores(config: Config, subject: str) -> list[tuple[str, str]]:
         told = [each for each in told if each[0] != "keys"]
     return [
         *told,
-        ("copies of subjects.db", "hold the keys as long as they are kept; erase again where one is restored"),
+        ("copies of subjects.db", "hold the keys as long as they are kept; one that is restored beside this log loses them"),
     ]

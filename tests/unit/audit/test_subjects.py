@@ -105,6 +105,22 @@ def test_what_is_old_goes_and_what_is_new_stays(tmp_path):
     assert not verified(tmp_path).faults
 
 
+def test_an_erasure_that_a_crash_interrupted_is_completed_by_the_next_start(tmp_path, monkeypatch):
+    recorder = open_recorder(tmp_path, "test")
+    recorder.record([entry(1, subject="alice")])
+
+    def crash(_who):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recorder._keys, "shred", crash)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.shred("t1", "alice", "an operator", 5)
+    recorder.close()
+    assert not exported(tmp_path)[0]["erased"]
+    open_recorder(tmp_path, "test").close()
+    assert exported(tmp_path)[0]["erased"]
+
+
 def test_an_expiry_that_a_crash_interrupted_is_completed_the_next_time(tmp_path, monkeypatch):
     recorder = open_recorder(tmp_path, "test")
     recorder.record([at(week) for week in range(3)])
@@ -136,7 +152,7 @@ def test_who_is_held_is_erased_by_nobody_and_by_no_age(tmp_path):
     assert exported(tmp_path)[0]["erased"]
 
 
-def test_an_erasure_is_repeated_after_an_older_copy_of_the_keys_was_restored(tmp_path):
+def test_an_older_copy_of_the_keys_that_is_restored_brings_nobody_back(tmp_path):
     folder, copy = tmp_path / "log", tmp_path / "copy.db"
     recorder = open_recorder(folder, "test")
     recorder.record([entry(1, subject="alice")])
@@ -148,6 +164,7 @@ def test_an_erasure_is_repeated_after_an_older_copy_of_the_keys_was_restored(tmp
     shutil.copy(copy, folder / SUBJECTS)
     assert not exported(folder)[0]["erased"]
     recorder = open_recorder(folder, "test")
-    assert recorder.shred("t1", "alice", "an operator", 6).keys
+    assert not recorder.shred("t1", "alice", "an operator", 6).keys
     recorder.close()
     assert exported(folder)[0]["erased"]
+    assert not verified(folder).faults

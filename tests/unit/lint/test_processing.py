@@ -49,6 +49,11 @@ def test_what_is_declared_must_be_true_in_every_environment(tmp_path: Path) -> N
         (PURPOSE % "consent" + "audit: {enabled: true}\n", "nobody knows what they are for"),
         (PURPOSE % "consent" + "  calls: ads\n", "without the audit log nobody could show it"),
         (
+            PURPOSE % "consent" + "  calls: ads\naudit: {enabled: true}\n"
+            "valkey: {kind: external}\ncontroller: {lease: {via: valkey}}\n",
+            "do not share who consents",
+        ),
+        (
             PURPOSE % "contract" + "  stores: {audit_log: {purpose: ads, fields: [ip], retention: 7d}}\n",
             "two weeks are the least",
         ),

@@ -41,6 +41,11 @@ def processing(config: Config, tree: Node) -> Iterator[Finding]:
         where = locate(tree, ("processing", "purposes", needing[0], "basis"))
         fix = _("Set audit.enabled to true")
         yield Finding(rule="purpose", severity="error", where=where, why=why.format(name=needing[0]), fix=fix)
+    if needing and config.controller.lease.via == "valkey":
+        why = _("the purpose {name} needs consent, and machines that share a lease do not share who consents")
+        where = locate(tree, ("processing", "purposes", needing[0], "basis"))
+        fix = _("Let one machine serve what needs consent")
+        yield Finding(rule="purpose", severity="error", where=where, why=why.format(name=needing[0]), fix=fix)
 
 
 def _weekly(config: Config, tree: Node) -> Iterator[Finding]:

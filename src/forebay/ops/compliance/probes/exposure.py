@@ -10,9 +10,11 @@ import msgspec
 import psutil
 
 from forebay.messages import _
+from forebay.ops.compliance.named import addresses_named
 from forebay.ops.compliance.run import Outcome, Subject, failed, not_running, passed, probes
 
 _PUBLIC_UNITS = ("edge",)
+_TALKING = (psutil.CONN_ESTABLISHED, psutil.CONN_SYN_SENT)
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -48,24 +50,21 @@ def only_the_edge_listens(subject: Subject) -> Outcome:
 
 @probes.add("no_unknown_outbound")
 def no_unknown_outbound(subject: Subject) -> Outcome:
-    """No process of the service talks to an address on the public internet, unless it is a configured engine."""
+    """No process of the service talks to an address on the public internet that the file does not name."""
     if subject.running is None:
         return not_running()
-    external = any(
-        engine.kind == "external" for model in subject.loaded.config.models.values() for engine in model.engines
-    )
-    seen = sorted(
-        {
-            f"{unit}: {connection.peer}:{connection.peer_port}"
-            for unit, connection in _connections(subject)
-            if connection.state == psutil.CONN_ESTABLISHED and _is_global(connection.peer)
-            if not unit.startswith(_PUBLIC_UNITS)  # clients come to the edge from anywhere
-        }
-    )
-    if seen and not external:
-        return failed(_("a process talks to the outside"), *seen, fix=_("Find out why; nothing in the file says so"))
+    seen = {
+        (f"{unit}: {connection.peer}:{connection.peer_port}", connection.peer)
+        for unit, connection in _connections(subject)
+        if connection.state in _TALKING and _is_global(connection.peer)
+        if not unit.startswith(_PUBLIC_UNITS)  # clients come to the edge from anywhere
+    }
+    named = addresses_named(subject.loaded.config) if seen else set()
+    wrong = sorted(text for text, peer in seen if _plain(peer) not in named)
+    if wrong:
+        return failed(_("a process talks to the outside"), *wrong, fix=_("Find out why; nothing in the file says so"))
     looked = _("connections to public addresses: {count}").format(count=len(seen))
-    return passed(_("no process talks to an address that the file does not name"), looked, *seen)
+    return passed(_("no process talks to an address that the file does not name"), looked, *sorted(t for t, _p in seen))
 
 
 def _connections(subject: Subject) -> Iterator[tuple[str, Connection]]:
@@ -94,6 +93,10 @@ def _is_inside(address: str) -> bool:
 
 
 def _is_global(address: str) -> bool:
+    return ipaddress.ip_address(_plain(address)).is_global
+
+
+def _plain(address: str) -> str:
+    """An address without its zone, and IPv4 as IPv4 however the kernel writes it."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global
+    return str(getattr(found, "ipv4_mapped", None) or found)
