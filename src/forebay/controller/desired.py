@@ -120,6 +120,7 @@ def watch_unit(config: Config, state: StateDir, base: Path) -> UnitSpec:
         *(sys.executable, "-m", "forebay.ops.watch.main", "--state", str(state.root), "--service", config.service),
         *("--learn-minutes", str(round(config.watch.learn / 60))),
         *(part for kind in config.watch.suspend for part in ("--suspend", kind)),
+        *(("--places", str(base / config.watch.places)) if config.watch.places else ()),
         *_store_arguments(config, base),
         *(("--forget-after", str(kept_s)) if (kept_s := declared_s(config, "habits")) else ()),
     )

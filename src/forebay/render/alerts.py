@@ -200,6 +200,24 @@ ALERTS = (
         "`forebay audit resume`, `forebay up`. `late` alone: the disk is slow, see `iostat`.",
     ),
     Alert(
+        name="ForebayTextsNotSearched",
+        expr='increase(forebay_refusals_total{code="privacy_failed"}[5m]) > 0',
+        hold="0m",
+        severity="critical",
+        summary="Calls are refused because their texts cannot be searched for personal data",
+        runbook="`.forebay/logs/worker-*.log` names the plug-in of `privacy.plugins` that does not answer, and why. "
+        "Start it again, or take it out of the configuration. Without a plug-in it is a fault of forebay: report it.",
+    ),
+    Alert(
+        name="ForebayCallerUnusual",
+        expr="increase(forebay_anomalies_total[10m]) > 0",
+        hold="0m",
+        severity="warning",
+        summary="A caller does what it does not usually do ({{ $labels.kind }})",
+        runbook="`forebay watch` shows who, and why. `forebay key suspend ID` holds a key back until `forebay key "
+        "resume ID`, which `watch.suspend` does by itself; `forebay audit export --tenant NAME` shows all that it did.",
+    ),
+    Alert(
         name="ForebayComplianceLost",
         expr="forebay_compliance_lost > 0",
         hold="0m",

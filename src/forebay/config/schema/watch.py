@@ -8,7 +8,7 @@ from pydantic import Field
 
 from forebay.config.schema.base import Seconds, Section
 
-Kind = Literal["hours", "networks", "probing", "rate", "refusals", "volume"]
+Kind = Literal["geography", "hours", "networks", "probing", "rate", "refusals", "volume"]
 
 
 class Watch(Section):
@@ -19,5 +19,8 @@ class Watch(Section):
     """Whether callers are watched."""
     learn: Annotated[Seconds, Field(ge=60)] = 3600.0
     """How long a key must have been active before its own habits are judged by."""
+    places: str = ""
+    """A map for `geography`: a CSV file whose lines begin with a network, or with a first and a last address, and end
+    with a place, such as a list of countries. Beside forebay.yaml, or a whole path; read when the watch starts."""
     suspend: list[Kind] = []
     """Anomalies after which the key is suspended until `forebay key resume`."""

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from forebay.observe.access_lines import calls
+from forebay.observe.anomaly.places import Places
 
 MINUTE_S = 60.0
 _NOT_THERE = frozenset({404, 405})
@@ -15,7 +16,7 @@ _REFUSED = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A call: when (seconds since the epoch), whose, from which network, and what became of it."""
+    """A call: when (seconds since the epoch), whose, from which network and place, and what became of it."""
 
     at_s: float
     tenant: str
@@ -23,6 +24,7 @@ class Seen(msgspec.Struct, frozen=True):
     network: str
     status: int
     output_tokens: int
+    place: str = ""
 
     @property
     def caller(self) -> str:
@@ -35,15 +37,21 @@ class Seen(msgspec.Struct, frozen=True):
         return self.status in _REFUSED
 
 
-def read_line(line: bytes) -> Seen | None:
-    """The call that a line of a worker's log tells of; None for any other line."""
+def read_line(line: bytes, places: Places | None = None) -> Seen | None:
+    """The call that a line of a worker's log tells of; None for any other line. `places` is a map, if there is one."""
     for call in calls((line,)):
         try:
             at_s = datetime.fromisoformat(call.timestamp).timestamp()
         except ValueError:
             return None
         return Seen(
-            at_s, call.tenant, call.key_id, network_of(call.client_ip), call.status, call.tokens.get("output", 0)
+            at_s,
+            call.tenant,
+            call.key_id,
+            network_of(call.client_ip),
+            call.status,
+            call.tokens.get("output", 0),
+            "" if places is None else places.of(call.client_ip),
         )
     return None
 
@@ -69,12 +77,15 @@ class Minute(msgspec.Struct):
     missed: int = 0
     output_tokens: int = 0
     networks: set[str] = msgspec.field(default_factory=set)
+    places: set[str] = msgspec.field(default_factory=set)
 
     def add(self, call: Seen) -> None:
         self.calls += 1
         self.output_tokens += call.output_tokens
         if call.network:
             self.networks.add(call.network)
+        if call.place:
+            self.places.add(call.place)
         if call.refused:
             self.refused += 1
             self.missed += call.status in _NOT_THERE

@@ -38,6 +38,7 @@ class Usual(msgspec.Struct):
     refused_ratio: float = 0.0
     hours: dict[int, int] = msgspec.field(default_factory=dict)
     networks: dict[str, float] = msgspec.field(default_factory=dict)
+    places: dict[str, float] = msgspec.field(default_factory=dict)
 
     def learn(self, minute: Minute) -> None:
         """Take in a minute that was judged."""
@@ -49,7 +50,7 @@ class Usual(msgspec.Struct):
         self.output_tokens.learn(minute.output_tokens, weight)
         self.refused_ratio += weight * (minute.refused / max(minute.calls, 1) - self.refused_ratio)
         self.hours[minute.hour] = self.hours.get(minute.hour, 0) + 1
-        for network in minute.networks:
-            self.networks[network] = minute.start_s
-        while len(self.networks) > _MOST_NETWORKS:
-            del self.networks[min(self.networks, key=lambda name: self.networks[name])]
+        for known, seen in ((self.networks, minute.networks), (self.places, minute.places)):
+            known.update(dict.fromkeys(seen, minute.start_s))
+            while len(known) > _MOST_NETWORKS:
+                del known[min(known, key=known.__getitem__)]

@@ -17,9 +17,10 @@ from forebay.config.schema.store import Store
 from forebay.core.files import write_atomically
 from forebay.core.unix_sockets import listening
 from forebay.observe import catalogue
+from forebay.observe.anomaly.places import BadMap, Places
 from forebay.observe.anomaly.seen import read_line
 from forebay.observe.anomaly.usual import Usual
-from forebay.observe.anomaly.watcher import Anomaly, Watcher
+from forebay.observe.anomaly.watcher import Anomaly, Watcher, detectors
 from forebay.observe.log import JsonLog
 from forebay.observe.page import CounterPage
 from forebay.ops.watch.suspending import Suspender
@@ -42,14 +43,23 @@ class Watch:
     """Follows the logs of all workers. Habits are kept once a minute: a crash costs that much of them."""
 
     def __init__(
-        self, state: StateDir, learn_minutes: int, suspender: Suspender, log: JsonLog, forget_s: float = 0.0
+        self,
+        state: StateDir,
+        learn_minutes: int,
+        suspender: Suspender,
+        log: JsonLog,
+        forget_s: float = 0.0,
+        places: Places | None = None,
     ) -> None:
         self._state, self._suspender, self._log, self._forget_s = state, suspender, log, forget_s
+        self._places = places
         kept = _kept(state.watch)
         self._watcher = Watcher(learn_minutes, kept.habits)
         self._anomalies = kept.anomalies
         self._tails: dict[Path, Tail] = {}
         self._page = CounterPage(state.counters / f"watch.{os.getpid()}.page")
+        for kind in detectors:  # a counter that begins at one has not risen, says Prometheus
+            self._page.index(catalogue.ANOMALIES, kind)
         self._kept_s = 0.0
         self._first = True
 
@@ -61,7 +71,7 @@ class Watch:
         self._first = False
         for tail in self._tails.values():
             for line in tail.lines():
-                call = read_line(line)
+                call = read_line(line, self._places)
                 if call is not None:
                     self._watcher.see(call)
         found = list(self._watcher.judge(now_s))
@@ -102,12 +112,14 @@ def main() -> None:
     parser.add_argument("--learn-minutes", type=int, required=True)
     parser.add_argument("--suspend", action="append", default=[])
     parser.add_argument("--store", type=Store.model_validate_json, default=Store())
+    parser.add_argument("--places", type=Path)
     parser.add_argument("--forget-after", type=float, default=0.0, metavar="SECONDS")
     given = parser.parse_args()
     log = JsonLog(given.service)
     state = StateDir(given.state)
     suspender = Suspender(state, given.store, given.suspend, log)
-    watch = Watch(state, given.learn_minutes, suspender, log, given.forget_after)
+    places = _places(given.places, log)
+    watch = Watch(state, given.learn_minutes, suspender, log, given.forget_after, places)
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _frame: stop.append(signum))
@@ -122,6 +134,18 @@ def main() -> None:
             log.flush()
     watch.keep(time.time())
     log.flush()
+
+
+def _places(path: Path | None, log: JsonLog) -> Places | None:
+    """The operator's map; without it all else is watched."""
+    if path is None:
+        return None
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return Places(lines)
+    except (OSError, UnicodeDecodeError, BadMap) as error:
+        log.write("error", f"{path} is no map of places, so nobody's place is watched: {error}", time.time())
+        return None
 
 
 def read_anomalies(state: StateDir) -> tuple[Anomaly, ...]:

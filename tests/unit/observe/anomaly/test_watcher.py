@@ -19,6 +19,7 @@ def calls(at_s: float, count: int, **changes: object) -> list[Seen]:
         "network": HOME,
         "status": 200,
         "output_tokens": 100,
+        "place": "Home",
     }
     return [Seen(at_s=at_s + number / count, **{**usual, **changes}) for number in range(count)]  # type: ignore[arg-type]
 
@@ -50,6 +51,7 @@ LATER_S = START_S + 110 * 60 + DAY_S
         ("rate", 60, {}),
         ("volume", 6, {"output_tokens": 8000}),
         ("networks", 4, {"network": "198.51.0.0/16"}),
+        ("geography", 4, {"place": "2 Islands"}),
         ("refusals", 25, {"status": 403}),
     ],
 )
