@@ -1,10 +1,11 @@
-"""Engines on a real Ray cluster of three machines: put there, replaced, lost and found, with clients that go on."""
+"""Engines on a real Ray cluster of four machines: put there, replaced, lost and found, with clients that go on."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ pytestmark = [
 
 
 class Site:
-    """A cluster and a service on its first machine, with two engines on the others."""
+    """A cluster and a service on its first machine, with two engines on the others, of which `lost` are gone."""
 
     def __init__(self, machines: list[Machine], folder: Path) -> None:
         self.machines, self.folder = machines, folder
+        self.lost: list[Machine] = []
         self.cluster = Cluster(machines, folder)
         substrate = {"kind": "ray", "address": self.cluster.address, "folder": str(folder / "nodes")}
         models = {"m": {"engines": [{"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2}]}}
@@ -74,7 +76,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Machines("fbray", 3) as machines:
+    with Machines(f"fbray{os.getpid()}-", 4) as machines:
         found = Site(machines, tmp_path_factory.mktemp("ray"))
         try:
             with found.service:
@@ -166,10 +168,32 @@ def test_a_canary_that_fails_calls_is_taken_back_and_clients_see_none(site: Site
     assert site.ready() == before
 
 
+def test_a_node_that_vanishes_in_mid_apply_loses_no_call_and_the_change_comes_to_its_end(site: Site) -> None:
+    before, old, calls = site.ready(), name(site.service), site.load()
+    site.service.content["models"]["m"]["engines"][0].update(env={}, context_tokens=896)
+    site.service.write()
+    begun = threading.Thread(target=site.service.run, args=("apply", "--yes"), kwargs={"check": False})
+    begun.start()
+    wait_for("the first engine leaves", lambda: set(site.ready().values()) != set(before.values()), WITHIN_S)
+    lost = site.machine_of(next(url for url in before.values()))
+    lost.kill()
+    site.lost.append(lost)
+    begun.join(WITHIN_S * 2)
+    assert not begun.is_alive()
+    calls.all_answered()
+    result, why = last(site.service)
+    assert (result, name(site.service) == old) in {("applied", False), ("reverted", True)}, why
+    wait_for("two engines are there, none on the lost node", lambda: _is_whole_without(site, lost), WITHIN_S)
+
+
+def _is_whole_without(site: Site, lost: Machine) -> bool:
+    return site.is_whole() and all(site.machine_of(url) is not lost for url in site.ready().values())
+
+
 def test_a_node_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(site: Site) -> None:
     before, calls = site.ready(), site.load()
     lost = site.machine_of(next(iter(before.values())))
-    (left,) = (each for each in site.machines[1:] if each is not lost)
+    (left,) = (each for each in site.machines[1:] if each is not lost and each not in site.lost)
     lost.kill()
     wait_for(
         "both engines are on the node that is left",
