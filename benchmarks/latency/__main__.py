@@ -24,6 +24,8 @@ from benchmarks.overhead.cpu import spent
 from benchmarks.overhead.peers import Peer, limited, running
 from benchmarks.overhead.programs import await_port, mock_engine, pinned, program
 from benchmarks.overhead.rounds import request_bytes
+from forebay.observe.catalogue import PHASE
+from forebay.observe.page import read_page
 from forebay.testing.worker import GatewayWorker, free_port
 
 BUSY = 0.7
@@ -31,6 +33,7 @@ TARGET_US = 1000.0
 _CONNECTIONS = 256
 _FIRST_RATE = 8000.0
 _TRIALS, _TRIAL_REQUESTS = 4, 10_000
+_WARM_S = 1.0
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -43,14 +46,25 @@ class Latency(msgspec.Struct, frozen=True):
     p999_us: float
 
 
+class Used(msgspec.Struct, frozen=True):
+    """Shares of a core: in use, and ready to run while something else had it."""
+
+    busy: float
+    kept_waiting: float
+
+
 class Found(msgspec.Struct):
-    """A value a round: to the engine itself, through the relay, through forebay; and how busy these two were."""
+    """A value a round: to the engine itself, through the relay, through forebay; what these two used of their core.
+
+    `waited`: calls that found no idle connection to the engine.
+    """
 
     direct: list[Latency] = []
     relayed: list[Latency] = []
     through: list[Latency] = []
-    relay_busy: list[float] = []
-    busy: list[float] = []
+    relay_used: list[Used] = []
+    used: list[Used] = []
+    waited: list[float] = []
 
     def added_us(self, through: list[Latency]) -> float:
         """What is added at P99, the median of the rounds."""
@@ -79,13 +93,16 @@ def main() -> int:
         found = Found()
         for _ in range(options.rounds):
             found.direct.append(_offer(cores[1], engine.port, rate, options.requests, request))
-            for each, latencies, busy in (
-                (relay, found.relayed, found.relay_busy),
-                (peer, found.through, found.busy),
+            waited = _waited(worker)
+            for each, latencies, used in (
+                (relay, found.relayed, found.relay_used),
+                (peer, found.through, found.used),
             ):
                 before = spent(each.pid)
                 latencies.append(_offer(cores[1], each.port, rate, options.requests, request))
-                busy.append(rate * spent(each.pid).since(before).total_s / options.requests)
+                took, offered_s = spent(each.pid).since(before), _sent(rate, options.requests) / rate
+                used.append(Used(took.total_s / offered_s, took.kept_waiting_s / offered_s))
+            found.waited.append(_waited(worker) - waited)
     page = _page(found, rate, options)
     sys.stdout.write(page)
     if options.save:
@@ -108,7 +125,19 @@ def _cpu_s(peer: Peer, rate: float, request: Path, core: int) -> float:
     """CPU seconds of one call."""
     before = spent(peer.pid)
     _offer(core, peer.port, rate, _TRIAL_REQUESTS, request)
-    return spent(peer.pid).since(before).total_s / _TRIAL_REQUESTS
+    return spent(peer.pid).since(before).total_s / _sent(rate, _TRIAL_REQUESTS)
+
+
+def _sent(rate: float, answers: int) -> int:
+    """Calls that are sent so that `answers` are counted."""
+    return int(rate * _WARM_S) + answers
+
+
+def _waited(worker: GatewayWorker) -> float:
+    """Calls so far that found no idle connection to the engine."""
+    page = next(worker.state.counters.glob("*.page"))
+    found = [each.values for each in read_page(page) if each.metric is PHASE and each.labels == ("connect",)]
+    return sum(found[0][:-1]) if found else 0.0
 
 
 @contextmanager
@@ -125,10 +154,9 @@ def _relay(core: int, engine_port: int, spin_s: float) -> Iterator[Peer]:
 
 
 def _offer(core: int, port: int, rate: float, answers: int, request: Path) -> Latency:
-    """Let `answers` calls arrive; RuntimeError unless every one is answered with 200."""
-    argv = pinned(
-        core, str(program("arrivals")), str(port), str(_CONNECTIONS), f"{rate:.0f}", str(answers), str(request)
-    )
+    """Let `answers` calls arrive behind a second of warming up; RuntimeError unless every one is answered with 200."""
+    numbers = (port, _CONNECTIONS, int(rate), answers, _sent(rate, 0))
+    argv = pinned(core, str(program("arrivals")), *map(str, numbers), str(request))
     done = subprocess.run(argv, capture_output=True, timeout=120, check=False)
     if done.returncode:
         raise RuntimeError(f"the load did not go through: {done.stderr.decode()}")
@@ -145,10 +173,10 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
         "",
         f"{rate:.0f} calls a second arrive at random, whether those before them are answered or not, and are counted",
         "from their arrival; one worker with keys, limits, metrics and a log is busy for",
-        f"{statistics.median(found.busy):.0%} of its core. The relay is a C program that passes bytes on and burns",
-        f"CPU time until it is as busy ({statistics.median(found.relay_busy):.0%}): what it adds is the queue before a",
+        f"{_median(found.used, 'busy'):.0%} of its core. The relay is a C program that passes bytes on and burns",
+        f"CPU time until it is as busy ({_median(found.relay_used, 'busy'):.0%}): what it adds is the queue before a",
         "core that busy, and what else this machine does.",
-        f"Median of {options.rounds} rounds of {options.requests} calls.",
+        f"Median of {options.rounds} rounds of {options.requests} calls, each behind a second that is not counted.",
         "",
         "| | P50, µs | P90 | P99 | P99.9 |",
         "|---|---|---|---|---|",
@@ -163,6 +191,7 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
         lines.append(f"| {name} | {' | '.join(f'{cell:.0f}' for cell in cells)} |")
     alone, waits = service(), waiting_p99(BUSY)
     busy_us = BUSY / rate * 1e6
+    kept, relay_kept = _median(found.used, "kept_waiting"), _median(found.relay_used, "kept_waiting")
     command = f"python -m benchmarks.latency --rounds {options.rounds} --requests {options.requests} --save"
     lines += [
         "",
@@ -171,6 +200,8 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
         "",
         f"In theory calls that come at random and take {busy_us:.0f} µs each wait {waits:.1f} times that, or",
         f"{waits * busy_us:.0f} µs, at P99 before a core that is {BUSY:.0%} busy, whatever the program.",
+        f"Something else had the core for {kept:.1%} of the time while forebay was ready to run, for {relay_kept:.1%} while",
+        f"the relay was; {statistics.median(found.waited):.0f} calls of a round found no idle connection to the engine.",
         f"The gateway's own part is even: its code takes {alone.mean_us:.0f} µs of CPU a call,",
         f"{alone.p99_us:.0f} at P99, {alone.p999_us:.0f} at P99.9;",
         f"the garbage collector ran {alone.collections} times in 20,000 calls.",
@@ -178,6 +209,10 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
         *origin(command),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _median(used: list[Used], field: str) -> float:
+    return statistics.median(getattr(each, field) for each in used)
 
 
 def _options() -> argparse.Namespace:

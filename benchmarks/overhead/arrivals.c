@@ -1,9 +1,10 @@
 /* An open-loop load generator: calls arrive when they arrive, whether those before them are answered or not.
  *
- *   arrivals PORT CONNECTIONS RATE ANSWERS REQUEST_FILE
+ *   arrivals PORT CONNECTIONS RATE ANSWERS WARM REQUEST_FILE
  *
  * RATE calls a second at random (exponential gaps, the same ones in every run). A call's latency counts from its
- * arrival, so that one that has to wait for a free connection, or for this program, is not told to be fast. Prints
+ * arrival, so that one that has to wait for a free connection, or for this program, is not told to be fast. The first
+ * WARM answers are not counted: a proxy opens its own connections then. Prints
  * {"bad":N,"p50_us":..,"p90_us":..,"p99_us":..,"p999_us":..}; an answer is bad unless its status is 200.
  */
 #include <arpa/inet.h>
@@ -32,7 +33,7 @@ struct connection {
 static struct connection *all[CONNECTIONS * 4];
 static int idle[CONNECTIONS], idle_count;
 static char request[BUFFER];
-static int request_size, wanted, arrived, sent, answers, bad;
+static int request_size, wanted, warm, arrived, sent, answers, bad;
 static long long *arrivals_ns; /* when each call arrives */
 static unsigned *latencies_ns;
 
@@ -80,7 +81,8 @@ static void read_answer(int fd) {
     char *length = strcasestr(c->buffer, "\ncontent-length:");
     if (c->used < (int)(end - c->buffer) + 4 + (length ? atoi(length + 16) : 0)) return;
     bad += memcmp(c->buffer, "HTTP/1.1 200", 12) != 0;
-    latencies_ns[answers++] = (unsigned)(now_ns() - c->arrived_ns);
+    if (answers >= warm) latencies_ns[answers - warm] = (unsigned)(now_ns() - c->arrived_ns);
+    answers++;
     idle[idle_count++] = fd;
 }
 
@@ -90,19 +92,20 @@ static int ascending(const void *one, const void *other) {
 }
 
 static double percentile_us(double share) {
-    return latencies_ns[(int)(share * (wanted - 1))] / 1e3;
+    return latencies_ns[(int)(share * (wanted - warm - 1))] / 1e3;
 }
 
 int main(int count, char **arguments) {
-    if (count != 6) return 64;
-    int one = 1, connections = atoi(arguments[2]), epoll = epoll_create1(0), file = open(arguments[5], O_RDONLY);
+    if (count != 7) return 64;
+    int one = 1, connections = atoi(arguments[2]), epoll = epoll_create1(0), file = open(arguments[6], O_RDONLY);
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
     struct epoll_event events[256], interest = {.events = EPOLLIN, .data.fd = timer};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    wanted = atoi(arguments[4]);
+    warm = atoi(arguments[5]);
+    wanted = atoi(arguments[4]) + warm;
     request_size = file < 0 ? -1 : (int)read(file, request, sizeof request);
-    if (request_size <= 0 || connections > CONNECTIONS || wanted <= 0) return 64;
+    if (request_size <= 0 || connections > CONNECTIONS || wanted <= warm || warm < 0) return 64;
     arrivals_ns = calloc(wanted, sizeof *arrivals_ns);
     latencies_ns = calloc(wanted, sizeof *latencies_ns);
     prctl(PR_SET_TIMERSLACK, 1);
@@ -137,7 +140,7 @@ int main(int count, char **arguments) {
         }
         send_arrived();
     }
-    qsort(latencies_ns, wanted, sizeof *latencies_ns, ascending);
+    qsort(latencies_ns, wanted - warm, sizeof *latencies_ns, ascending);
     printf("{\"bad\":%d,\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f}\n", bad, percentile_us(0.5),
            percentile_us(0.9), percentile_us(0.99), percentile_us(0.999));
     return 0;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import msgspec
 
@@ -66,7 +65,9 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
             if engine.ref.name in asked.unable:  # those that could are all away
                 raise Refusal("not_ready", "No engine that serves this call is ready.", retry_after_s=1)
             request = request_for(engine.ref, asked, ledger.request_id)
-            answer = await ask(call, engine, request, partial(_open_stream, call, asked, view, parts), policy, parts)
+            # Not a `partial`, which takes five times as long to make, for a stream that most answers are not.
+            make = lambda connection, head: _open_stream(call, asked, view, parts, connection, head)  # noqa: E731
+            answer = await ask(call, engine, request, make, policy, parts)
             if isinstance(answer, WholeAnswer) and answer.status in _TRY_ELSEWHERE:
                 asked_s = retry_after_s(answer.retry_after)
                 raise EngineFailed(f"status_{answer.status}", sent=True, retry_after_s=asked_s)

@@ -39,6 +39,7 @@ class Ledger(msgspec.Struct, gc=False):
 
     started_at: float
     received_at: float = 0.0
+    request_id: str = ""
     first_event_at: float = 0.0
     wait_s: float = 0.0
     queue_s: float = 0.0
@@ -48,7 +49,6 @@ class Ledger(msgspec.Struct, gc=False):
     code: str = ""
     cancelled: str = ""
     client_ip: str = ""
-    request_id: str = ""
     tenant: str = ""
     key_id: str = ""
     model: str = ""

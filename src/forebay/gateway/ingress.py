@@ -214,9 +214,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _start(self, head: RequestHead, body: bytes, now: float) -> None:
         parts = self._parts
-        ledger = Ledger(self._began_at)
-        ledger.received_at = now
-        ledger.request_id = head.request_id or new_request_id()
+        ledger = Ledger(self._began_at, now, head.request_id or new_request_id())
         if head.started_at:
             ledger.wait_s = _since(head.started_at)
         call = Call(self, head, body, ledger)
@@ -224,15 +222,14 @@ class ClientConnection(asyncio.Protocol):
         self._call = call
         self._began_at = 0.0
         self._head_seen = False
-        self._reader.use(parts.view.limits)
+        self._reader.limits = parts.view.limits
         parts.meter.call_began()
         call.run(serve(call, parts) if parts.audit is None else serve_recorded(call, parts))
 
     def _reject(self, code: str, message: str) -> None:
         """Answer a request that never became a call, and close: where the next one begins is unknown."""
         now = self._parts.clock()
-        ledger = Ledger(self._began_at or now)
-        ledger.received_at = now
+        ledger = Ledger(self._began_at or now, now)
         ledger.client_ip = self.peer
         refusal = Refusal(code, message)
         head = self._reader.head or _NO_HEAD

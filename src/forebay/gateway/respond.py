@@ -8,23 +8,26 @@ from http import HTTPStatus
 from forebay.gateway.refusal import Refusal
 from forebay.wire.dialect import OPENAI, Dialect
 from forebay.wire.media_type import JSON
+from forebay.wire.memo import DECIMALS, decimal
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Dateline:
-    """The Date header, formatted once a second instead of once a call."""
+    """The Date header, formatted once a second instead of once a call; `heads`, by status, begin answers in JSON."""
 
     def __init__(self) -> None:
         self._second = 0
         self.line = b""
+        self.heads: dict[int, bytes] = {}
 
     def update(self, now: float) -> None:
         """`now` is seconds since the epoch."""
         if int(now) != self._second:
             self._second = int(now)
             self.line = b"date: " + formatdate(now, usegmt=True).encode() + b"\r\n"
+            self.heads.clear()
 
 
 DATE = Dateline()
@@ -34,17 +37,28 @@ def whole(
     status: int, body: bytes, request_id: str, *, keep_alive: bool, extra: bytes = b"", content_type: bytes = JSON
 ) -> bytes:
     """An answer of known length. `extra` holds further header lines."""
-    return b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b%b\r\n%b" % (
-        status,
-        _REASONS.get(status, b"Unknown"),
-        DATE.line,
-        content_type,
-        len(body),
-        _request_id(request_id),
-        b"" if keep_alive else b"connection: close\r\n",
-        extra,
-        body,
+    begun = DATE.heads.get(status) if content_type == JSON else _begun(status, content_type)
+    if begun is None:
+        begun = DATE.heads[status] = _begun(status, JSON)
+    size = len(body)
+    # Joined: to format as many pieces takes twice as long.
+    return b"".join(
+        (
+            begun,
+            DECIMALS.get(size) or decimal(size),
+            b"\r\nx-request-id: " if request_id else b"",
+            request_id.encode(),
+            b"\r\n" if keep_alive else b"\r\nconnection: close\r\n",
+            extra,
+            b"\r\n",
+            body,
+        )
     )
+
+
+def _begun(status: int, content_type: bytes) -> bytes:
+    reason = _REASONS.get(status, b"Unknown")
+    return b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\ncontent-length: " % (status, reason, DATE.line, content_type)
 
 
 def stream_head(request_id: str, *, keep_alive: bool, extra: bytes = b"") -> bytes:

@@ -93,11 +93,11 @@ class CounterPage:
 class Histogram:
     """Counts per bucket and a sum, in place.
 
-    To read the page costs as much as to write it, so the sum is remembered; and most of what a gateway observes of
-    itself is in the first bucket, or nothing at all.
+    To read the page costs as much as to write it, so the sum is remembered, and the count of the first bucket: most of
+    what a gateway observes of itself is in there, or nothing at all.
     """
 
-    __slots__ = ("_bounds", "_first", "_lowest", "_sum", "_sum_at", "_values")
+    __slots__ = ("_bounds", "_first", "_lowest", "_lows", "_sum", "_sum_at", "_values")
 
     def __init__(self, values: memoryview[float], first: int, bounds: tuple[float, ...]) -> None:
         self._values = values
@@ -105,12 +105,13 @@ class Histogram:
         self._bounds = bounds
         self._lowest = bounds[0]
         self._sum_at = first + len(bounds) + 1
-        self._sum = 0.0
+        self._lows = self._sum = 0.0
 
     def observe(self, value: float) -> None:
         values = self._values
         if value <= self._lowest:
-            values[self._first] += 1
+            self._lows = lows = self._lows + 1.0
+            values[self._first] = lows
         else:
             values[self._first + bisect_left(self._bounds, value)] += 1
         if value:

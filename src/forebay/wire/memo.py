@@ -1,4 +1,4 @@
-"""Lines read once: most lines of a head have stood in another head before, byte for byte."""
+"""What is read or written once: most lines of a head have stood in another head before, byte for byte."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ _MOST_LINES = 2048
 _LONGEST_BYTES = 256
 # Each of these stands in one head and never again.
 _PASSING = (b"x-request-", b"idempotenc")
+
+
+DECIMALS: dict[int, bytes] = {}
+"""`DECIMALS.get(n) or decimal(n)` is a number as text: the lengths of bodies are much the same ones."""
+
+
+def decimal(number: int) -> bytes:
+    """Write a number that was not written yet."""
+    if len(DECIMALS) >= _MOST_LINES:
+        DECIMALS.clear()
+    text = DECIMALS[number] = b"%d" % number
+    return text
 
 
 class Memo(Generic[T]):

@@ -29,13 +29,14 @@ class RequestLimits(msgspec.Struct, frozen=True):
 class RequestReader:
     """Feed bytes, take requests. After Malformed it must not be fed again.
 
-    `wants_continue`: the client waits for `100 Continue` before it sends the body.
+    `wants_continue`: the client waits for `100 Continue` before it sends the body. Other `limits` hold from the next
+    request on.
     """
 
-    __slots__ = ("_body", "_chunks", "_held", "_limits", "_missing", "head", "wants_continue")
+    __slots__ = ("_body", "_chunks", "_held", "_missing", "head", "limits", "wants_continue")
 
     def __init__(self, limits: RequestLimits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._held = b""
         self._body = bytearray()
         self._missing = 0
@@ -54,10 +55,6 @@ class RequestReader:
         """Bytes that wait for the next request."""
         return len(self._held)
 
-    def use(self, limits: RequestLimits) -> None:
-        """Take new limits, from the next request on."""
-        self._limits = limits
-
     def hold(self, received: bytes) -> None:
         """Keep bytes for later, while a call is in flight."""
         self._held += received
@@ -71,7 +68,7 @@ class RequestReader:
             return self._feed_body(received)
         if not received:
             return None
-        limits = self._limits
+        limits = self.limits
         parsed = parse_head(received, limits.target_bytes, limits.head_bytes)
         if parsed is None:
             self._held = received
@@ -109,7 +106,7 @@ class RequestReader:
             self._missing -= len(payload)
             whole = self._missing == 0
         self._body += payload  # one buffer, not a list: a body that comes byte by byte would weigh forty times itself
-        if len(self._body) > self._limits.body_bytes:
+        if len(self._body) > self.limits.body_bytes:
             raise self._too_long()
         if not whole or self.head is None:
             return None
@@ -118,4 +115,4 @@ class RequestReader:
         return head, body
 
     def _too_long(self) -> Malformed:
-        return Malformed(413, "body_too_large", f"The body is larger than {self._limits.body_bytes} bytes.")
+        return Malformed(413, "body_too_large", f"The body is larger than {self.limits.body_bytes} bytes.")

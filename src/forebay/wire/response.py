@@ -43,10 +43,16 @@ def parse_head(received: bytes) -> tuple[ResponseHead, int] | None:
         if len(received) > _MAX_HEAD_BYTES or not _may_be_head(received):
             raise BadAnswer("its head is malformed or longer than 64 KiB")
         return None
-    lines = received[:end].split(b"\r\n")
+    # An engine's heads differ in a length, and in a date once a second: a busy one says most of them again.
+    text = received[:end]
+    return _HEADS.known.get(text) or _HEADS.read(text), end + 4
+
+
+def _head(text: bytes) -> ResponseHead:
+    lines = text.split(b"\r\n")
     first = lines.pop(0)
     status, http_1_1 = _STATUS_LINES.known.get(first) or _STATUS_LINES.read(first)
-    return _usual_head(status, http_1_1, lines) or _closer_head(status, http_1_1, lines), end + 4
+    return _usual_head(status, http_1_1, lines) or _closer_head(status, http_1_1, lines)
 
 
 def _usual_head(status: int, http_1_1: bool, lines: list[bytes]) -> ResponseHead | None:
@@ -115,7 +121,7 @@ def _meaning(name: bytes, value: bytes) -> tuple[int, Any]:
     return (_RETRY_AFTER, value) if name == b"retry-after" else (_NOWHERE, None)
 
 
-_STATUS_LINES, _FIELDS = Memo(_status_line), Memo(_field)
+_HEADS, _STATUS_LINES, _FIELDS = Memo(_head), Memo(_status_line), Memo(_field)
 
 
 def _may_be_head(begun: bytes) -> bool:

@@ -131,6 +131,6 @@ def test_what_is_held_comes_before_what_is_fed() -> None:
 
 def test_new_limits_hold_from_the_next_request_on() -> None:
     reader = RequestReader(LIMITS)
-    reader.use(RequestLimits(target_bytes=256, head_bytes=1024, body_bytes=2))
+    reader.limits = RequestLimits(target_bytes=256, head_bytes=1024, body_bytes=2)
     with pytest.raises(Malformed):
         reader.feed(post(b"abc"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil, inf
 
 from forebay.gateway.limits.book import Plan
+from forebay.gateway.limits.gauges import WINDOW_S
 from forebay.gateway.limits.lease import Limit
 from forebay.gateway.limits.policy import NANO_USD
 from forebay.gateway.refusal import Refusal
@@ -28,19 +29,19 @@ def headers(plan: Plan) -> bytes:
         token_bound, tokens_left, token_reset_s = (tokens[0] if len(tokens) == 1 else _tightest(tokens)).told()
         # Of six numbers two are new each time.
         return b"%b%d%b%b%d%b" % (
-            _LIMIT_REQUESTS[bound],
+            _LIMIT_REQUESTS.known.get(bound) or _LIMIT_REQUESTS.write(bound),
             left,
             _RESET_REQUESTS[reset_s],
-            _LIMIT_TOKENS[token_bound],
+            _LIMIT_TOKENS.known.get(token_bound) or _LIMIT_TOKENS.write(token_bound),
             tokens_left,
             _RESET_TOKENS[token_reset_s],
         )
     if requests:
         bound, left, reset_s = _tightest(requests).told()
-        return b"%b%d%b" % (_LIMIT_REQUESTS[bound], left, _RESET_REQUESTS[reset_s])
+        return b"%b%d%b" % (_LIMIT_REQUESTS.write(bound), left, _RESET_REQUESTS[reset_s])
     if tokens:
         bound, left, reset_s = _tightest(tokens).told()
-        return b"%b%d%b" % (_LIMIT_TOKENS[bound], left, _RESET_TOKENS[reset_s])
+        return b"%b%d%b" % (_LIMIT_TOKENS.write(bound), left, _RESET_TOKENS[reset_s])
     return b""
 
 
@@ -48,24 +49,25 @@ def _tightest(limits: tuple[Limit, ...]) -> Limit:
     return min(limits, key=Limit.remaining)
 
 
-class _Lines(dict[int, bytes]):
-    """Header lines around one number, written once for each."""
+class _Lines:
+    """Header lines before one number, written once for each limit."""
 
     def __init__(self, pattern: bytes) -> None:
-        super().__init__()
+        self.known: dict[int, bytes] = {}
         self._pattern = pattern
 
-    def __missing__(self, number: int) -> bytes:
-        if len(self) >= _MOST_REMEMBERED:
-            self.clear()
-        line = self[number] = self._pattern % number
+    def write(self, number: int) -> bytes:
+        if len(self.known) >= _MOST_REMEMBERED:
+            self.known.clear()
+        line = self.known[number] = self._pattern % number
         return line
 
 
 _LIMIT_REQUESTS = _Lines(b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: ")
-_RESET_REQUESTS = _Lines(b"\r\nx-ratelimit-reset-requests: %ds\r\n")
 _LIMIT_TOKENS = _Lines(b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: ")
-_RESET_TOKENS = _Lines(b"\r\nx-ratelimit-reset-tokens: %ds\r\n")
+# No gauge of a minute has more to wait for than its window and the slot it began in.
+_RESET_REQUESTS = [b"\r\nx-ratelimit-reset-requests: %ds\r\n" % seconds for seconds in range(WINDOW_S + 2)]
+_RESET_TOKENS = [b"\r\nx-ratelimit-reset-tokens: %ds\r\n" % seconds for seconds in range(WINDOW_S + 2)]
 
 
 def refusal(limit: Limit, units: int) -> Refusal:

@@ -15,6 +15,7 @@ from forebay.wire.openai.shape import Check
 IMAGE_CHARACTERS = 12 * 1024 * 1024
 """An image of 9 MB in base64."""
 MESSAGES_PARTS = 256
+_MOST_MESSAGES = 10_000
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 
 
@@ -66,15 +67,21 @@ _MESSAGE = record(
 )
 
 
-def message(value: Any) -> bool:
-    """One message of a conversation. Most are a role and a text, which is looked at first: it is on every call."""
-    if type(value) is dict and len(value) == 2 and type(value.get("content")) is str:
-        role = value.get("role")
-        return type(role) is str and role in _ROLES
-    return _MESSAGE(value)
+def messages(value: Any) -> bool:
+    """A conversation. Most messages are a role and a text, which is looked at first: it is on every call."""
+    if type(value) is not list or not 1 <= len(value) <= _MOST_MESSAGES:
+        return False
+    for message in value:
+        if type(message) is dict and len(message) == 2 and type(message.get("content")) is str:
+            role = message.get("role")
+            if type(role) is not str or role not in _ROLES:
+                return False
+        elif not _MESSAGE(message):
+            return False
+    return True
 
 
-MESSAGES = items(10_000, message, at_least=1)
+MESSAGES: Check = messages
 MESSAGES_EXPECT = (
     "a list of 1 to 10000 messages: a role, and content that is text or parts of type text or image_url; an image is a "
     "data: URL of at most 9 MB"
