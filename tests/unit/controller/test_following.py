@@ -40,7 +40,7 @@ def taken_over(state: StateDir, own: Running, book: Book | None) -> tuple[Runnin
     write_running(state.running, own)
     shared = SharedLease(NOWHERE, "k", "me", 3.0, lambda: False)
     shared.book = b"" if book is None else msgspec.json.encode(book)
-    peers = take_over(state, shared, 3.0, Journal("forebay", "critical"))
+    peers = take_over(state, shared, 3.0, Journal("forebay", "error"))
     found = read_running(state.running)
     assert found is not None
     return found, peers.handed()
@@ -68,9 +68,10 @@ def test_without_a_book_it_goes_by_its_own(state: StateDir) -> None:
 
 
 def test_a_step_begins_anew_where_its_logs_are_not(state: StateDir) -> None:
+    steps = (Step(0.1, 1.0, 1), Step(0.5, 1.0, 1))
     rollout = Rollout(
         strategy="canary",
-        steps=(Step(0.1, 1.0, 1), Step(0.5, 1.0, 1)),
+        steps=steps,
         slots={"m": ("e",)},
         step=1,
         step_at=time.time(),
