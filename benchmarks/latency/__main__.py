@@ -192,6 +192,7 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
     alone, waits = service(), waiting_p99(BUSY)
     busy_us = BUSY / rate * 1e6
     kept, relay_kept = _median(found.used, "kept_waiting"), _median(found.relay_used, "kept_waiting")
+    waited = statistics.median(found.waited)
     command = f"python -m benchmarks.latency --rounds {options.rounds} --requests {options.requests} --save"
     lines += [
         "",
@@ -200,8 +201,8 @@ def _page(found: Found, rate: float, options: argparse.Namespace) -> str:
         "",
         f"In theory calls that come at random and take {busy_us:.0f} µs each wait {waits:.1f} times that, or",
         f"{waits * busy_us:.0f} µs, at P99 before a core that is {BUSY:.0%} busy, whatever the program.",
-        f"Something else had the core for {kept:.1%} of the time while forebay was ready to run, for {relay_kept:.1%} while",
-        f"the relay was; {statistics.median(found.waited):.0f} calls of a round found no idle connection to the engine.",
+        f"Something else had the core for {kept:.1%} of the time while forebay was ready to run, for {relay_kept:.1%}",
+        f"while the relay was; {waited:.0f} calls of a round found no idle connection to the engine.",
         f"The gateway's own part is even: its code takes {alone.mean_us:.0f} µs of CPU a call,",
         f"{alone.p99_us:.0f} at P99, {alone.p999_us:.0f} at P99.9;",
         f"the garbage collector ran {alone.collections} times in 20,000 calls.",
