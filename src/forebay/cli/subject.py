@@ -34,13 +34,15 @@ def export(flags: Flags, subject: str, tenant: str) -> None:
     from forebay.audit.export import Wanted, rows  # noqa: PLC0415
     from forebay.audit.store import leaves_of  # noqa: PLC0415
     from forebay.audit.subjects import person  # noqa: PLC0415
+    from forebay.cli.holder import kept_of_holder  # noqa: PLC0415
 
     state = state_dir(flags)
     with decided(state, "privacy.export", tenant=tenant), opened_log(state.audit) as (database, opener):
         found = [row for row in rows(leaves_of(database), opener, Wanted(tenant=tenant)) if _is_about(row, subject)]
     flags.output = "json" if flags.output == "table" else flags.output
     said = said_by(state.consents, person(tenant, subject))
-    flags.answer({"subject": subject, "tenant": tenant, "consents": said, "records": found})
+    holds = kept_of_holder(flags, subject.removeprefix(_KEY)) if subject.startswith(_KEY) else {}
+    flags.answer({"subject": subject, "tenant": tenant, "consents": said, **holds, "records": found})
 
 
 @click.command(help=_("Destroy the keys of a person's records and print a signed receipt; nothing brings them back."))
@@ -170,7 +172,5 @@ def _stores(config: Config, subject: str) -> list[tuple[str, str]]:
             told.append((name, store.erased.format(within=within)))
     if not subject.startswith(_KEY):
         told = [each for each in told if each[0] != "keys"]
-    return [
-        *told,
-        ("copies of subjects.db", "hold the keys as long as they are kept; one that is restored beside this log loses them"),
-    ]
+    copies = "hold the keys as long as they are kept; one that is restored beside this log loses them"
+    return [*told, ("copies of subjects.db", copies)]

@@ -56,6 +56,8 @@ def test_nobody_is_erased_under_a_legal_hold(state: StateDir, capsys: pytest.Cap
 def test_the_holder_of_a_key_is_erased_with_the_key(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
     open_recorder(state.audit, "test").close()
     identity = json.loads(told(capsys, "key", "create", "-o", "json", "--name", "Jane Doe"))["id"]
+    kept = json.loads(told(capsys, "privacy", "export", f"key:{identity}"))
+    assert (kept["key"]["name"], kept["habits"], "digest" in kept["key"]) == ("Jane Doe", None, False)
     told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
     (row,) = json.loads(told(capsys, "key", "list", "-o", "json"))
     assert (row["name"], row["state"]) == ("", "revoked")

@@ -55,7 +55,7 @@ class StoreDeclared(Section):
 
 class Processing(Section):
     """What people's data is processed for. `forebay compliance record` makes the record of processing activities of it
-    (GDPR Art. 30, PIPL Art. 54 to 56); in production, `check` refuses a store of people's data that is not declared."""
+    (GDPR Art. 30, PIPL Art. 55); in production, `check` refuses a store of people's data that is not declared."""
 
     responsible: str = ""
     """Who decides on the processing, and how they are reached."""

@@ -1,4 +1,4 @@
-"""The record of processing activities (GDPR Art. 30, PIPL Art. 54 to 56), made from the configuration that runs."""
+"""The record of processing activities (GDPR Art. 30, PIPL Art. 55), made from the configuration that runs."""
 
 from __future__ import annotations
 
