@@ -20,9 +20,7 @@ from forebay.privacy.stores import FOR_EVER, kept_of_people
 _PURPOSE, _RETENTION_S = "service", 30 * 86_400.0
 
 
-@click.command(
-    help=_("Write the record of processing activities (GDPR Art. 30) that the configuration makes.")
-)
+@click.command(help=_("Write the record of processing activities (GDPR Art. 30) that the configuration makes."))
 @click.option("--format", "form", type=click.Choice(("md", "html", "json")), default="md", show_default=True,
               help=_("Form of the record."))  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help=_("The file. Default: standard output."))

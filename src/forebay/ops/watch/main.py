@@ -153,6 +153,11 @@ def read_anomalies(state: StateDir) -> tuple[Anomaly, ...]:
     return tuple(_kept(state.watch).anomalies)
 
 
+def read_habits(state: StateDir, key_id: str) -> Usual | None:
+    """What a key usually does, as it was kept last."""
+    return _kept(state.watch).habits.get(key_id)
+
+
 def _kept(path: Path) -> Kept:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Kept)
