@@ -187,6 +187,23 @@ def test_what_listens_beyond_this_machine_is_told(tmp_path: Path, head: str, sev
     assert of("exposed", findings(tmp_path, head)).severity == severity
 
 
+@pytest.mark.parametrize(
+    ("written", "severity"),
+    [
+        ("host: db.example.com", None),
+        ("host: db.example.com, tls: false", "warning"),
+        ("host: 'localhost,db.example.com', tls: false", "warning"),
+        ("host: localhost, tls: false", None),
+        ("host: db.example.com, tls: false", "error"),
+    ],
+)
+def test_keys_do_not_travel_in_the_clear(tmp_path: Path, written: str, severity: str | None) -> None:
+    head = f"environment: {'production' if severity == 'error' else 'staging'}\n"
+    found = findings(tmp_path, f"{head}store: {{postgres: {{{written}, pepper: 'file:p'}}}}\n")
+    told = [each.severity for each in found if each.rule == "store_in_the_clear"]
+    assert told == ([] if severity is None else [severity])
+
+
 def test_a_promised_context_must_be_held(tmp_path: Path) -> None:
     path = tmp_path / "forebay.yaml"
     path.write_text("version: 1\nmodels:\n  m: {context_tokens: 8192, engines: [{kind: embedded}]}\n")
