@@ -79,7 +79,7 @@ class MetricsPage(Collector):
         yield from _release(self._status().release)
         yield from self._store(self._status().store)
         for engine in self._status().engines:
-            for state in _STATES:
+            for state in _STATES if not engine.parked else ():  # one that nobody needs is in no state to be alarmed at
                 yield Series(catalogue.ENGINE_STATE, (engine.name, state), (float(engine.state == state),))
             yield Series(catalogue.ENGINE_RESTARTS, (engine.name,), (float(engine.restarts),))
             if engine.ready_after_s is not None:

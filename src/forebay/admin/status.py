@@ -15,6 +15,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     restarts: int = 0
     ready_after_s: float | None = None
     orphaned_s: float = 0.0
+    parked: bool = False
 
 
 class DiscoveryStatus(msgspec.Struct, frozen=True):

@@ -212,6 +212,7 @@ def _engine(keeper: Keeper) -> EngineStatus:
         waiting=load.waiting if load else None,
         kv_usage_ratio=load.kv_usage_ratio if load else None,
         orphaned_s=keeper.probe.orphaned_s,
+        parked=keeper.parked and not keeper.runs,
     )
 
 

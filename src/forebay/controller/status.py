@@ -33,7 +33,10 @@ class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineStatus(UnitStatus, frozen=True, kw_only=True):
-    """`slot`: the engine that it is, which another unit of another release may be too."""
+    """`slot`: the engine that it is, which another unit of another release may be too.
+
+    `parked`: it does not run because the load needs no more copies.
+    """
 
     model: str
     kind: str
@@ -42,6 +45,7 @@ class EngineStatus(UnitStatus, frozen=True, kw_only=True):
     waiting: int | None = None
     kv_usage_ratio: float | None = None
     orphaned_s: float = 0.0
+    parked: bool = False
 
 
 class WorkerStatus(UnitStatus, frozen=True, kw_only=True):

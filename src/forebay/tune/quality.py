@@ -81,8 +81,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def heard(whom: Asked, own: Sequence[Labelled]) -> Answers:
-    """Ask everything; http.client.HTTPException or OSError where there is no answer."""
-    with ThreadPoolExecutor(8) as pool:
+    """Ask everything; http.client.HTTPException or OSError where there is no answer.
+
+    A gateway is asked one question after another: how many calls may wait is what is tuned.
+    """
+    with ThreadPoolExecutor(1 if whom.key else 8) as pool:
         told = list(pool.map(lambda prompt: _complete(whom, prompt, _ANSWER_TOKENS), PROMPTS))
         right = list(pool.map(lambda each: _is_right(whom, each), own))
     return Answers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import fmean
+from statistics import fmean, stdev
 
 import msgspec
 
@@ -14,6 +14,7 @@ from forebay.tune.report.measured import Latency, Measured
 from forebay.tune.trial import Rung
 
 _Z95, _Z90 = 1.96, 1.645
+_FEW = 8
 _SPREAD = 0.6
 """Share of the warm-up over which clients begin: no service's users read their prompts all together."""
 # Counters of engines by the words that bottlenecks are found by; the first that an engine has.
@@ -72,7 +73,7 @@ def rung_of(measured: Measured, objective: Objective, concurrency: int, gpu: int
         sent=measured.sent,
         failed=sum(measured.failed.values()) + sum(measured.rejected.values()),
         rejected=sum(measured.rejected.values()),
-        tokens_sd=rounds_sd(e2e.p50_ms, e2e.p95_ms, measured.sent / concurrency) if e2e else 0.0,
+        tokens_sd=_rounds_spread(measured, concurrency),
         latency_sd=_latency_spread(e2e),
         counters=_named(engine.counters if engine else {}, _COUNTERS),
         gauges=_named(engine.gauges if engine else {}, _GAUGES),
@@ -106,6 +107,24 @@ def rounds_sd(p50_ms: float, p95_ms: float, rounds: float) -> float:
     All answers of a round count as one: they wait for the same steps.
     """
     return (p95_ms - p50_ms) / _Z90 / p50_ms / math.sqrt(max(rounds, 1.0)) if p50_ms else 0.0
+
+
+def _rounds_spread(measured: Measured, concurrency: int) -> float:
+    """The same by the answers themselves: percentiles say little where a part of them came out of a cache."""
+    each, e2e = measured.per_request, measured.e2e
+    begin_s, end_s = measured.steady_s
+    took = (
+        [
+            e2e_ms
+            for start_s, e2e_ms, status in zip(each.start_s, each.e2e_ms, each.status, strict=True)
+            if not status and e2e_ms is not None and begin_s <= start_s < end_s
+        ]
+        if each is not None
+        else []
+    )
+    if len(took) > _FEW:
+        return stdev(took) / fmean(took) / math.sqrt(max(len(took) / concurrency, 1.0))
+    return rounds_sd(e2e.p50_ms, e2e.p95_ms, measured.sent / concurrency) if e2e else 0.0
 
 
 def _answer_tokens(measured: Measured) -> float:

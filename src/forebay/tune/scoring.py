@@ -60,8 +60,9 @@ def score(rungs: Sequence[Rung], objective: Objective) -> Score:
     kept = [rung for rung in ordered if rung.keeps]
     if not kept:
         least = min(ordered, key=lambda each: each.pressure)
-        # Beyond its bounds a setting is worth less the further it is, so that a way back up can be seen.
-        value = least.steady_tokens_per_s / max(least.pressure, 1.0) ** 2
+        # Beyond its bounds, and where it refuses, a setting is worth less the further it is: the way back can be seen.
+        answered = 1 - least.failed / least.sent if least.sent else 1.0
+        value = least.steady_tokens_per_s * answered / max(least.pressure, 1.0) ** 2
         return Score(value=value, sd=least.tokens_sd, kept=False, concurrency=least.concurrency)
     best = max(kept, key=lambda each: each.steady_tokens_per_s)
     above = next((each for each in ordered if each.concurrency > best.concurrency and not each.keeps), None)

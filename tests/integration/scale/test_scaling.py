@@ -45,6 +45,14 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield running
 
 
+def _no_alarm(service: Service) -> bool:
+    """The alert on engines that are not ready sees none but the one that runs."""
+    with urllib.request.urlopen(service.metrics_url, timeout=30) as page:  # noqa: S310  a URL of our own
+        text = page.read().decode()
+    told = [line for line in text.splitlines() if line.startswith("forebay_engine_state") and '"ready"' in line]
+    return [line.rsplit(" ", 1)[1] for line in told] == ["1.0"]
+
+
 class Callers:
     """Ask on and on; `ended` holds the status of every call, `texts` how long its answer was."""
 
@@ -103,6 +111,7 @@ def one_rests(service: Service) -> bool:
 def test_a_second_engine_comes_with_the_load_and_goes_without_a_failed_call(service: Service) -> None:
     assert one_rests(service)
     assert service.status()["state"] == "ready"
+    assert _no_alarm(service)
     with Callers(service, _CALLERS) as callers:
         wait_for("both copies are ready", lambda: list(states(service).values()) == ["ready", "ready"])
         before = len(callers.statuses)

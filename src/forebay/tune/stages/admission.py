@@ -17,9 +17,15 @@ def admission(at: Situation) -> Iterator[Change]:
     """A queue that holds what it refused; an engine that is given as much as it runs, or less where steps are slow."""
     if not at.space.through:
         return
+    runs = at.setting.args.get("max-num-seqs", at.setting.args.get("max_sequences"))
+    now = at.space.gateway_now(at.setting, _PLACES) or runs
+    if isinstance(runs, int) and isinstance(now, int) and now < runs:
+        why = f"the engine runs {runs} at once and is given {now}"
+        yield Change(stage="admission", name=f"{runs} places", why=why, gateway={_PLACES: runs}, gain=1.3)
     if _refuses(at):
         yield from _queue(at)
-    yield from _places(at)
+    if isinstance(now, int):
+        yield from _places(now, runs)
 
 
 def _refuses(at: Situation) -> bool:
@@ -41,14 +47,7 @@ def _queue(at: Situation) -> Iterator[Change]:
         yield Change(stage="admission", name="no early refusal", why=why, gateway={_EARLY: False}, gain=1.02)
 
 
-def _places(at: Situation) -> Iterator[Change]:
-    runs = at.setting.args.get("max-num-seqs", at.setting.args.get("max_sequences"))
-    now = at.space.gateway_now(at.setting, _PLACES) or runs
-    if not isinstance(now, int):
-        return
-    if isinstance(runs, int) and now < runs:
-        why = f"the engine runs {runs} at once and is given {now}"
-        yield Change(stage="admission", name=f"{runs} places", why=why, gateway={_PLACES: runs}, gain=1.3)
+def _places(now: int, runs: object) -> Iterator[Change]:
     # A little more than it runs: the next call lies there already when one ends.
     for places, why in ((now + max(1, now // 4), "the next call is there when one ends"), (now // 2, "faster steps")):
         if places >= 1 and places != runs:
