@@ -171,6 +171,7 @@ class Keeper:
             if record is None or not is_running(record):
                 return
             self._mark_up(record)
+            self._find_place()  # before the first snapshot: it would be without the engine
             self._around.journal.say("info", f"{self.name} is adopted", unit=self.name, pid=self.pid)
         if seen is not None and seen.state == "ready" and seen.pid == self.pid:
             # Judged anew from here, but never taken out of routing only because the controller was away.
