@@ -74,8 +74,9 @@ class Changing:
             return
         after = ended(running, result, time.time())
         try:
-            if after.release.name in self._store.names():  # one that could not be stored has no place to lead to
-                self._store.make_current(running.environment, after.release.name)
+            # By its content: another machine's may have another name here, and one that could not be stored has none.
+            if (stored := self._store.find(after.release.digest)) is not None:
+                self._store.make_current(running.environment, stored.name)
             append(self._store.root, _event(running, change, result))
         except (ForebayError, OSError) as error:
             journal.say("error", f"what runs cannot be written to configs: {error}")
