@@ -14,21 +14,30 @@ from forebay.controller.status import Status
 from forebay.core.files import write_atomically
 from forebay.security import key_store
 from forebay.security.keys import parse
-from forebay.security.stores import opened
+from forebay.security.stores import Keys, opened
+from forebay.store.postgres import StoreLost
 from forebay.store.state_dir import StateDir
 
 
 def ensure_dev_key(state: StateDir, store: Store, base: Path) -> None:
-    """Make a key for the developer unless the one in `dev-key` still opens."""
-    with opened(store, state, base) as keys:
-        now = time.time()
-        if state.dev_key.exists():
-            parts = parse(state.dev_key.read_text().strip())
-            if parts is not None and any(row.id == parts[0] for row in key_store.active(keys.database, now)):
-                return
-        grant = key_store.KeyGrant(name=DEVELOPMENT_KEY)
-        _row, text = key_store.create(keys.database, keys.pepper, grant, now)
-        write_atomically(state.dev_key, f"{text}\n".encode())
+    """Make a key for the developer unless the one in `dev-key` still opens, or nobody can tell now."""
+    try:
+        with opened(store, state, base) as keys:
+            _ensure(keys, state)
+    except StoreLost:
+        if not state.dev_key.exists():
+            raise
+
+
+def _ensure(keys: Keys, state: StateDir) -> None:
+    now = time.time()
+    if state.dev_key.exists():
+        parts = parse(state.dev_key.read_text().strip())
+        if parts is not None and any(row.id == parts[0] for row in key_store.active(keys.database, now)):
+            return
+    grant = key_store.KeyGrant(name=DEVELOPMENT_KEY)
+    _row, text = key_store.create(keys.database, keys.pepper, grant, now)
+    write_atomically(state.dev_key, f"{text}\n".encode())
 
 
 def curl_line(config: Config, state: StateDir, status: Status) -> str:

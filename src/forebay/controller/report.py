@@ -140,14 +140,17 @@ def with_renewals(status: Status, trouble: str) -> Status:
 
 
 def with_store(status: Status, store: StoreStatus | None) -> Status:
-    """The status with the store that machines share; gateways go on with the keys known last while it is lost."""
-    if store is None or not store.trouble:
-        return msgspec.structs.replace(status, store=store)
-    until = "-" if store.keys_until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(store.keys_until))
-    now = f"the keys known last are good until {until}" if store.believed else "no key opens anything"
-    why = f"the store of keys is lost, {now}: {store.trouble}"
+    """The status with the store that machines share. A lost one is told; only without keys is the service degraded."""
+    status = msgspec.structs.replace(status, store=store)
+    if store is None or (store.believed and not store.trouble):
+        return status
+    if store.believed:
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(store.keys_until))
+        why = f"the store of keys is lost, the keys known last are good until {until}: {store.trouble}"
+        return msgspec.structs.replace(status, reasons=(*status.reasons, why))
     state = "degraded" if status.state == "ready" else status.state
-    return msgspec.structs.replace(status, store=store, state=state, reasons=(*status.reasons, why))
+    why = f"no key opens anything: {store.trouble or 'the store of keys was not heard yet'}"
+    return msgspec.structs.replace(status, state=state, reasons=(*status.reasons, why))
 
 
 def with_lease(status: Status, fence: Fence, standbys: tuple[Standby, ...]) -> Status:

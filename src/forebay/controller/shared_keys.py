@@ -28,6 +28,7 @@ from forebay.store.state_dir import StateDir
 
 _SOON_S = 0.1
 _USES_S = 15.0
+_LOOKS_IN_GRACE = 4  # so that a late look costs no call
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class SharedKeys:
         self._machine = machines.machine_id(state)
         self.pepper = shared_pepper(written, base)
         self._server = server_of(written, base)
+        self._poll_s = min(written.poll, written.grace / _LOOKS_IN_GRACE)
         self._of = _of(self._server)
         self._database: Postgres | None = None
         self._told, self._told_s = -1, float("-inf")
@@ -83,7 +85,7 @@ class SharedKeys:
             while True:
                 step = asyncio.ensure_future(asyncio.to_thread(self._step))
                 if not await asyncio.shield(step):
-                    await asyncio.sleep(self._written.poll)
+                    await asyncio.sleep(self._poll_s)
         finally:
             self._leaving = True
             if (asked := self._database) is not None:
@@ -114,7 +116,7 @@ class SharedKeys:
                 self._fresh = True
             else:
                 unsaid = self._taken != self._told or self._known.revision != self._taken
-                self._database.wait_for_change(min(_SOON_S, self._written.poll) if unsaid else self._written.poll)
+                self._database.wait_for_change(min(_SOON_S, self._poll_s) if unsaid else self._poll_s)
             self._look(self._database)
         except (ForebayError, OSError) as error:
             self._lose(error)
@@ -134,7 +136,7 @@ class SharedKeys:
             write_atomically(self._state.shared_keys, msgspec.json.encode(known))
             self._known, self._fresh = known, False
         taken, now_s = self._taken, time.monotonic()
-        if taken != self._told or now_s - self._told_s >= self._written.poll:
+        if taken != self._told or now_s - self._told_s >= self._poll_s:
             machines.tell(database, self._machine, taken, self._written.grace)
             self._told, self._told_s = taken, now_s
             # Only what others were told of counts: they reckon from it when keys open nothing here any more.
