@@ -444,7 +444,7 @@ class Controller:
         status = with_discovery(status, self._discovery.status())
         status = msgspec.structs.replace(status, scaling=self._scaling.status)
         status = with_release(status, self._changing.running, self._rolling, drift)
-        status = with_renewals(with_edge(status, self._edge), self._renewals.trouble)
+        status = with_renewals(with_edge(status, self._edge), self._renewals)
         status = with_audit(status, self._state.audit)
         status = with_store(status, self._keys.status())
         status = self._peers.status(with_lease(status, self._fence, standing_by(self._state)))

@@ -18,6 +18,7 @@ from forebay.config.secrets import resolve
 from forebay.controller.journal import Journal
 from forebay.core.errors import ForebayError
 from forebay.core.files import write_atomically
+from forebay.render.renewal import is_closed
 from forebay.security.acme.account import AccountKey, account_key
 from forebay.security.acme.due import CERTIFICATE, Attempts, failed, read_attempts, renewal_at, write_attempts
 from forebay.security.acme.order import NotObtained, Ordering, obtain
@@ -43,6 +44,11 @@ class Renewals:
         self._answers, self._served = answers, served
         self._wanted: tuple[Acme, tuple[str, ...]] | None = None
         self._attempts = Attempts()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody is let in until there is a first certificate."""
+        return self._wanted is not None and is_closed(self._state)
 
     def retarget(self, config: Config) -> None:
         """Order what `config` says."""

@@ -18,6 +18,7 @@ from forebay.controller.keeper import Keeper
 from forebay.controller.lease.fence import Fence
 from forebay.controller.lease.standby import Standby
 from forebay.controller.publish import Publisher
+from forebay.controller.renewals import Renewals
 from forebay.controller.rolling import Rolling
 from forebay.controller.rollout_status import rollout_status
 from forebay.controller.status import (
@@ -132,11 +133,15 @@ def with_edge(status: Status, follower: EdgeFollower) -> Status:
     return msgspec.structs.replace(status, edge=edge)
 
 
-def with_renewals(status: Status, trouble: str) -> Status:
-    """The status with why there is no newer certificate; what is served goes on being served."""
-    if not trouble:
-        return status
-    return msgspec.structs.replace(status, reasons=(*status.reasons, f"no certificate was obtained: {trouble}"))
+def with_renewals(status: Status, renewals: Renewals) -> Status:
+    """The status with why there is no newer certificate, and whether the edge has none at all and lets nobody in."""
+    if renewals.trouble:
+        why = f"no certificate was obtained: {renewals.trouble}"
+        status = msgspec.structs.replace(status, reasons=(*status.reasons, why))
+    if renewals.is_closed:
+        why = "the edge waits for its first certificate and lets nobody in"
+        status = msgspec.structs.replace(status, state="degraded", reasons=(*status.reasons, why))
+    return status
 
 
 def with_store(status: Status, store: StoreStatus | None) -> Status:

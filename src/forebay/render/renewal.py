@@ -14,6 +14,8 @@ from forebay.security.acme.due import read_attempts
 from forebay.store.state_dir import StateDir
 
 _SERVED = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
+_CONFS = ("nginx.conf", "haproxy.cfg")
+_CLOSED = CLOSED.encode()
 _NOTE = "certificate.refused"
 _DAY_S = 86400.0
 
@@ -30,6 +32,14 @@ def is_refused(state: StateDir) -> bool:
     return (state.run / _NOTE).exists()
 
 
+def is_closed(state: StateDir) -> bool:
+    """Whether the edge waits for its first certificate and lets nobody in."""
+    for conf in _CONFS:
+        with contextlib.suppress(OSError):
+            return _CLOSED in (state.edge / conf).read_bytes()
+    return False
+
+
 def failures(state: StateDir) -> int:
     """How often in a row an ACME authority gave no certificate."""
     return read_attempts(state.acme).failures
@@ -37,13 +47,13 @@ def failures(state: StateDir) -> int:
 
 def days_left(state: StateDir, now: datetime | None = None) -> float | None:
     """Days until the first certificate of the served chain ends, none where nobody is let in; None without an edge."""
-    for conf in ("nginx.conf", "haproxy.cfg"):
+    for conf in _CONFS:
         try:
             written = (state.edge / conf).read_bytes()
             named = _SERVED.search(written)
             if named is None:
                 continue
-            if CLOSED.encode() in written:
+            if _CLOSED in written:
                 return 0.0
             content = (state.edge / named[0].decode()).read_bytes()
             chain = x509.load_pem_x509_certificates(content[content.index(b"-----BEGIN CERTIFICATE") :])

@@ -52,6 +52,8 @@ def test_a_service_gets_its_certificate_by_itself_and_says_when_it_cannot(tmp_pa
             service.content["edge"] |= {"acme": authority.acme(), "server_names": ["localhost"]}
             service.write()
             with service:
+                early = " ".join(service.status()["reasons"])
+                assert "lets nobody in" in early or (service.state.acme / CERTIFICATE).exists()
                 key, trust = service.run("key", "create").stdout.strip(), authority.trust()
                 wait_for("the certificate is served", lambda: chat(service, key, trust) == 200)
                 page = metrics(service)
@@ -60,6 +62,7 @@ def test_a_service_gets_its_certificate_by_itself_and_says_when_it_cannot(tmp_pa
                 assert service.status()["release"]["drift"] == []
 
                 authority.stop()
+                assert service.status()["state"] == "ready"
                 (service.state.acme / CERTIFICATE).unlink()
                 wait_for("it is told", lambda: "no certificate was obtained" in " ".join(service.status()["reasons"]))
                 assert "forebay_certificate_order_failures 1" in metrics(service)

@@ -97,3 +97,16 @@ def test_a_broken_configuration_is_told_first(capsys: pytest.CaptureFixture[str]
     code, found = examined(capsys, "{kind: embeded}")
     assert code == 1
     assert list(found) == ["config_choice"]
+
+
+def test_what_an_order_of_certificates_needs_is_named(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    account = "external_account: {id: x, key: file:nowhere}"
+    text = f"{{directory: 'https://ca/dir', ca: gone.pem, account_key: env:SURELY_NOT_SET_ANYWHERE, {account}}}"
+    (here / "forebay.yaml").write_text(
+        f"version: 1\nmodels: {{m: {{engines: [{{kind: embedded}}]}}}}\nedge:\n  acme: {text}\n", encoding="utf-8"
+    )
+    assert run(["doctor", "-o", "json"]) == 1
+    found = [(each["rule"], each["where"]) for each in json.loads(capsys.readouterr().out)["findings"]]
+    wanted = {"acme_ca": "ca", "secret_missing": "account_key"}
+    assert {(rule, f"forebay.yaml:4: edge.acme.{key}") for rule, key in wanted.items()} <= set(found)
+    assert ("secret_missing", "forebay.yaml:4: edge.acme.external_account.key") in found
