@@ -19,6 +19,7 @@ _LET_GO = 8
 # this gets one of its own: the engine's calls are long then, or the way to it.
 _OPENED_OF_OPEN = 8
 _PATIENCE_S = 0.2
+_NEVER = float("inf")
 Told = Callable[[str], None]
 
 
@@ -119,7 +120,7 @@ class EnginePool:
             self._open_more()
 
     async def _open(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, began_at = asyncio.get_running_loop(), self._clock()
         try:
             async with asyncio.timeout(self._timeout_s):
                 context = engine_context(self._tls) if self._tls is not None else None
@@ -128,7 +129,7 @@ class EnginePool:
                     lambda: EngineConnection(self), self.host, self.port, ssl=context, server_hostname=name
                 )
         except TimeoutError:
-            self._fail("connect_timeout")
+            self._fail("connect_timeout", began_at)
         except ssl.SSLError:
             self._fail("untrusted")
         except OSError:  # also where a file of its `tls` is gone: never without it
@@ -137,8 +138,10 @@ class EnginePool:
             self.keep(connection)
             connection.reused = connection.reader is None  # nobody waits for it any more: it is idle like any other
 
-    def _fail(self, reason: str) -> None:
-        """None can be opened: whoever waits learns it now, and need not find out by trying."""
-        waiting, self._waiting = self._waiting, {}
-        for _since, told in waiting.values():
+    def _fail(self, reason: str, until: float = _NEVER) -> None:
+        """None can be opened: who has waited since `until` learns it now, and need not find out by trying."""
+        waiting = [(ticket, told) for ticket, (since, told) in self._waiting.items() if since <= until]
+        for ticket, _told in waiting:
+            del self._waiting[ticket]
+        for _ticket, told in waiting:
             told(reason)

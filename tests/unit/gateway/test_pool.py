@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 from tests.in_memory import Clock, MemoryTransport
 
@@ -42,8 +44,9 @@ async def until(true: Callable[[], object]) -> None:
 class Callers:
     """Calls that wait for a connection; `said` is what they were told, in order."""
 
-    def __init__(self, pool: EnginePool) -> None:
+    def __init__(self, pool: EnginePool, within_s: float = 30.0) -> None:
         self.pool = pool
+        self.within_s = within_s
         self.said: list[tuple[int, str]] = []
         self.came = asyncio.Event()
 
@@ -52,7 +55,7 @@ class Callers:
             self.said.append((number, reason))
             self.came.set()
 
-        self.pool.wait(number, 30.0, told)
+        self.pool.wait(number, self.within_s, told)
         return number
 
     async def until(self, count: int) -> None:
@@ -121,6 +124,28 @@ def test_where_none_can_be_opened_everybody_who_waits_learns_it() -> None:
         await callers.until(30)
         assert callers.said == [(number, "refused") for number in range(30)]
         assert pool.take() is None
+
+    with_engine(run)
+
+
+def test_a_way_that_is_silent_is_told_to_those_who_waited_as_long_as_they_may() -> None:
+    async def run(pool: EnginePool) -> None:
+        with socket.socket() as listening, ExitStack() as fillers:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(0)  # its backlog is full: connections neither open nor fail
+            for _ in range(4):
+                filler = fillers.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(listening.getsockname())
+            pool.port = listening.getsockname()[1]
+            callers = Callers(pool, within_s=0.3)
+            callers.wait(1)
+            await asyncio.sleep(0.1)
+            callers.wait(2)
+            await callers.until(1)
+            assert callers.said == [(1, "connect_timeout")]
+            await callers.until(2)
+            assert callers.said == [(1, "connect_timeout"), (2, "connect_timeout")]
 
     with_engine(run)
 
