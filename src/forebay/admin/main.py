@@ -25,7 +25,7 @@ from forebay.observe.totals import CounterFolder
 from forebay.store.state_dir import StateDir
 
 _SAMPLE_S = 1.0
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 class _Server(uvicorn.Server):
@@ -87,7 +87,7 @@ def _hosts(bind: str) -> list[str]:
 
 def _readers(bind: str) -> list[str]:
     """Prometheus elsewhere has its own names for this machine; loopback is what pages in browsers here could reach."""
-    return _hosts(bind) if bind in (*_LOOPBACK, "::1") else ["*"]
+    return _hosts(bind) if bind in _LOOPBACK else ["*"]
 
 
 def _server(app: Starlette, host: str, port: int) -> _Server:

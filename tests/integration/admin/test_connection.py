@@ -80,8 +80,9 @@ def test_a_sound_request_is_answered_and_its_connection_kept(admin: Admin) -> No
     request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     assert exchange(admin.port, request + request + last).count(b'{"status":"ok"}') == 3
-    page = exchange(admin.metrics_port, last.replace(b"/health", b"/metrics"))
-    assert b"forebay_build_info" in page
+    for host in (b"localhost", b"127.0.0.1:9090", b"[::1]:9090"):
+        page = exchange(admin.metrics_port, last.replace(b"/health", b"/metrics").replace(b"localhost", host))
+        assert b"forebay_build_info" in page
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"])
