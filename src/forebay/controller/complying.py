@@ -14,7 +14,7 @@ from forebay.controller.wanted import Arguments
 from forebay.ops.compliance.kept import newest
 
 _LOOK_S = 5.0
-_AGAIN_S = 60.0
+_AGAIN_S = 15.0
 _LONGEST_S = 600.0
 _ANSWERED = (0, 1)
 

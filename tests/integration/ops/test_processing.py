@@ -67,8 +67,9 @@ def ask(service: Service, fields: dict[str, object]) -> tuple[int, str]:
         connection.close()
 
 
+@pytest.mark.timeout(300)
 def test_the_service_is_assessed_by_itself_and_the_metrics_tell(service: Service) -> None:
-    wait_for("a report is kept", lambda: any(service.state.compliance.glob("*.json")), 120.0)
+    wait_for("a report is kept", lambda: any(service.state.compliance.glob("*.json")), 200.0)
 
     def told() -> bool:
         with urlopen(service.metrics_url, timeout=60) as page:  # noqa: S310  our own

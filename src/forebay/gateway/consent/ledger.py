@@ -113,10 +113,16 @@ class Ledger:
         for call, (name, purpose) in list(self._running.items()):
             if name not in self._granted.get(purpose, ()):
                 del self._running[call]
-                call.interrupt(Refusal("consent_withdrawn", _WITHDRAWN))
+                if not _is_answered(call):
+                    call.interrupt(Refusal("consent_withdrawn", _WITHDRAWN))
 
     def _tell(self, *, lost: bool) -> None:
         if lost != self._lost:
             self._lost = lost
             text = "it cannot be read who consents" if lost else "it is read again who consents"
             self._say("error" if lost else "info", text)
+
+
+def _is_answered(call: Call) -> bool:
+    """Whether all is said, and only the record of it is waited for: to break that off would take the answer's end."""
+    return call.trail is not None and call.client is call.trail.held.client
