@@ -1,19 +1,18 @@
 """Words of the operator's own, tens of thousands of them, in text that comes in any pieces.
 
-One automaton (RE2's) looks for all of them. They are found in any case, in full width, with what has no width between
-their characters, and behind a program's escapes; otherwise as they are written. What may yet become a word is held: the
-longest end of the text with which a word begins. What has been decided no further text changes: so text in pieces is
-searched as the whole is.
+One table has them all, by their first two characters: an automaton of so many would hold every state of a text that is
+made to need them. They are found in any case, in full width, with what has no width between their characters, and
+behind a program's escapes; otherwise as they are written. What may yet become a word is held: the longest end of the
+text with which a word begins. What has been decided no more text changes, so text in pieces is searched as the whole is.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
-import re2
 
 from forebay.privacy.alphabet import guised, guises
 from forebay.privacy.fold import behind
@@ -22,10 +21,9 @@ from forebay.privacy.span import Span
 
 LONGEST_WORD_CHARACTERS = 120
 MOST_CHARACTERS = 1_000_000
-"""Of all words together."""
+"""Of all words together: each worker holds them, and their beginnings."""
 
-_AUTOMATON_BYTES = 512 * 1024 * 1024
-_SLACK_CHARACTERS = 256
+_SLACK_CHARACTERS = 32
 # What a program or a reader takes for another character, or for none. Bounded: the end of a text shows whether one may
 # begin there.
 _MARK = re.compile(
@@ -54,7 +52,7 @@ class WordList(msgspec.Struct, frozen=True):
 class Words:
     """Lists made ready."""
 
-    __slots__ = ("_near", "_pattern", "kinds", "longest", "starts")
+    __slots__ = ("_begin", "_lengths", "_near", "kinds", "longest", "starts")
 
     def __init__(self, lists: dict[str, WordList]) -> None:
         self.kinds: dict[str, str] = {}
@@ -66,31 +64,41 @@ class Words:
         self.longest = max(map(len, self.kinds))
         self.starts = frozenset(word[:end] for word in self.kinds for end in range(1, len(word) + 1))
         self._near = {kind: preceded(*each.near) for kind, each in lists.items() if each.near}
-        self._pattern = re2.compile("|".join(map(_expression, self.kinds)).encode(), _options())
+        self._lengths = _lengths(self.kinds)
+        self._begin = _begin({word[0] for word in self.kinds})
 
     def hold(self, text: str) -> bool:
         """Whether any word is in a whole text."""
-        return self._pattern.search(Plain(text).text.encode()) is not None
+        return next(self.matches(Plain(text).text, 0), None) is not None
 
     def matches(self, plain: str, start: int) -> Iterator[tuple[int, int, str]]:
         """Each word from `start` on, the longest where several begin, with its type; empty where none is near it."""
-        written = plain.encode(errors="replace")
-        at = len(plain[:start].encode(errors="replace"))
-        place, place_bytes = start, at
-        for found in self._pattern.finditer(written, at):
-            begin_bytes, end_bytes = found.span()
-            begin = place + len(written[place_bytes:begin_bytes].decode())
-            end = begin + len(written[begin_bytes:end_bytes].decode())
-            place, place_bytes = end, end_bytes
-            kind = self.kinds[plain[begin:end]]
-            named = self._near.get(kind)
-            counts = named is None or named(plain[max(0, begin - BEFORE_CHARACTERS) : begin])
-            yield begin, end, kind if counts else ""
+        for found in self._begin.finditer(plain, start):
+            begin = found.start()
+            end = self._end(plain, begin) if begin >= start else 0
+            if end:
+                start = end
+                kind = self.kinds[plain[begin:end]]
+                named = self._near.get(kind)
+                counts = named is None or named(plain[max(0, begin - BEFORE_CHARACTERS) : begin])
+                yield begin, end, kind if counts else ""
+
+    def _end(self, plain: str, begin: int) -> int:
+        """Where the longest word ends that begins at `begin`; 0 if none does."""
+        for length in self._lengths.get(plain[begin : begin + 2]) or self._lengths.get(plain[begin], ()):
+            end = begin + length
+            if end > len(plain) or plain[begin:end] not in self.kinds:
+                continue
+            if end == len(plain) or not (_stands(plain[end - 1]) and _stands(plain[end])):
+                return end
+        return 0
 
     def open_from(self, plain: str, start: int) -> int:
         """Where the longest end of a text begins that a word may begin with, or be."""
         for place in range(max(start, len(plain) - self.longest), len(plain)):
-            if plain[place:] in self.starts and not (_stands(plain[place]) and place and _stands(plain[place - 1])):
+            if plain[place:] not in self.starts:
+                continue
+            if not (place and _stands(plain[place]) and _stands(plain[place - 1])):
                 return place
         return len(plain)
 
@@ -103,16 +111,23 @@ class Plain:
     def __init__(self, written: str) -> None:
         self.begins: list[int] | None = None
         self.ends: list[int] | None = None
-        if _ODD.search(written) is None:
+        if written.isascii():
+            if "\\" not in written and "<" not in written and "&" not in written:
+                self.text = written.lower()
+                return
+        elif _ODD.search(written) is None:
             self.text = _lower(written)
             return
-        characters: list[str] = []
-        self.begins, self.ends = [], []
-        for meant, begin, end in _characters(written):
-            characters.append(meant)
-            self.begins.append(begin)
-            self.ends.append(end)
-        self.text = _lower("".join(characters))
+        pieces: list[str] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        for meant, begin, end in _pieces(written):
+            pieces.append(meant)
+            whole = len(meant) == end - begin
+            begins += range(begin, end) if whole else [begin] * len(meant)
+            ends += range(begin + 1, end + 1) if whole else [end] * len(meant)
+        self.begins, self.ends = begins, ends
+        self.text = _lower("".join(pieces))
 
     def index(self, place: int) -> int:
         """The first character that came from `place` or behind it."""
@@ -166,16 +181,19 @@ class WordScan:
         self.decided = self._base + (len(held) if until >= len(text) else plain.written(until, until + 1)[0])
 
 
-def _characters(written: str) -> Iterator[tuple[str, int, int]]:
-    """Each character that means something, and where it stands."""
+def _pieces(written: str) -> Iterator[tuple[str, int, int]]:
+    """What is meant, in pieces, and where each stands: as long as it is written, or one character."""
     table, at = guises(), 0
     marks = [(*found.span(), found["escape"]) for found in _MARK.finditer(written)]
     for begin, end, escape in [*marks, (len(written), len(written), None)]:
-        for place in range(at, begin):
-            if meant := table.get(ord(written[place]), written[place]):
-                yield meant, place, place + 1
-        if escape and (meant := table.get(ord(behind(escape)), behind(escape))):
-            yield meant, begin, end
+        if written[at:begin].isascii():
+            yield written[at:begin], at, begin
+        else:
+            for place in range(at, begin):
+                yield table.get(ord(written[place]), written[place]), place, place + 1
+        if escape:
+            meant = behind(escape)
+            yield table.get(ord(meant), meant), begin, end
         at = end
 
 
@@ -194,19 +212,24 @@ def _checked(word: str) -> str:
     return plain
 
 
-def _expression(word: str) -> str:
-    """A word that begins or ends as words in Latin letters do stands alone there."""
-    first, last = (r"\b" if _stands(each) else "" for each in (word[0], word[-1]))
-    return f"{first}{re2.escape(word)}{last}"
+def _lengths(words: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """By the first two characters, and by the only one, how long words are, the longest first."""
+    found: dict[str, set[int]] = {}
+    for word in words:
+        found.setdefault(word[:2], set()).add(len(word))
+    for beginning, lengths in found.items():
+        if len(beginning) > 1 and beginning[0] in found:
+            lengths.add(1)
+    return {beginning: tuple(sorted(lengths, reverse=True)) for beginning, lengths in found.items()}
+
+
+def _begin(firsts: set[str]) -> re.Pattern[str]:
+    """Where a word may begin: one that begins as words in Latin letters do stands alone there."""
+    alone = "".join(re.escape(each) for each in firsts if _stands(each))
+    other = "".join(re.escape(each) for each in firsts if not _stands(each))
+    ways = [f"(?<![A-Za-z0-9_])[{alone}]"] * bool(alone) + [f"[{other}]"] * bool(other)
+    return re.compile("|".join(ways))
 
 
 def _stands(character: str) -> bool:
     return character.isascii() and (character.isalnum() or character == "_")
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.max_mem = _AUTOMATON_BYTES
-    options.longest_match = True
-    options.log_errors = False
-    return options
