@@ -106,7 +106,7 @@ STORES: dict[str, Store] = {
     "habits": Store(
         about=N_("What callers usually do, and anomalies"),
         place="watch.json",
-        personal=("hours", "key_id", "networks"),
+        personal=("hours", "key_id", "networks", "places"),
         on=lambda config: config.watch.enabled,
         erased="not by person; gone within {within}",
     ),

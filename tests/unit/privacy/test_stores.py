@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from msgspec.structs import asdict
 
 from forebay.config.schema import Config
 from forebay.config.schema.processing import StoreName
+from forebay.observe.anomaly.usual import Usual
 from forebay.observe.log import AccessLine
 from forebay.privacy.declared import gaps
 from forebay.privacy.stores import STORES, bound_s, kept_of_people, log_span_s
@@ -26,7 +28,7 @@ EVERY = {
 # What lies in the state directory and holds nothing that anybody said or was told, by the name that it has there.
 OF_NOBODY = {
     "run/<unit>.json", "run/<worker>.ack", "run/embedder.sock", "run/audit.sock", "run/watch.sock", "run/status.json",
-    "run/<unit>.standby", "leader", "edge/", "tls/", "discovered.json", "running.json", "owner", "pepper",
+    "run/<unit>.standby", "leader", "edge/", "tls/", "discovered.json", "running.json", "owner", "run/owner", "pepper",
     "compliance/", "acme/", "erased",
 }  # fmt: skip
 
@@ -45,7 +47,8 @@ def test_every_store_of_people_can_be_declared_and_no_other() -> None:
 
 def test_every_place_of_the_state_directory_is_a_store_or_of_nobody() -> None:
     text = state_dir.__doc__ or ""
-    places = {line.split()[0] for line in text.splitlines()[2:] if line and not line.startswith(" ")}
+    written = (line.partition("  ")[0] for line in text.splitlines()[2:] if line and not line.startswith(" "))
+    places = {place for names in written for place in names.split(", ")}
     known = {place.strip() for store in STORES.values() for place in store.place.split(",")}
     unknown = {each for each in places - OF_NOBODY if not any(each.startswith(place) for place in known)}
     assert not unknown, "say in privacy/stores.py what is kept there of people, or here that nothing is"
@@ -53,6 +56,11 @@ def test_every_place_of_the_state_directory_is_a_store_or_of_nobody() -> None:
 
 def test_what_of_a_call_is_of_a_person_is_what_the_log_writes() -> None:
     assert set(STORES["access_log"].personal) <= {*AccessLine.__struct_fields__}
+
+
+def test_what_habits_tell_of_a_caller_is_known() -> None:
+    learned = {name for name, value in asdict(Usual()).items() if isinstance(value, dict)}
+    assert set(STORES["habits"].personal) == learned | {"key_id"}
 
 
 def test_a_store_that_is_off_needs_no_declaration() -> None:
