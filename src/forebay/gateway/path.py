@@ -17,7 +17,7 @@ from forebay.gateway.idempotency.claims import replays
 from forebay.gateway.identity import admit, client_ip, identify, permit
 from forebay.gateway.parts import Parts
 from forebay.gateway.privacy.guard import Guard, is_anyones
-from forebay.gateway.privacy.inspect import inspect_answer
+from forebay.gateway.privacy.inspect import shown
 from forebay.gateway.privacy.outlet import outlet
 from forebay.gateway.privacy.screened import screened
 from forebay.gateway.pump import StreamPump
@@ -123,7 +123,8 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
         mirror(call, asked, view, parts)
     try:
         if isinstance(answered.answer, WholeAnswer):
-            await _answer_whole(call, answered.answer, asked, parts)
+            said = answered.answer if asked.guard is None else await shown(call, answered.answer, asked.guard, parts)
+            _answer_whole(call, said, asked, parts)
         else:
             await _stream(call, answered.answer, parts)
     finally:
@@ -159,7 +160,7 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
         parts.meter.count(catalogue.CUT_STREAMS, pump.cut)
 
 
-async def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
+def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
     """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
     began_at = parts.clock()
     if answer.status >= 400:
@@ -172,7 +173,6 @@ async def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Pa
         if call.ledger.lane:
             call.ledger.finish = finish_in(answer.body)
     if asked.guard is not None:
-        answer = await inspect_answer(call, answer, asked.guard, parts)
         answer = asked.guard.searched(answer, asked.route.endpoint)
     _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)

@@ -3,7 +3,7 @@
 One table has them all, by their first two characters: an automaton of so many would hold every state of a text that is
 made to need them. They are found in any case, in full width, with what has no width between their characters, and
 behind a program's escapes; otherwise as they are written. What may yet become a word is held: the longest end of the
-text with which a word begins. What has been decided no more text changes, so text in pieces is searched as the whole is.
+text with which a word begins. What is decided no more text changes, so text in pieces is searched as the whole is.
 """
 
 from __future__ import annotations

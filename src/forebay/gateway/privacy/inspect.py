@@ -38,6 +38,7 @@ _NO_TEXT = UNREAD | {
     "system_fingerprint", "service_tier", "media_type",
 }  # fmt: skip
 _SHORTEST = 2
+_REFUSED = 400
 
 
 class _Place(msgspec.Struct, gc=False):
@@ -68,10 +69,10 @@ async def inspect_request(call: Call, fields: dict[str, Any], guard: Guard, part
     return changed
 
 
-async def inspect_answer(call: Call, answer: WholeAnswer, guard: Guard, parts: Parts) -> WholeAnswer:
+async def shown(call: Call, answer: WholeAnswer, guard: Guard, parts: Parts) -> WholeAnswer:
     """An engine's whole answer without what plug-ins find in it. Raises Refusal."""
     finders, guard.unseen = guard.unseen, ()
-    if not finders:
+    if not finders or answer.status >= _REFUSED:
         return answer
     try:
         fields = orjson.loads(answer.body)
