@@ -154,7 +154,7 @@ class Scan:
         if rest.extends is not None:
             found = rest.extends.match(held, at)
             end = found.end() if found is not None else at
-            if not final and held[end:] in {"", "."}:
+            if not final and len(held) - end <= 1 and held[end:] in {"", "."}:
                 return end
         else:
             marker = rest.until.search(held, at) if rest.until is not None else None
