@@ -41,9 +41,9 @@ KNOWN = {
 """What makes other searches slow, by what it is."""
 
 
-def cost_us_per_kb(motif: str, detector: Detector) -> float:
+def cost_us_per_kb(motif: str, detector: Detector, kilobytes: int = KILOBYTES) -> float:
     """CPU time of a kilobyte of a text of nothing but `motif`, within what one call may be searched for."""
-    text = (motif * (KILOBYTES * 1024 // len(motif.encode()) + 1))[: KILOBYTES * 1024]
+    text = (motif * (kilobytes * 1024 // len(motif.encode()) + 1))[: kilobytes * 1024]
     size_kb = len(text.encode()) / 1024
     best = float("inf")
     for _ in range(2):

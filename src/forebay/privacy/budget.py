@@ -8,7 +8,7 @@ CROWDED = "crowded"
 FREE = 4_096
 PER_KB = 8
 """Candidates that one call may have confirmed: these, and so many more for each 1,024 characters before them. One costs
-some 20 microseconds, so that no call holds up a worker for much more than a tenth of a second."""
+some 20 microseconds."""
 
 UNBOUNDED = 2**62
 
