@@ -23,15 +23,22 @@ SHORT = Rules(
     PrivacyPolicy(
         scopes=(Scope(),),
         patterns=(
-            Pattern(name="project", words=("昆仑", "昆仑计划", "Project Apollo", "Apollo", "Zeus", "邮箱a@b.example.com")),
-            Pattern(name="drug", listed="# note\n\nAspirin\n阿司匹林\r\nAspirin Protect\n", near=("prescribed", "处方")),
+            Pattern(
+                name="project",
+                words=("昆仑", "昆仑计划", "Project Apollo", "Apollo", "Zeus", "邮箱a@b.example.com"),
+            ),
+            Pattern(
+                name="drug",
+                listed="# note\n\nAspirin\n阿司匹林\r\nAspirin Protect\n",
+                near=("prescribed", "处方"),
+            ),
         ),
     )
 ).detector  # fmt: skip
 PIECES = [
-    "昆仑", "计划", "昆仑计划", "Project ", "Apollo", "project apollo", "Zeus", "zeusx", "处方阿司", "匹林", "prescribed",
-    "Aspirin", " Protect", "邮箱a@b.example.com", "a@b.example.com", " ", "，", "x", "\u200b", "Ｚｅｕｓ", "\\u005a",
-    "eus", "&#90;", "<b>", "\\", "&", "<", "\\\\", "ß", "Σ",
+    "昆仑", "计划", "昆仑计划", "Project ", "Apollo", "project apollo", "Zeus", "zeusx", "处方阿司", "匹林",
+    "prescribed ", "Aspirin", " Protect", "邮箱a@b.example.com", "a@b.example.com", " ", "，", "x", "\u200b", "Ｚｅｕｓ",
+    "\\u005a", "eus", "&#90;", "<b>", "\\", "&", "<", "\\\\", "ß", "Σ",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from([*PIECES, *(value for _, _, value, _ in SAMPLES[:8])]), max_size=9).map("".join)
 
