@@ -37,8 +37,8 @@ SHORT = Rules(
 ).detector  # fmt: skip
 PIECES = [
     "昆仑", "计划", "昆仑计划", "Project ", "Apollo", "project apollo", "Zeus", "zeusx", "处方阿司", "匹林",
-    "prescribed ", "Aspirin", " Protect", "邮箱a@b.example.com", "a@b.example.com", " ", "，", "x", "\u200b", "Ｚｅｕｓ",
-    "\\u005a", "eus", "&#90;", "<b>", "\\", "&", "<", "\\\\", "ß", "Σ",
+    "prescribed ", "Aspirin", " Protect", "邮箱a@b.example.com", "a@b.example.com", " ", "，", "x", "\u200b",
+    "Ｚｅｕｓ", "\\u005a", "eus", "&#90;", "<b>", "\\", "&", "<", "\\\\", "ß", "Σ",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from([*PIECES, *(value for _, _, value, _ in SAMPLES[:8])]), max_size=9).map("".join)
 
