@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from forebay.config.load import Loaded
 from forebay.core.errors import Finding
 from forebay.lint.run import rules
-from forebay.messages import _
 from forebay.privacy.declared import gaps
 
 
