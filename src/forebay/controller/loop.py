@@ -255,7 +255,7 @@ class Controller:
         let_go(self._keepers, placed, running, keep, stays_beside=self._wanted.stays_beside)
         take_over(self._keepers, handed, keep, self._wanted.as_it_was, self.journal)
         if not self._peers.follows:
-            self._scaling.retarget(self._config, units, running)
+            self._scaling.retarget(self._config, units, placed.slots_of(running))
             self._scale()
         self._watch_database()
         self._publish()  # before any worker starts: it needs one to read

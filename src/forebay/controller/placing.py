@@ -7,7 +7,7 @@ asked to be, `<slot>.<6 hex digits>`, for as long as it runs: two releases of on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -30,6 +30,11 @@ class Placed(msgspec.Struct, frozen=True):
     units: dict[str, Planned]
     slots: dict[str, str]
     leaving: dict[str, tuple[str, Planned]]
+
+    def slots_of(self, names: Iterable[str]) -> frozenset[str]:
+        """The engines that these units are."""
+        stayed = (self.leaving[name][0] if name in self.leaving else name for name in names)
+        return frozenset(self.slots.get(name, name) for name in stayed)
 
 
 class Fleet(msgspec.Struct, frozen=True):

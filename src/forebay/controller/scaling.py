@@ -66,7 +66,10 @@ class Scaling:
         )
 
     def retarget(self, config: Config, units: Mapping[str, Planned], running: Collection[str]) -> None:
-        """Scale what the configuration says; an engine whose rules stayed goes on from where it is."""
+        """Scale what the configuration says; an engine whose rules stayed goes on from where it is.
+
+        `running` are slots, whatever the units in them are called.
+        """
         before, self._groups = self._groups, {}
         ahead_s: dict[str, float] = {}
         for model, each in config.models.items():

@@ -1,0 +1,42 @@
+"""How many copies are taken as running when a controller begins to scale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.controller.test_placing import NEW, OLD, planned, record, spec
+
+from forebay.config.crosscheck.names import engine_names
+from forebay.config.schema import Config
+from forebay.controller.journal import Journal
+from forebay.controller.placing import Fleet, place
+from forebay.controller.scaling import Scaling
+from forebay.store.state_dir import StateDir
+
+ENGINE = {"kind": "embedded", "count": 4, "scale": {"least": 1, "most": 4}}
+CONFIG = Config.model_validate({"version": 1, "models": {"m": {"engines": [ENGINE]}}})
+SLOTS = engine_names("m", CONFIG.models["m"].engines[0])
+MARKED = tuple(f"{slot}.{NEW[:6]}" for slot in SLOTS)
+
+
+@pytest.mark.parametrize(
+    ("running", "copies"),
+    [
+        ({}, 1),
+        (dict.fromkeys(SLOTS, NEW), 4),
+        (dict.fromkeys(MARKED, NEW), 4),
+        (dict.fromkeys(SLOTS, OLD), 4),
+        (dict.fromkeys(SLOTS[:2], OLD) | dict.fromkeys(MARKED[:2], NEW), 2),
+    ],
+)
+def test_copies_that_run_are_counted_whatever_their_units_are_called(
+    tmp_path: Path, running: dict[str, str], copies: int
+) -> None:
+    specs = tuple(spec(slot) for slot in SLOTS)
+    units = {each.name: planned(each) for each in specs}
+    records = {name: record(name, digest) for name, digest in running.items()}
+    found = place(units, records, Fleet(specs, "surge"), lambda one, _slot: planned(one))
+    scaling = Scaling(StateDir(tmp_path), lambda: Journal("test", "error"))
+    scaling.retarget(CONFIG, units, found.slots_of(running))
+    assert [each.copies for each in scaling.status] == [copies]
