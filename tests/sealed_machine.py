@@ -84,16 +84,21 @@ class SealedMachine:
 
     def sent(self) -> set[tuple[str, str, int, str]]:
         """Everything that was sent out so far: protocol, address, port, and the name that was asked for."""
+        assert self._writer is not None
+        assert self._writer.poll() is None, "who writes down is gone"
         lines = self._seen.read_text().splitlines()
         return {tuple(json.loads(line)) for line in lines}
 
 
 def _told(packet: bytes) -> tuple[str, str, int, str] | None:
     """What of a packet is told; None of what is no TCP or UDP, as the kernel's own words to its neighbours."""
-    if packet[0] >> 4 == 4:
+    version = packet[0] >> 4 if packet else 0
+    if version == 4 and len(packet) >= 20:
         protocol, address, start = packet[9], ipaddress.ip_address(packet[16:20]), (packet[0] & 15) * 4
-    else:
+    elif version == 6 and len(packet) >= 40:
         protocol, address, start = packet[6], ipaddress.ip_address(packet[24:40]), 40
+    else:
+        return None
     if protocol not in (_TCP, _UDP) or len(packet) < start + 8:
         return None
     (port,) = struct.unpack("!H", packet[start + 2 : start + 4])

@@ -120,8 +120,9 @@ def test_whoever_does_not_finish_is_let_go(admin: Admin) -> None:
 
 
 def test_connections_are_bounded_and_free_again(admin: Admin) -> None:
+    last = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with contextlib.ExitStack() as held:
         for _ in range(400):
             held.enter_context(socket.create_connection(("127.0.0.1", admin.metrics_port), 60))
-    last = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert exchange(admin.metrics_port, last) == b"", "beyond the bound nobody is served"
     wait_for("it answers", lambda: b"forebay_build_info" in exchange(admin.metrics_port, last))

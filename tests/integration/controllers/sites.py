@@ -38,7 +38,7 @@ class Valkey:
     def start(self) -> None:
         (binary, _) = server_argv(self._folder)
         argv = (binary, "--port", str(VALKEY_PORT), "--bind", self._machine.address, "--protected-mode", "no")
-        argv = (*argv, "--unixsocket", str(self._socket), "--appendonly", "yes", "--appendfsync", "always")
+        argv = (*argv, "--unixsocket", str(self._socket), "--appendonly", "yes", "--appendfsync", "no")
         self._process = self._machine.run(argv, {}, cwd=self._folder, stdout=subprocess.DEVNULL)
         wait_for("Valkey answers", self._answers)
 
@@ -94,7 +94,7 @@ class Site:
             observe={"metrics": {"port": 9090}},
             admin={"port": 8100},
             valkey={"kind": "external", "host": valkey.address, "port": VALKEY_PORT, "gateways": 2},
-            controller={"lease": {"via": "valkey", "ttl": "3s"}},
+            controller={"lease": {"via": "valkey", "ttl": "6s"}},
             **more,
         )
 

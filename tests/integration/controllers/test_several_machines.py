@@ -18,7 +18,7 @@ from forebay.release.running import read_running
 from forebay.testing.worker import wait_for
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="namespaces need root and iproute2"),
 ]
 KEY = lease_key("forebay", "development")

@@ -17,6 +17,7 @@ from forebay.testing.worker import wait_for
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(
         os.geteuid() != 0 or not all(map(shutil.which, ("ip", "nsenter", "unshare"))), reason="needs root and iproute2"
     ),

@@ -33,6 +33,12 @@ class Handler(BaseHTTPRequestHandler):
         if "sorry" in everything:
             self.send_error(500)
             return
+        if "no json" in everything:
+            self.send_response(200)
+            self.send_header("content-length", "4")
+            self.end_headers()
+            self.wfile.write(b"oops")
+            return
         self._say(_lie(everything) or {"found": [_found(text) for text in texts]})
 
     def _say(self, answer: object) -> None:
@@ -59,7 +65,6 @@ def _lie(text: str) -> object:
     return {
         "too few": {"found": []},
         "no list": {"found": "nothing"},
-        "no json": None,
         "another type": {"found": [[{**one, "type": "cn_id"}]]},
         "beyond": {"found": [[{**one, "end": 10_000}]]},
         "backwards": {"found": [[{**one, "start": 5, "end": 2}]]},

@@ -23,7 +23,7 @@ from forebay.testing.worker import wait_for
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "privacy_plugin.py"
 ODD = Path(__file__).with_name("odd_plugin.py")
-LIES = ["too few", "no list", "another type", "beyond", "backwards", "negative", "a flood"]
+LIES = ["no json", "too few", "no list", "another type", "beyond", "backwards", "negative", "a flood"]
 
 
 def _policy(plugin: Plugin) -> PrivacyPolicy:

@@ -21,7 +21,7 @@ from forebay.substrate.local import LocalSubstrate
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 MODELS = {"m": {"engines": [{"kind": "embedded", "context_tokens": 512, "max_sequences": 1, "threads": 1}]}}
 WITHIN_S = 60.0
 _SECRET = {"pepper"}

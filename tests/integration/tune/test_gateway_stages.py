@@ -25,7 +25,7 @@ def climbed(folder: Path, engine: dict[str, Any], sections: dict[str, Any], **as
     whole = {"version": 1, "hardware": "h100", "models": {"m": {"engines": [engine]}}, **sections}
     file = folder / "forebay.yaml"
     file.write_text(json.dumps(whole), encoding="utf-8")
-    short = {"objective": "batch", "budget": 400.0, "window": 2.0, "rungs": 1, "way": "stages", "output_tokens": 8}
+    short = {"objective": "batch", "budget": 800.0, "window": 2.0, "rungs": 1, "way": "stages", "output_tokens": 8}
     return run(load(file), Asked(model="m", out=folder / "out", gateway=True, **{**short, **asked}), print, gateway_of)
 
 
@@ -38,7 +38,7 @@ def pretending(**keys: Any) -> dict[str, Any]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_prefixes_are_followed_where_engines_remember_them(tmp_path: Path) -> None:
     """Six beginnings, two engines that remember four each: taking turns reads many of them anew."""
     engine = pretending(count=2, env={"PRETEND_READ_S": "0.15"})
@@ -59,7 +59,7 @@ def test_prefixes_are_followed_where_engines_remember_them(tmp_path: Path) -> No
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_answers_are_kept_where_the_load_repeats_itself(tmp_path: Path) -> None:
     told = climbed(
         tmp_path,
@@ -75,7 +75,7 @@ def test_answers_are_kept_where_the_load_repeats_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_an_engine_that_is_given_too_little_gets_its_places_and_a_queue(tmp_path: Path) -> None:
     told = climbed(
         tmp_path,
