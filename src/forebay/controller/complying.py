@@ -11,12 +11,12 @@ from collections.abc import Callable
 from forebay.config.schema import Config
 from forebay.controller.journal import Journal
 from forebay.controller.wanted import Arguments
+from forebay.core.backoff import exponential
 from forebay.ops.compliance.kept import newest
 
 _LOOK_S = 5.0
-_AGAIN_S = 15.0
+_AGAIN_S, _AGAIN_LONGEST_S = 15.0, 3600.0
 _LONGEST_S = 600.0
-_ANSWERED = (0, 1)
 
 
 class Complying:
@@ -29,10 +29,32 @@ class Complying:
 
     async def run(self) -> None:
         """Until cancelled."""
+        waits = exponential(_AGAIN_S, _AGAIN_LONGEST_S)
         while True:
             await asyncio.sleep(_LOOK_S)
-            if await asyncio.to_thread(self._is_due) and not await self._assess():
-                await asyncio.sleep(_AGAIN_S)
+            if not await asyncio.to_thread(self._is_due):
+                continue
+            if await self.assess():
+                waits = exponential(_AGAIN_S, _AGAIN_LONGEST_S)
+            else:
+                await asyncio.sleep(next(waits))
+
+    async def assess(self) -> bool:
+        """Run the command that a person would; whether it left a report: it exits 1 for a control that fails, too."""
+        folder = self._arguments.state.compliance
+        before = await asyncio.to_thread(newest, folder)
+        try:
+            why = await self._run()
+        except OSError as error:
+            why = str(error)
+        found = await asyncio.to_thread(newest, folder)
+        if found is None or found == before:
+            self._journal().say("error", "the service could not be assessed", why=why)
+            return False
+        if found.lost:
+            names = [f"{each.pack} {each.control}" for each in found.lost]
+            self._journal().say("error", "controls that were met are not any more", controls=names)
+        return True
 
     def _is_due(self) -> bool:
         every_s = self._config().compliance.every
@@ -41,8 +63,8 @@ class Complying:
         last = newest(self._arguments.state.compliance)
         return last is None or time.time() - last.report.assessed_at >= every_s
 
-    async def _assess(self) -> bool:
-        """Run the command that a person would; whether it could look."""
+    async def _run(self) -> str:
+        """What the command said last, or how it ended. Raises OSError."""
         given = self._arguments
         command = [sys.executable, "-m", "forebay", "compliance", "check", "--keep", "-o", "json"]
         command += ["-c", str(given.config), "--env", self._config().environment]
@@ -62,15 +84,4 @@ class Complying:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if process.returncode not in _ANSWERED:
-            why = said.decode(errors="replace").strip()[-500:]
-            self._journal().say("error", "the service could not be assessed", why=why)
-            return False
-        self._tell()
-        return True
-
-    def _tell(self) -> None:
-        found = newest(self._arguments.state.compliance)
-        if found is not None and found.lost:
-            names = [f"{each.pack} {each.control}" for each in found.lost]
-            self._journal().say("error", "controls that were met are not any more", controls=names)
+        return said.decode(errors="replace").strip()[-500:] or f"no report, exit status {process.returncode}"
