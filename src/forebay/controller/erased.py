@@ -36,12 +36,14 @@ def since_erasure(snapshot: Snapshot, state: StateDir) -> Snapshot:
 
 
 def drop_answers(config: Config, state: StateDir, base: Path) -> None:
-    """Drop every answer that is kept: of workers, of idempotency keys, in Valkey.
+    """Drop every answer that is kept: of this machine's workers, of idempotency keys, in Valkey.
 
     Raises StateError where some are left: what was done is done, and the whole may be asked for again.
     """
     stamp = f"{time.time_ns():x}"
     write_atomically(state.erased, stamp.encode())
+    # First of all: a worker that has not heard of it goes on keeping answers, also where all were dropped.
+    late = await_in_force(state, lambda snapshot: _is_since(snapshot, stamp), _IN_FORCE_S)
     try:
         if state.claims.exists():
             _drop_claimed(state.claims)
@@ -50,7 +52,6 @@ def drop_answers(config: Config, state: StateDir, base: Path) -> None:
             asyncio.run(_drop_shared(ref))
     except (sqlite3.Error, ValkeyLost, ValkeyRefused) as error:
         raise _left(str(error) or type(error).__name__) from error
-    late = await_in_force(state, lambda snapshot: _is_since(snapshot, stamp), _IN_FORCE_S)
     if late:
         raise _left(f"{', '.join(late)} did not take the new snapshot in time")
 

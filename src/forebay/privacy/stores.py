@@ -85,7 +85,7 @@ STORES: dict[str, Store] = {
         personal=("answer",),
         on=lambda config: any(model.cache.exact for model in config.models.values()),
         kept_s=_answers_s,
-        erased="all dropped, as none is kept by person",
+        erased="all of this machine dropped, as none is kept by person",
     ),
     "audit_log": Store(
         about=N_("Decisions about calls and by operators; what is of a person is sealed with a key of their own"),
@@ -116,7 +116,7 @@ STORES: dict[str, Store] = {
         personal=("answer",),
         on=lambda config: config.gateway.idempotency.enabled,
         kept_s=lambda config: config.gateway.idempotency.keep,
-        erased="all dropped, as none is kept by person",
+        erased="all of this machine dropped, as none is kept by person",
     ),
     "keys": Store(
         about=N_("API keys without their secrets, and when each was used last"),
@@ -130,7 +130,7 @@ STORES: dict[str, Store] = {
         personal=("question",),
         on=lambda config: any(model.cache.semantic.enabled for model in config.models.values()),
         kept_s=_answers_s,
-        erased="all dropped, as none is kept by person",
+        erased="all of this machine dropped, as none is kept by person",
     ),
     "spending": Store(
         about=N_("Money that keys have spent this day and month"),

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from forebay.config.schema import Config
-from forebay.controller.erased import drop_answers
+from forebay.controller.erased import drop_answers, since_erasure
 from forebay.core.errors import StateError
+from forebay.core.proc import identify
+from forebay.engines.record import UnitRecord, write_record
 from forebay.gateway.idempotency.local import Table
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
+from forebay.gateway.reuse.policy import CachePolicy
+from forebay.gateway.snapshot import ModelRef, Snapshot, publish
 from forebay.store.state_dir import StateDir
 from forebay.testing.valkey import ValkeyServer
-from forebay.testing.worker import free_port
+from forebay.testing.worker import POLICY, free_port
 
 
 def config(port: int, password: str) -> Config:
@@ -52,6 +59,36 @@ def test_answers_of_idempotency_keys_are_gone_from_the_file(state: StateDir, tmp
         assert database.execute("SELECT id, answer FROM claims").fetchall() == [(b"id", None)]
         held = b"".join(path.read_bytes() for path in state.root.glob("claims.db*"))
     assert b"canary-answer" not in held
+
+
+def test_what_a_worker_keeps_until_it_hears_of_the_erasure_is_dropped_as_well(state: StateDir, tmp_path: Path) -> None:
+    """This process stands for the worker: it answers under the old version until it takes the new snapshot."""
+    cache = CachePolicy(
+        version="old", exact=True, single_flight=False, ttl_s=60.0, memory_bytes=1000, answer_bytes=1000
+    )
+    model = ModelRef(name="m", cache=cache)
+    before = Snapshot(policy=POLICY, workers=("worker-1",), models=(model,), engines=(), keys=(), pepper="p")
+    state.acknowledgement("worker-1").write_text(publish(before, state.snapshots))
+    me = identify(os.getpid())
+    assert me is not None
+    record = UnitRecord(name="worker-1", digest="d", port=1, holder=me, program=me, started_at=time.time())
+    write_record(state.unit("worker-1"), record)
+
+    def work(valkey: ValkeyServer) -> None:
+        deadline_s = time.monotonic() + 30
+        while not state.erased.exists() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        for number in range(20):
+            valkey.ask("SET", f"{{forebay}}:answer:{number:064x}:w", "canary")
+            time.sleep(0.01)
+        state.acknowledgement("worker-1").write_text(publish(since_erasure(before, state), state.snapshots))
+
+    with ValkeyServer(tmp_path / "valkey") as valkey, ThreadPoolExecutor() as pool:
+        (tmp_path / "password").write_text(valkey.password)
+        worked = pool.submit(work, valkey)
+        drop_answers(config(valkey.port, "password"), state, tmp_path)
+        worked.result()
+        assert valkey.ask("DBSIZE") == 0
 
 
 def test_what_cannot_be_reached_is_not_called_erased(state: StateDir, tmp_path: Path) -> None:
