@@ -39,9 +39,9 @@ def renewal_at(leaf: x509.Certificate, before_s: float | None) -> float:
 
 
 def failed(before: Attempts, asked: str, why: str, now: float, chance: float) -> Attempts:
-    """One more failure; the wait doubles up to six hours, and `chance` (0 to 1) spreads it by a quarter either way."""
+    """One more failure; the wait doubles, `chance` (0 to 1) spreads it by a quarter, six hours at the longest."""
     failures = before.failures + 1 if before.asked == asked else 1
-    wait_s = min(_LONGEST_S, _FIRST_S * 2.0 ** min(failures - 1, 16)) * (0.75 + 0.5 * chance)
+    wait_s = min(_LONGEST_S, _FIRST_S * 2.0 ** min(failures - 1, 16) * (0.75 + 0.5 * chance))
     return Attempts(asked, failures, now + wait_s, why)
 
 
