@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import socketserver
 from collections.abc import Callable
@@ -92,8 +93,9 @@ def main() -> None:
     arguments.add_argument("--models", default="", help="spaCy's, by commas; each begins with its language")
     given = arguments.parse_args()
     given.socket.unlink(missing_ok=True)
+    before = os.umask(0o177)  # the socket is its user's alone from its first moment
     with Server(str(given.socket), Handler) as server:
-        given.socket.chmod(0o600)
+        os.umask(before)
         if given.models:
             server.find = by_presidio({name[:2]: name for name in given.models.split(",")})
         print("listening", flush=True)  # noqa: T201  for whoever started it
