@@ -84,7 +84,7 @@ def write_edge(config: Config, state: StateDir, worker_ports: Sequence[int], bas
     write_atomically(candidate, content)
     check(program, candidate, folder, config.edge.bind)
     candidate.replace(target)
-    prune(folder, certificate)
+    prune(folder, content)
     return True
 
 

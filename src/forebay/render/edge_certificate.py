@@ -21,6 +21,7 @@ from forebay.security.tls import check_certificate
 from forebay.store.state_dir import StateDir
 
 _KEPT = 3
+_COPIES = ("certificate", "client-ca", "client-crl")
 _NOBODY = "closed.invalid"
 _CRL_END = b"-----END X509 CRL-----"
 # Clients see these and judge for themselves: better than no answer while a new certificate is under way.
@@ -111,12 +112,13 @@ def keep_revoked(crl: Path, folder: Path) -> Path:
     return _kept(content, "client-crl", folder)
 
 
-def prune(folder: Path, current: Path) -> None:
-    """Take away certificates that are long out of use."""
-    by_age = sorted(folder.glob("certificate-*.pem"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for old in by_age[_KEPT:]:
-        if old != current:
-            old.unlink(missing_ok=True)
+def prune(folder: Path, configuration: bytes) -> None:
+    """Take away copies that are long out of use; never one that `configuration` names."""
+    for name in _COPIES:
+        by_age = sorted(folder.glob(f"{name}-*.pem"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for old in by_age[_KEPT:]:
+            if old.name.encode() not in configuration:
+                old.unlink(missing_ok=True)
 
 
 def _kept(content: bytes, name: str, folder: Path) -> Path:
