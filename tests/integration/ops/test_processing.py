@@ -118,4 +118,4 @@ def test_an_erasure_empties_every_workers_cache_and_its_receipt_says_so(service:
     wait_for("every worker keeps the answer", lambda: [origin() for _ in range(8)] == ["hit"] * 8)
     receipt = service.run("privacy", "erase", "carol", "--yes").stdout
     assert origin() == "miss"
-    assert "answers: all dropped, as none is kept by person" in receipt
+    assert "answers: all of this machine dropped, as none is kept by person" in receipt
