@@ -38,11 +38,16 @@ def store_of(flags: Flags, state: StateDir) -> Store:
 
 
 def leave_store(flags: Flags, state: StateDir) -> None:
-    """Nothing runs here any more: whoever revokes a key elsewhere need not wait for this machine."""
+    """Nothing runs here any more: whoever revokes a key elsewhere need not wait for this machine.
+
+    So what it was told last opens nothing any more once it starts again, before it has asked. Where the store is not
+    reached both stay: others wait for it, and it may go on.
+    """
     try:
         store = store_of(flags, state)
         if store.postgres is not None:
             with opened(store, state, flags.config.resolve().parent) as keys:
+                state.keys_confirmed.unlink(missing_ok=True)
                 machines.forget(keys.database, machines.machine_id(state))
     except (ConfigError, StateError) as error:
         flags.say(_("other machines were not told that this one is down: {why}").format(why=error.what))

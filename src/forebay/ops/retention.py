@@ -1,4 +1,4 @@
-"""What is kept longer than is declared goes: log files by their age, keys that have ended.
+"""What is kept longer than is declared goes: log files by their age, keys and revocations that have ended.
 
 Each look starts from what is there, so that what a crash interrupts the next one completes.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from forebay.config.schema import Config
 from forebay.privacy.stores import declared_s, log_span_s
+from forebay.security.machines import forget_uses
+from forebay.security.revoked import forget_ended
 from forebay.security.stores import opened
 from forebay.store.state_dir import StateDir
 
@@ -31,6 +33,9 @@ def retain(config: Config, state: StateDir, base: Path, now_s: float) -> dict[st
         with opened(config.store, state, base) as keys:
             done = keys.database.execute(f"DELETE FROM keys WHERE {_ENDED}", (now_s - keep_s, now_s - keep_s))  # noqa: S608
             removed["keys"] = done.rowcount
+            removed["revocations"] = forget_ended(keys.database, now_s)
+            if keys.shared:
+                forget_uses(keys.database)
     return {name: count for name, count in removed.items() if count}
 
 

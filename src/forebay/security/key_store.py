@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from forebay.core.errors import StateError, UsageError
+from forebay.core.files import write_once
 from forebay.core.networks import network
 from forebay.messages import _
 from forebay.security.keys import digest, new_key
@@ -199,7 +199,7 @@ def load_pepper(path: Path) -> str:
     It lies beside the database, not in it: a copy of the database alone does not allow guesses to be checked.
     """
     if not path.exists():
-        _make_pepper(path)
+        write_once(path, f"{secrets.token_hex(32)}\n".encode())
     try:
         mode, text = path.stat().st_mode, path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -213,22 +213,6 @@ def load_pepper(path: Path) -> str:
             fix=_("Restore it from a backup; or remove it and state.db and create new keys"),
         )
     return text
-
-
-def _make_pepper(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # unlike a rename it never replaces: of two processes the first one wins
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _check(grant: KeyGrant, now: float) -> None:

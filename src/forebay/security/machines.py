@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+import secrets
 import socket
 from collections.abc import Mapping
 
 import msgspec
 
+from forebay.core.files import write_once
 from forebay.messages import _
 from forebay.store.database import Database
 from forebay.store.state_dir import StateDir
@@ -14,6 +18,7 @@ from forebay.store.state_dir import StateDir
 # Clocks of machines do not run equally fast, and a gateway looks once a second whether its keys are still believed.
 _MARGIN_S = 5.0
 _SILENT_S = 10.0
+_TOKEN = re.compile(r"[0-9a-f]{16}")
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -37,8 +42,13 @@ def revision(database: Database) -> int:
 
 
 def machine_id(state: StateDir) -> str:
-    """This machine: a host, and a state directory on it."""
-    return f"{socket.gethostname()}:{state.root.resolve()}"
+    """This machine: a host, a state directory on it, and what tells it from a container with the same two."""
+    token = _token(state)
+    if not _TOKEN.fullmatch(token):
+        state.machine.unlink(missing_ok=True)
+        write_once(state.machine, f"{secrets.token_hex(8)}\n".encode())
+        token = _token(state)  # another process may have been the first
+    return f"{socket.gethostname()}:{state.root.resolve()}#{token}"
 
 
 def tell(database: Database, machine: str, taken: int, grace_s: float) -> None:
@@ -65,20 +75,37 @@ def behind(database: Database, wanted: int, besides: str) -> tuple[Machine, ...]
         "WHERE revision < ? AND id <> ? ORDER BY id",
         (wanted, besides),
     )
-    late = (Machine(name, silent_s, grace_s + _MARGIN_S - silent_s) for name, silent_s, grace_s in found)
+    late = (
+        Machine(name.rsplit("#", 1)[0], silent_s, grace_s + _MARGIN_S - silent_s) for name, silent_s, grace_s in found
+    )
     return tuple(machine for machine in late if machine.closed_in_s > 0)
 
 
 def note_uses(database: Database, used: Mapping[str, float]) -> None:
     """When keys were used last on this machine, in epoch seconds."""
-    for key, at in used.items():
+    if used:  # in the order of keys: two machines that tell at once must not wait for each other
         database.execute(
-            "INSERT INTO uses (key, used_at) VALUES (?, ?) "
+            "INSERT INTO uses (key, used_at) SELECT key, value::float8 FROM json_each_text(?::json) ORDER BY key "
             "ON CONFLICT (key) DO UPDATE SET used_at = greatest(uses.used_at, excluded.used_at)",
-            (key, at),
+            (json.dumps(dict(used)),),
         )
+
+
+def forget_uses(database: Database) -> None:
+    """Nobody needs to know when a key was used that is no more."""
+    database.execute(
+        "DELETE FROM uses WHERE key IN (SELECT key FROM uses WHERE NOT EXISTS "
+        "(SELECT FROM keys WHERE keys.id = uses.key) ORDER BY key FOR UPDATE)"
+    )
 
 
 def uses(database: Database) -> dict[str, float]:
     """When keys were used last on any machine."""
     return {row[0]: row[1] for row in database.execute("SELECT key, used_at FROM uses")}
+
+
+def _token(state: StateDir) -> str:
+    try:
+        return state.machine.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""

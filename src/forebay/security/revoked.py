@@ -23,6 +23,13 @@ def revoke(database: Database, pepper: str, issuer: str, found: tuple[str, str],
     )
 
 
+def forget_ended(database: Database, now: float) -> int:
+    """Remove what no token can be valid for any more; how many."""
+    if database.execute("SELECT 1 FROM revoked WHERE until < ? LIMIT 1", (now,)).fetchone() is None:
+        return 0  # a statement that removes nothing is a change too, and told to all machines
+    return database.execute("DELETE FROM revoked WHERE until < ?", (now,)).rowcount
+
+
 def revocations(database: Database, now: float) -> dict[str, float]:
     """What is revoked and since when, as workers hold it."""
     found = database.execute("SELECT what, revoked_at FROM revoked WHERE until > ? ORDER BY what", (now,))

@@ -26,6 +26,7 @@ spent/                   money spent, a file a worker, where there is no Valkey
 running.json             the release that runs, and the change that is under way
 state.db                 keys and intents
 owner, run/owner         whose engines on shared machines are ours
+machine                  tells this state directory from all others where machines share a store
 keys.json                keys known last of the store that machines share
 pepper                   secret mixed into key digests
 """
@@ -94,6 +95,11 @@ class StateDir(msgspec.Struct, frozen=True):
     @property
     def owner_copy(self) -> Path:
         return self.run / "owner"
+
+    @property
+    def machine(self) -> Path:
+        """Tells this state directory from all others where machines share a store."""
+        return self.root / "machine"
 
     @property
     def discovered(self) -> Path:

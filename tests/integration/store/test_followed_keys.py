@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from tests.postgresql import PostgresServer, missing
 
+from forebay.cli.flags import Flags
+from forebay.cli.key_opening import leave_store
 from forebay.config.schema.store import Postgres, Store
 from forebay.controller.journal import Journal
 from forebay.controller.shared_keys import SharedKeys, remembered
@@ -19,6 +22,7 @@ from forebay.security import key_store, machines
 from forebay.security.key_store import KeyGrant
 from forebay.security.stores import Keys, opened
 from forebay.store.state_dir import StateDir
+from forebay.testing.worker import free_port
 
 DEADLINE_S = 60.0
 
@@ -128,12 +132,12 @@ def test_others_wait_for_a_machine_until_its_gateways_hold_the_change(server: Po
 def test_a_machine_that_is_silent_is_named_and_forgotten(server: PostgresServer, tmp_path: Path) -> None:
     site = Site(server, tmp_path)
     with site.opened() as keys:
-        machines.tell(keys.database, "site-b", 1, 3600.0)
+        machines.tell(keys.database, "site-b#0123456789abcdef", 1, 3600.0)
         machines.tell(keys.database, "closed", 1, 10.0)
         keys.database.execute("UPDATE machines SET told_at = told_at - interval '41 seconds'")
         (late,) = machines.behind(keys.database, 2, besides="who asks")
         assert str(late).startswith("site-b (not heard for 41 s, takes no key any more in 356")
-        machines.forget(keys.database, "site-b")
+        machines.forget(keys.database, "site-b#0123456789abcdef")
         assert machines.behind(keys.database, 2, besides="who asks") == ()
 
 
@@ -142,6 +146,24 @@ def test_last_uses_are_told_and_the_latest_counts(server: PostgresServer, tmp_pa
         machines.note_uses(keys.database, {"a": 5.0, "b": 1.0})
         machines.note_uses(keys.database, {"a": 4.0, "b": 2.0})
         assert keys.used_elsewhere() == {"a": 5.0, "b": 2.0}
+        kept = made(keys)
+        machines.note_uses(keys.database, {kept: 1.0})
+        machines.note_uses(keys.database, {})
+        machines.forget_uses(keys.database)
+        assert keys.used_elsewhere() == {kept: 1.0}
+
+
+def test_a_machine_that_others_do_not_wait_for_believes_nothing_it_was_told_before(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    site, lost = Site(server, tmp_path), Site(server, tmp_path / "lost", port=free_port(), reply="1s")
+    for each in (site, lost):
+        each.state.keys_confirmed.touch()
+        store = {"postgres": each.written.model_dump(mode="json", exclude_none=True)}
+        (each.folder / "forebay.yaml").write_text(json.dumps({"version": 1, "models": {}, "store": store}))
+        leave_store(Flags({"config": each.folder / "forebay.yaml"}), each.state)
+    assert not site.state.keys_confirmed.exists()
+    assert lost.state.keys_confirmed.exists(), "others were not told: they wait"
 
 
 def test_what_was_known_last_is_kept_while_the_store_is_lost_and_over_a_restart(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from forebay.config.schema import Config
 from forebay.ops.retention import retain
-from forebay.security import key_store
+from forebay.security import key_store, revoked
 from forebay.store.sqlite import connect
 from forebay.store.state_dir import StateDir
 
@@ -80,6 +80,15 @@ def test_keys_that_ended_long_ago_are_forgotten_with_their_names(state: StateDir
             key_store.revoke(database, row.id, NOW_S - ended_days * DAY_S)
     assert retain(CONFIG, state, state.root, NOW_S) == {"keys": 1}
     assert {row.name for row in key_store.rows(database)} == {"young", "living"}
+    database.close()
+
+
+def test_a_revocation_is_forgotten_once_no_token_can_be_valid_any_more(state: StateDir) -> None:
+    database = connect(state.database)
+    for token, keep_s in (("ended", 5.0), ("in force", 2 * DAY_S)):
+        revoked.revoke(database, "5a" * 32, "issuer", ("jti", token), NOW_S - DAY_S, keep_s)
+    assert retain(CONFIG, state, state.root, NOW_S) == {"revocations": 1}
+    assert [row["until"] for row in database.execute("SELECT until FROM revoked")] == [NOW_S + DAY_S]
     database.close()
 
 

@@ -29,7 +29,7 @@ EVERY = {
 OF_NOBODY = {
     "run/<unit>.json", "run/<worker>.ack", "run/embedder.sock", "run/audit.sock", "run/watch.sock", "run/status.json",
     "run/<unit>.standby", "leader", "edge/", "tls/", "discovered.json", "running.json", "owner", "run/owner", "pepper",
-    "compliance/", "acme/", "erased",
+    "compliance/", "acme/", "erased", "machine",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from forebay.messages import _
 from forebay.ops.doctor.run import Subject, checks, finding
 from forebay.security import machines
 from forebay.security.stores import opened
+from forebay.store.state_dir import StateDir
 
 
 @checks.add("store")
@@ -24,7 +25,7 @@ def store(subject: Subject) -> Iterator[Finding]:
         with opened(config.store, subject.state, subject.base) as keys:
             took_ms = (time.monotonic() - began_s) * 1000
             change = machines.revision(keys.database)
-            late = machines.behind(keys.database, change, machines.machine_id(subject.state))
+            late = machines.behind(keys.database, change, _here(subject.state))
     except ForebayError as error:
         yield finding("store_lost", "error", where, error.what, error.fix)
         return
@@ -33,3 +34,8 @@ def store(subject: Subject) -> Iterator[Finding]:
         yield finding("store_machine_late", "warning", where, why, _("Look at `forebay status` there"))
     said = _("PostgreSQL answered in {ms:.0f} ms; its keys were changed {n} times")
     yield finding("store", "note", where, said.format(ms=took_ms, n=change))
+
+
+def _here(state: StateDir) -> str:
+    """What this machine goes by; it makes no name for itself by looking."""
+    return machines.machine_id(state) if state.machine.exists() else ""
