@@ -43,11 +43,8 @@ def revision(database: Database) -> int:
 
 def machine_id(state: StateDir) -> str:
     """This machine: a host, a state directory on it, and what tells it from a container with the same two."""
-    token = _token(state)
-    if not _TOKEN.fullmatch(token):
-        state.machine.unlink(missing_ok=True)
+    while (token := _token(state)) is None:  # read anew: another process may have been the first
         write_once(state.machine, f"{secrets.token_hex(8)}\n".encode())
-        token = _token(state)  # another process may have been the first
     return f"{socket.gethostname()}:{state.root.resolve()}#{token}"
 
 
@@ -104,8 +101,13 @@ def uses(database: Database) -> dict[str, float]:
     return {row[0]: row[1] for row in database.execute("SELECT key, used_at FROM uses")}
 
 
-def _token(state: StateDir) -> str:
+def _token(state: StateDir) -> str | None:
+    """None where there is none; a damaged one is taken away."""
     try:
-        return state.machine.read_text(encoding="ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return ""
+        token = state.machine.read_bytes().decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    if _TOKEN.fullmatch(token):
+        return token
+    state.machine.unlink(missing_ok=True)
+    return None
