@@ -45,6 +45,7 @@ class Detector:
     """A set of recognisers made ready. `least` is the score from which on something counts as found.
 
     `words` are looked for by themselves: see `search`. `candidates` of a call may be confirmed: see `budget`.
+    `known_keys` are names that it has found nothing in; another policy's may find something in the same.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Detector:
         self.least = least
         self.words = words
         self.candidates = candidates
+        self.known_keys: set[str] = set()
         self.chains = Chains()
         self._patterns = [
             (((name, each),), each, Expression(each.pattern.encode()))

@@ -160,6 +160,37 @@ def test_images_are_read_and_refused_by_what_stands_in_them(
     assert engine.requests == before + (status == 200)
 
 
+def test_what_is_spared_may_stand_in_an_image_too(engine: FakeEngine, plugin: Plugin, tmp_path: Path) -> None:
+    worker = Masking(tmp_path, engine.port)
+    policy = msgspec.structs.replace(_policy(plugin), spared=("help@corp.example", "Alice"))
+    worker.snapshot = msgspec.structs.replace(worker.snapshot, privacy=policy)
+    with worker:
+        assert worker.ask(_chat([_image("Alice: help@corp.example")]))[0] == 200
+        assert worker.ask(_chat([_image("Alice: her@corp.example")]))[0] == 400
+
+
+@pytest.mark.parametrize("name", ["detail", "id", "type", "status", "usage"])
+def test_names_in_a_tools_input_are_not_the_protocols(masking: Masking, engine: FakeEngine, name: str) -> None:
+    block = {"type": "tool_use", "id": "a1", "name": "note", "input": {name: "Alice has it", "deep": [{name: "Alice"}]}}
+    engine.script = whole({"type": "message", "role": "assistant", "content": [block]})
+    asked = {"model": "m", "max_tokens": 5, "messages": [{"role": "assistant", "content": [block]}]}
+    status, body = masking.ask(asked, path="/v1/messages")
+    assert status == 200, body
+    told = block | {"input": {name: "[PERSON] has it", "deep": [{name: "[PERSON]"}]}}
+    assert engine.seen[-1].fields["messages"][0]["content"] == [told]
+    assert orjson.loads(body)["content"] == [told]
+
+
+def test_a_request_keeps_its_switches_and_an_answer_loses_its_tokens(masking: Masking, engine: FakeEngine) -> None:
+    said = {"message": {"role": "assistant", "content": "says Alice"}, "logprobs": {"content": [{"token": "Alice"}]}}
+    engine.script = whole({"choices": [said]})
+    _, body = masking.ask(_chat("tell Alice") | {"logprobs": True, "top_logprobs": 2})
+    assert _said(engine) == "tell [PERSON]"
+    assert engine.seen[-1].fields["logprobs"] is True
+    choice = orjson.loads(body)["choices"][0]
+    assert (choice["message"]["content"], choice["logprobs"]) == ("says [PERSON]", None)
+
+
 def test_token_ids_are_refused_though_images_are_read(masking: Masking) -> None:
     status, body = masking.ask({"model": "m", "prompt": [1, 2, 3]}, path="/v1/completions")
     assert (status, orjson.loads(body)["error"]["code"]) == (400, "unreadable_content")

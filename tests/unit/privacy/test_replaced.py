@@ -185,5 +185,31 @@ def test_the_texts_of_a_request_share_one_budget() -> None:
     assert [each["content"] for each in fields["messages"]] == ["[CN_MOBILE]", "nothing", "[CROWDED]"]
 
 
+@pytest.mark.parametrize("member", ["input", "metadata", "parameters", "schema"])
+@pytest.mark.parametrize("value", [f'"{PHONE}"', PHONE, f'{{"n": "{PHONE}"}}', f'[{{"usage": ["{PHONE}"]}}]'])
+def test_names_in_a_clients_own_object_are_not_the_protocols(member: str, value: str) -> None:
+    own = json.loads(f'{{"usage": {value}, "logprobs": [0.5], "to": "{PHONE}"}}')
+    fields = {"content": [{"type": "tool_use", member: json.loads(json.dumps(own))}]}
+    assert Walk(RULES.detector, _replacer("mask"), numbers=True).over(fields)
+    assert Walk(RULES.detector, _replacer("mask"), numbers=True).over(own, at=member)
+    assert fields["content"][0][member] == own
+    assert PHONE not in json.dumps(own)
+    assert own["logprobs"] == [0.5]
+
+
+def test_a_list_called_input_has_the_protocols_names_and_a_text_is_read_wherever_it_stands() -> None:
+    fields = {"input": [{"usage": {"total": int(PHONE)}, "logprobs": PHONE}]}
+    Walk(RULES.detector, _replacer("mask"), numbers=True).over(fields)
+    assert fields == {"input": [{"usage": {"total": int(PHONE)}, "logprobs": None}]}
+
+
+def test_a_key_that_one_policy_lets_pass_the_next_may_refuse() -> None:
+    fields = {"project_falcon": 1}
+    assert not Walk(Rules(PrivacyPolicy(scopes=())).detector, _replacer("mask")).over(fields)
+    listed = PrivacyPolicy(scopes=(), patterns=(Pattern(name="secret_project", words=("project_falcon",)),))
+    with pytest.raises(Blocked, match="key"):
+        Walk(Rules(listed).detector, _replacer("mask")).over(fields)
+
+
 def test_a_class_may_hold_what_elsewhere_means_an_edge() -> None:
     assert recogniser_of(Pattern(name="x", expression=r"[^a$]{3}\$")).pattern

@@ -41,7 +41,7 @@ class OwnPattern(Section):
 class PluginOfPrivacy(Section):
     """A program of your own that finds what no pattern does, such as names and addresses, or reads what stands in
     images. It listens on a unix socket or the loopback interface, and is asked for each call; what it does not answer
-    in time and in full is refused."""
+    in time and in full is refused. A worker asks it 32 questions at once for one tenant; more wait for their turn."""
 
     url: Annotated[str, Field(pattern=r"^(unix:/[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}/?)$")]
     """Where it listens: `unix:/run/names.sock` or `http://127.0.0.1:8400`."""
@@ -53,7 +53,7 @@ class PluginOfPrivacy(Section):
     """Whether it looks at answers, too. It needs them whole: streams are then refused where something is to be done
     with a type that it finds."""
     timeout: Annotated[Seconds, Field(gt=0, le=60)] = 2.0
-    """Longest that a call waits for each of its answers."""
+    """Longest that a call waits for each of its answers, its turn included."""
     bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
     """Longest question, and longest answer."""
 

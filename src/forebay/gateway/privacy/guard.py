@@ -18,6 +18,7 @@ from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.plugin import BadPlugin
 from forebay.privacy.policy import Actions, Plugin, Scope
+from forebay.privacy.redact import redact, redact_found
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
 from forebay.wire.openai.content import holds_image
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from forebay.gateway.answer import WholeAnswer
     from forebay.gateway.meter import Meter
     from forebay.gateway.screen import Asked
+    from forebay.privacy.span import Span
 
 # Numbers without text: nothing in them can be read, and base64 must not be touched.
 _WITHOUT_TEXT = frozenset({"/v1/embeddings", "/v1/score", "/v1/tokenize"})
@@ -80,7 +82,7 @@ class Guard:
                     fields[name] = text = plain.text(value)
                     changed |= text is not value
                 elif type(value) in {dict, list} and not _holds_token_ids(value):
-                    changed |= (walk if name in {"messages", "input", "tools"} else plain).over(value)
+                    changed |= (walk if name in {"messages", "input", "tools"} else plain).over(value, at=name)
         except Blocked as blocked:
             raise refused(blocked.kind, name) from None
         except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no engine
@@ -122,9 +124,15 @@ class Guard:
         """What replaces values in the request."""
         return self._replacer(self._scope.input)
 
-    def action_in_request(self, kind: str) -> str:
-        """What is done with values of a type in the request."""
-        return self._scope.input.of(kind)
+    def kept_from_engines(self, texts: list[str], found: list[list[Span]] | None = None) -> str | None:
+        """A type in texts that may not stand in a request, by `found` or else by the recognisers. Raises Blocked."""
+        replacer, budget = self.replacer_of_request(), Budget(self._rules.policy.candidates)
+        for place, text in enumerate(texts):
+            if found is None:
+                redact(text, self._rules.detector, replacer, budget=budget)
+            else:
+                redact_found(text, found[place], replacer)
+        return next((kind for kind, action in replacer.counts if action != "allow"), None)
 
     def count_output(self) -> None:
         """Tell the metrics what was found in the answer; once, at its end."""

@@ -17,12 +17,12 @@ import orjson
 from forebay.gateway.privacy.guard import NOT_READ, failed, refused, unreadable, withheld
 from forebay.gateway.privacy.images import UNKNOWN, images_in
 from forebay.gateway.privacy.plugin_link import ask
-from forebay.gateway.privacy.walk import JSON_TEXT, TOKENS, UNREAD, is_image
+from forebay.gateway.privacy.walk import FREE, JSON_TEXT, TOKENS, UNREAD, is_image
 from forebay.gateway.refusal import Refusal
+from forebay.privacy.detector import DetectorFailed
 from forebay.privacy.plugin import BadPlugin, asking, findings, readings
 from forebay.privacy.redact import redact_found
 from forebay.privacy.replace import Blocked, Replacer
-from forebay.privacy.search import spans_of
 
 if TYPE_CHECKING:
     from forebay.gateway.answer import WholeAnswer
@@ -32,17 +32,19 @@ if TYPE_CHECKING:
     from forebay.privacy.policy import Plugin
     from forebay.privacy.span import Span
 
-# Words of the protocol, and names that somebody would miss.
-_NO_TEXT = UNREAD | {
+# Where the protocol has words of its own, and names that somebody would miss.
+_NO_TEXT = frozenset({
     "role", "type", "id", "object", "model", "finish_reason", "stop_reason", "status", "tool_call_id", "detail",
     "system_fingerprint", "service_tier", "media_type",
-}  # fmt: skip
+})  # fmt: skip
+# A tool's parameters say them again and again.
+_SCHEMA_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _SHORTEST = 2
 _REFUSED = 400
 
 
 class _Place(msgspec.Struct, gc=False):
-    """A text, and where it stands; `owners` are the objects around it, which may tell its tokens."""
+    """A text, and where it stands; `owners` are the protocol's objects around it, which may tell its tokens."""
 
     where: Any
     at: Any
@@ -63,6 +65,8 @@ async def inspect_request(call: Call, fields: dict[str, Any], guard: Guard, part
         raise refused(blocked.kind) from None
     except BadPlugin as bad:
         raise _unknown(call, bad, parts) from None
+    except DetectorFailed as error:
+        raise failed(error) from None
     finally:
         guard.count(replacer, "input")
     fields.update(plain)
@@ -101,18 +105,18 @@ async def _read(call: Call, guard: Guard, images: list[str]) -> None:
     if UNKNOWN in images:
         raise unreadable()
     for reader in guard.readers if images else ():
-        body = await _through(call, ask(reader, "/read", asking(reader, "images", images)))
+        body = await _through(call, ask(reader, "/read", asking(reader, "images", images), call.ledger.tenant))
         texts = readings(reader, images, body)
-        kinds = [span.type for text in texts for span in spans_of(text, guard.detector)]
-        for finder in guard.finders:
-            kinds += [span.type for spans in await _found(call, finder, texts) for span in spans]
-        for kind in kinds:
-            if guard.action_in_request(kind) != "allow":
-                raise refused(kind)
+        kept = guard.kept_from_engines(texts)
+        for finder in guard.finders if kept is None else ():
+            kept = kept or guard.kept_from_engines(texts, await _found(call, finder, texts))
+        if kept is not None:
+            raise refused(kept)
 
 
 async def _found(call: Call, plugin: Plugin, texts: list[str]) -> list[list[Span]]:
-    return findings(plugin, texts, await _through(call, ask(plugin, "/find", asking(plugin, "texts", texts))))
+    question = asking(plugin, "texts", texts)
+    return findings(plugin, texts, await _through(call, ask(plugin, "/find", question, call.ledger.tenant)))
 
 
 async def _through(call: Call, work: Coroutine[Any, Any, bytes]) -> bytes:
@@ -133,17 +137,27 @@ async def _through(call: Call, work: Coroutine[Any, Any, bytes]) -> bytes:
     return answer
 
 
-def _texts(value: Any, owners: tuple[dict[str, Any], ...] = ()) -> Iterator[_Place]:
-    """Every text in a JSON value that somebody may have written."""
-    if type(value) is dict:
-        owners = (*owners, value)
+def _texts(value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = False) -> Iterator[_Place]:
+    """Every text in a JSON value that somebody may have written.
+
+    The outermost object owns none: in a request what it has by the names of tokens are switches.
+    """
     for at, each in value.items() if type(value) is dict else enumerate(value):
-        if at in _NO_TEXT or (type(at) is str and type(each) is str and is_image(at, each, value)):
-            continue
-        if type(each) is str and len(each) >= _SHORTEST:
-            yield _Place(value, at, each, owners)
-        elif type(each) in {dict, list}:
-            yield from _texts(each, owners)
+        if type(each) is str:
+            if len(each) >= _SHORTEST and not _is_word(at, each, value, free=free):
+                yield _Place(value, at, each, owners)
+        elif type(each) is list and (free or at not in UNREAD):
+            yield from _texts(each, owners, free=free)
+        elif type(each) is dict and (free or at not in UNREAD):
+            below = free or at in FREE
+            yield from _texts(each, owners if below else (*owners, each), free=below)
+
+
+def _is_word(at: Any, text: str, value: Any, *, free: bool) -> bool:
+    """Whether a text is the protocol's, or an image."""
+    if free and at == "type":
+        return text in _SCHEMA_TYPES
+    return (at in _NO_TEXT and not free) or (type(at) is str and is_image(at, text, value))
 
 
 def _written(place: _Place, spans: list[Span], replacer: Replacer) -> bool:

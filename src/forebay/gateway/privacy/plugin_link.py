@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from forebay.core.unix_sockets import connected
 from forebay.privacy.plugin import BadPlugin
@@ -14,23 +15,33 @@ from forebay.wire.response import CHUNKED, UNTIL_CLOSE, BadAnswer, ResponseHead,
 
 _OK = 200
 _AT_ONCE_BYTES = 64 * 1024
+AT_ONCE = 32
+"""Questions that one worker has at a plug-in for one tenant: who asks more waits, and keeps nobody else waiting."""
+
+_turns: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
 
 
-async def ask(plugin: Plugin, path: str, body: bytes) -> bytes:
-    """The body of its answer. Raises BadPlugin for whatever is not one in time."""
+async def ask(plugin: Plugin, path: str, body: bytes, tenant: str) -> bytes:
+    """The body of its answer. Raises BadPlugin for whatever is not one in time, the wait for a turn included."""
+    turns = _turns.get((plugin.url, tenant)) or asyncio.Semaphore(AT_ONCE)
+    _turns[plugin.url, tenant] = turns  # as long as somebody has or awaits one
     try:
-        async with asyncio.timeout(plugin.timeout_s):
-            reader, writer = await _connected(plugin)
-            try:
-                writer.write(_request(path, body))
-                await writer.drain()
-                return await _answer(plugin, reader)
-            finally:
-                writer.transport.abort()
+        async with asyncio.timeout(plugin.timeout_s), turns:
+            return await _asked(plugin, path, body)
     except TimeoutError:
         raise BadPlugin(f"{plugin.name} did not answer within {plugin.timeout_s:g} s") from None
     except (OSError, BadAnswer, BadChunk) as error:
         raise BadPlugin(f"{plugin.name} could not be asked: {type(error).__name__}") from None
+
+
+async def _asked(plugin: Plugin, path: str, body: bytes) -> bytes:
+    reader, writer = await _connected(plugin)
+    try:
+        writer.write(_request(path, body))
+        await writer.drain()
+        return await _answer(plugin, reader)
+    finally:
+        writer.transport.abort()
 
 
 async def _connected(plugin: Plugin) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

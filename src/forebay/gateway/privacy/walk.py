@@ -16,11 +16,13 @@ TOKENS = ("logprobs", "token_ids", "output_token_logprobs")
 """Members that tell an answer's text once more, token by token: they go where the text beside them has changed."""
 
 UNREAD = frozenset({"usage", *TOKENS, "prompt_logprobs", "prompt_token_ids"})
-"""Members that hold no text, or none but what stands beside them."""
+"""Members that hold no text, or none but what stands beside them; a text that stands there is one all the same."""
+
+FREE = frozenset({"input", "metadata", "parameters", "input_schema", "schema", "guided_json", "chat_template_kwargs"})
+"""Objects of the client's or the model's own: below them a name is not the protocol's, whatever it is called."""
 
 _SHORTEST_KEY, _SMALLEST_NUMBER = 6, 10**6
-_KNOWN_KEYS: set[str] = set()
-_MOST_KNOWN_KEYS = 4_096
+_MOST_KNOWN_KEYS, _LONGEST_KNOWN_KEY = 4_096, 64
 
 
 class Walk:
@@ -39,41 +41,43 @@ class Walk:
         self._replacer = replacer
         self._numbers = numbers
 
-    def over(self, value: dict[str, Any] | list[Any]) -> bool:
-        """Whether anything in it was changed. Raises Blocked."""
-        return self._object(value) if isinstance(value, dict) else self._list(value)
+    def over(self, value: dict[str, Any] | list[Any], *, at: str = "") -> bool:
+        """Whether anything in it was changed; `at` is the member that it is of a request. Raises Blocked."""
+        if isinstance(value, dict):
+            return self._object(value, free=at in FREE)
+        return self._list(value, free=False)
 
     def text(self, text: str, *, is_json: bool = False) -> str:
         """One text."""
         return redact(text, self._detector, self._replacer, is_json=is_json, budget=self._budget)
 
-    def _object(self, fields: dict[str, Any]) -> bool:
+    def _object(self, fields: dict[str, Any], *, free: bool) -> bool:
         changed = False
         for key, value in fields.items():
-            if key in UNREAD or (type(value) is str and is_image(key, value, fields)):
+            if is_image(key, value, fields) if type(value) is str else key in UNREAD and not free:
                 continue
             self._check_key(key)
-            changed |= self._member(fields, key, value)
-        if changed:
+            changed |= self._member(fields, key, value, free=free)
+        if changed and not free:
             for name in TOKENS:
                 if fields.get(name) is not None:
                     fields[name] = [] if name == "logprobs" and type(fields[name]) is list else None
         return changed
 
-    def _list(self, values: list[Any]) -> bool:
+    def _list(self, values: list[Any], *, free: bool) -> bool:
         changed = False
         for index, value in enumerate(values):
-            changed |= self._member(values, index, value)
+            changed |= self._member(values, index, value, free=free)
         return changed
 
-    def _member(self, where: Any, at: Any, value: Any) -> bool:
+    def _member(self, where: Any, at: Any, value: Any, *, free: bool) -> bool:
         kind = type(value)
         if kind is str:
             text = self.text(value, is_json=at in JSON_TEXT)
         elif kind is dict:
-            return self._object(value)
+            return self._object(value, free=free or at in FREE)
         elif kind is list:
-            return self._list(value)
+            return self._list(value, free=free)
         elif kind is int and self._numbers and abs(value) >= _SMALLEST_NUMBER:
             value = str(value)
             text = self.text(value)
@@ -86,12 +90,13 @@ class Walk:
 
     def _check_key(self, key: str) -> None:
         """A key cannot be replaced: what looks for it would not find it."""
-        if len(key) < _SHORTEST_KEY or key in _KNOWN_KEYS:
+        known = self._detector.known_keys
+        if len(key) < _SHORTEST_KEY or key in known:
             return
         if self.text(key) != key:
             raise Blocked("key")
-        if len(_KNOWN_KEYS) < _MOST_KNOWN_KEYS and not self._detector.passes(key):
-            _KNOWN_KEYS.add(key)
+        if len(known) < _MOST_KNOWN_KEYS and len(key) <= _LONGEST_KNOWN_KEY and not self._detector.passes(key):
+            known.add(key)
 
 
 def is_image(key: str, value: str, fields: dict[str, Any]) -> bool:
