@@ -105,8 +105,10 @@ class Candidate:
         self._fence = fence = Fence(self._holder, 0, self._local.holds, end_here)
         try:
             while not (shared.leads() and shared.knows):
-                if shared.over() or not self._local.holds():
+                if shared.over():
                     end_here()
+                if follower.controller is None:
+                    fence.check()  # nobody else does, and who only waits is not hung
                 follower.hear(fence)
                 self._stand_by(journal, shared.leader, shared.trouble)
                 if await self._waited():
