@@ -14,7 +14,7 @@ import msgspec
 from forebay.config.schema import Config
 from forebay.controller.journal import Journal
 from forebay.controller.lease.book import Book, read_book
-from forebay.controller.lease.fence import Fence
+from forebay.controller.lease.fence import Fence, clock_s
 from forebay.controller.lease.shared import SharedLease
 from forebay.controller.peers import Following, Leading, Peers
 from forebay.core.errors import ForebayError
@@ -33,6 +33,7 @@ class Controls(Protocol):
     def ask_reload(self) -> None: ...
 
 
+_AGAIN_S = 5.0
 Begin = Callable[[Fence, Peers], Controls]
 
 
@@ -48,24 +49,23 @@ class Follower:
         self._text = b""
         self._book: Book | None = None
         self._task: asyncio.Task[None] | None = None
+        self._written: Running | None = None
         self._tried: Running | None = None
+        self._again_s = 0.0
 
     def hear(self, fence: Fence) -> None:
-        """Take what was told since; begin to serve as soon as enough is known."""
+        """Take what was told since; begin to serve as soon as enough is known. What fails is tried again."""
         self._watch()
-        if not self._shared.leader or self._shared.book == self._text:
+        book = self._newest()
+        if book is None or (self.controller is not None and self._written == book.running):
             return
-        self._text = self._shared.book
-        book = read_book(self._text)
-        if book is None or book.number != self._shared.seen:
+        if self._tried == book.running and clock_s() < self._again_s:
             return
-        before, self._book = self._book, book
-        if before is None or before.running != book.running:
-            self._write(book)
-        if self.controller is not None and before is not None and before.running != book.running:
-            self.controller.ask_reload()
-        elif self.controller is None and self._tried != book.running and can_follow(book.running):
-            self._start(fence, book)
+        self._tried, self._again_s = book.running, clock_s() + _AGAIN_S
+        try:
+            self._follow(fence, book)
+        except (ForebayError, OSError) as error:
+            self._journal.say("error", f"what the leader runs cannot be served here: {error}")
 
     async def stop(self) -> None:
         """What runs goes on; the next controller adopts it."""
@@ -74,14 +74,25 @@ class Follower:
             await self._task
         self.controller = self._task = None
 
-    def _start(self, fence: Fence, book: Book) -> None:
-        self._tried = book.running
-        try:
+    def _newest(self) -> Book | None:
+        """What this leader told last; a book may be here before it is known whose leadership that is."""
+        text, seen = self._shared.book, self._shared.seen
+        if not self._shared.leader:
+            return None
+        if text != self._text and (book := read_book(text)) is not None and book.number == seen:
+            self._text, self._book = text, book
+        return self._book if self._book is not None and self._book.number == seen else None
+
+    def _follow(self, fence: Fence, book: Book) -> None:
+        if self._written != book.running:
+            # Less than the leadership itself: what it tells after this is newer than what lies here.
+            write_running(self._state.running, msgspec.structs.replace(book.running, as_of=book.number - 1))
+            self._written = book.running
+            if self.controller is not None:
+                self.controller.ask_reload()
+        if self.controller is None and can_follow(book.running):
             self.controller = self._begin(fence, Following(self._latest, lambda: self._shared.leader))
-        except (ForebayError, OSError) as error:
-            self._journal.say("error", f"what the leader runs cannot be served here: {error}")
-            return
-        self._task = asyncio.create_task(self.controller.run())
+            self._task = asyncio.create_task(self.controller.run())
 
     def _watch(self) -> None:
         """What ends by itself has failed: that is for whoever started this process."""
@@ -92,13 +103,6 @@ class Follower:
     def _latest(self) -> Book:
         assert self._book is not None  # noqa: S101  nobody follows before something is told
         return self._book
-
-    def _write(self, book: Book) -> None:
-        # Less than the leadership itself: what it tells after this is newer than what lies here.
-        try:
-            write_running(self._state.running, msgspec.structs.replace(book.running, as_of=book.number - 1))
-        except OSError as error:
-            self._journal.say("error", f"what the leader runs cannot be written down: {error}")
 
 
 def take_over(state: StateDir, shared: SharedLease, ttl_s: float, journal: Journal) -> Leading:
