@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -61,6 +62,34 @@ class LocalKeys:
 
     def status(self) -> None:
         return None
+
+
+class KeysInForce:
+    """`now` are those that the configuration in force speaks of: a reload may say that others count."""
+
+    def __init__(self, config: Config, arguments: Arguments, database: Database, journal: Journal) -> None:
+        self.now = followed_keys(config, arguments, database, journal)
+        self._store = config.store
+        self._arguments, self._database, self._journal = arguments, database, journal
+        self._changed = asyncio.Event()
+
+    def retarget(self, config: Config) -> None:
+        """Follow the store of `config`. Raises ConfigError and StateError where it cannot be: the old one stays."""
+        if config.store == self._store:
+            return
+        self.now = followed_keys(config, self._arguments, self._database, self._journal)
+        self._store = config.store
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                following = group.create_task(self.now.run())
+                await self._changed.wait()
+                following.cancel()
+                await asyncio.wait([following])  # it writes to the same files as the next one
 
 
 def followed_keys(config: Config, arguments: Arguments, database: Database, journal: Journal) -> FollowedKeys:

@@ -17,7 +17,7 @@ from forebay.controller.discovered import Discovery
 from forebay.controller.drifting import DriftWatch, held
 from forebay.controller.edge_follower import EdgeFollower
 from forebay.controller.erased import since_erasure
-from forebay.controller.followed_keys import followed_keys
+from forebay.controller.followed_keys import KeysInForce
 from forebay.controller.identity import with_identity
 from forebay.controller.issuers import Issuers
 from forebay.controller.journal import Journal
@@ -89,7 +89,7 @@ class Controller:
         self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
         self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
         self._database = connect(self._state.database)
-        self._keys = followed_keys(self._config, arguments, self._database, self.journal)
+        self._keys = KeysInForce(self._config, arguments, self._database, self.journal)
         self._key_version = -1
         self._keys_read_s = float("-inf")
         # A time that stays: the same state must give the same snapshot after the controller was started again.
@@ -185,7 +185,7 @@ class Controller:
             self._reload_asked = False
             await self._reload(group)
         await self._follow_discovery(group)
-        self._drop_ended()
+        self._drop_ended(group)
         self._watch_database()
         self._scale()
         self._publish()
@@ -221,6 +221,7 @@ class Controller:
                 self._reload_asked = True
             return
         self._config, self._findings, self._publisher.refused = config, (), None
+        self._key_version = -1  # the keys may be those of another store
         self._edge.follow(config, changed=False)
         self.journal.set_level(config.observe.log.level)
         self._discovery.start(group)
@@ -231,7 +232,7 @@ class Controller:
         self.journal.say("info", "the configuration has been read again")
 
     def _retarget(self, config: Config) -> None:
-        for each in (self._discovery, self._issuers, self._renewals):
+        for each in (self._discovery, self._issuers, self._renewals, self._keys):
             each.retarget(config)
 
     async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
@@ -346,10 +347,15 @@ class Controller:
         finally:
             workers.close()
 
-    def _drop_ended(self) -> None:
+    def _drop_ended(self, group: asyncio.TaskGroup) -> None:
         for name, task in list(self._tasks.items()):
-            if task.done():
+            if not task.done():
+                continue
+            keeper = self._keepers[name]
+            if keeper.removed:
                 del self._tasks[name], self._keepers[name]
+            else:  # wanted again as it ended
+                self._tasks[name] = group.create_task(keeper.run())
 
     # Keys, intents, snapshots
 
@@ -358,9 +364,9 @@ class Controller:
         now_s = time.monotonic()
         try:
             version = data_version(self._database)
-            if version == self._key_version and not self._keys.news and now_s - self._keys_read_s < _EXPIRY_S:
+            if version == self._key_version and not self._keys.now.news and now_s - self._keys_read_s < _EXPIRY_S:
                 return
-            self._keys.look()
+            self._keys.now.look()
             intents = {row["engine"]: row["intent"] for row in self._database.execute("SELECT * FROM intents")}
         except sqlite3.Error as error:
             self.journal.say("error", f"the state database cannot be read: {error}")
@@ -375,19 +381,20 @@ class Controller:
             for keeper in self._keepers.values()
             if keeper.serving is not None and keeper.serving.model in self._config.models
         ]
+        keys = self._keys.now
         try:
             valkey = self._valkey()
             self._fence.check()
-            wanted = build(self._config, engines, self._keys.keys, self._keys.pepper, self._created_at, valkey)
-            wanted = with_identity(wanted, self._config, self._issuers.policies, self._keys.revoked)
+            wanted = build(self._config, engines, keys.keys, keys.pepper, self._created_at, valkey)
+            wanted = with_identity(wanted, self._config, self._issuers.policies, keys.revoked)
             wanted = since_erasure(wanted, self._state)
             self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
             late = self._publisher.pursue(self._worker_names())
             if not self._publisher.behind(self._worker_names()):
-                self._keys.held()
+                keys.held()
             self._peers.tell(self._changing.running, self._keepers.values(), self._wanted.canaries)
-        except OSError as error:  # a full disk: what the workers hold stays good
-            self.journal.say("error", f"the snapshot cannot be written: {error}")
+        except (ForebayError, OSError) as error:  # a full disk, a secret being written: what workers hold stays good
+            self.journal.say("error", f"the snapshot cannot be made: {error}")
             return
         for name in late:
             self._keepers[name].give_up("it did not take the snapshot")
@@ -446,7 +453,7 @@ class Controller:
         status = with_release(status, self._changing.running, self._rolling, drift)
         status = with_renewals(with_edge(status, self._edge), self._renewals)
         status = with_audit(status, self._state.audit)
-        status = with_store(status, self._keys.status())
+        status = with_store(status, self._keys.now.status())
         status = self._peers.status(with_lease(status, self._fence, standing_by(self._state)))
         self._fence.check()
         try:

@@ -118,7 +118,7 @@ class SharedKeys:
                 unsaid = self._taken != self._told or self._known.revision != self._taken
                 self._database.wait_for_change(min(_SOON_S, self._poll_s) if unsaid else self._poll_s)
             self._look(self._database)
-        except (ForebayError, OSError) as error:
+        except (ForebayError, OSError, ValueError, TypeError) as error:  # the latter two: rows that are none
             self._lose(error)
             return False
         if self.trouble:
@@ -146,7 +146,7 @@ class SharedKeys:
             machines.note_uses(database, {key: at for key, at in used.items() if self._noted.get(key) != at})
             self._uses_s, self._noted = now_s, used
 
-    def _lose(self, error: ForebayError | OSError) -> None:
+    def _lose(self, error: Exception) -> None:
         database, self._database = self._database, None
         if database is not None:
             database.close()
