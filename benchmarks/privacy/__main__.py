@@ -102,6 +102,8 @@ def _cost(presidio: bool) -> list[str]:
     for name, (here, plain) in speed.prompts().items():
         peer = f"{there[name]:.0f}" if name in there else "-"
         lines.append(f"| {name} | {here:.1f} | {plain:.0f} | {peer} | {pieces[name]:.1f} |")
+    for name, here in speed.listed().items():
+        lines.append(f"| {name}, {speed.LISTED:,} words listed | {here:.1f} | - | - | - |")
     return lines
 
 
