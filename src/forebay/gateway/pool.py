@@ -132,9 +132,12 @@ class EnginePool:
             self._fail("connect_timeout", began_at)
         except ssl.SSLError:
             self._fail("untrusted")
-        except OSError:  # also where a file of its `tls` is gone: never without it
+        except (OSError, ValueError):  # also where a file of its `tls` is gone, never without it; or a name is none
             self._fail("refused")
         else:
+            if connection.transport is None or connection.transport.is_closing():
+                self._fail("reset", began_at)  # taken and let go at once: who waits would wait for ever
+                return
             self.keep(connection)
             connection.reused = connection.reader is None  # nobody waits for it any more: it is idle like any other
 

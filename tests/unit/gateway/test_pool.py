@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+import uvloop
 from tests.in_memory import Clock, MemoryTransport
 
 from forebay.gateway.pool import EnginePool
@@ -124,6 +127,70 @@ def test_where_none_can_be_opened_everybody_who_waits_learns_it() -> None:
         await callers.until(30)
         assert callers.said == [(number, "refused") for number in range(30)]
         assert pool.take() is None
+
+    with_engine(run)
+
+
+def test_an_engine_that_takes_connections_and_lets_them_go_is_no_endless_loop() -> None:
+    """Each that is opened tells somebody, if only that it was lost."""
+    taken: list[float] = []
+
+    def let_go(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted, _ = listening.accept()
+                taken.append(time.monotonic())
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                accepted.close()  # at once, by a reset
+
+    async def run(port: int) -> None:
+        pool, callers, loop = EnginePool("127.0.0.1", port, time.monotonic), 20, asyncio.get_running_loop()
+        said: list[str] = []
+
+        def told(reason: str) -> None:
+            said.append(reason)
+            pool.take()
+
+        def busy() -> None:
+            if len(said) < callers and len(taken) <= callers:
+                time.sleep(0.002)  # the loop looks at a connection when it is lost already
+                loop.call_soon(busy)
+
+        busy()
+        for number in range(callers):
+            pool.wait(number, 60.0, told)
+        async with asyncio.timeout(60):
+            await until(lambda: len(said) == callers or len(taken) > callers)
+            pool.close()
+            for number in range(callers):
+                pool.leave(number)
+            await until(lambda: not pool._opening)
+            for each in list(pool.open_connections):
+                each.abort()
+            await until(lambda: not pool.open_connections)
+        assert len(said) == callers
+        assert set(said) <= {"", "refused", "reset"}
+        assert len(taken) <= callers
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        letting_go = threading.Thread(target=let_go, args=(listening,))
+        letting_go.start()
+        try:
+            uvloop.run(run(listening.getsockname()[1]))
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            letting_go.join()
+
+
+def test_a_name_that_is_none_is_told_like_an_engine_that_refuses() -> None:
+    async def run(pool: EnginePool) -> None:
+        pool.host = "a" * 64 + ".example"
+        callers = Callers(pool)
+        callers.wait(1)
+        await callers.until(1)
+        assert callers.said == [(1, "refused")]
 
     with_engine(run)
 
