@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Limiter:
         self._recorded: dict[str, dict[int, int]] = {}
         self._recorded_at = 0.0
         self._writing: asyncio.Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "spent")
         self._meter = meter
         self._write = write
         self.book = Book(policy, time.monotonic, time.time)
@@ -178,21 +180,28 @@ class Limiter:
                 # Nobody waits for it: a disk that hangs must not hold up the deadlines of calls.
                 content = msgspec.json.encode(spent)
                 loop = asyncio.get_running_loop()
-                self._writing = loop.run_in_executor(None, write_atomically, self._record, content)
+                self._writing = loop.run_in_executor(self._thread, write_atomically, self._record, content)
                 self._writing.add_done_callback(self._written)
 
     def _written(self, writing: asyncio.Future[None]) -> None:
         self._writing = None
         if not writing.cancelled() and (error := writing.exception()) is not None:
             self._recorded = {}
-            self._write("error", "what was spent cannot be recorded", error=str(error))
+            self._unrecorded(error)
+
+    def _unrecorded(self, error: BaseException) -> None:
+        self._write("error", "what was spent cannot be recorded", error=str(error))
 
     def close(self) -> None:
         """The worker stops."""
         if self.link is not None:
             self.link.close()
         elif (spent := self.book.spent()) != self._recorded:
-            write_atomically(self._record, msgspec.json.encode(spent))
+            try:  # behind what is being written, or the older would stay
+                self._thread.submit(write_atomically, self._record, msgspec.json.encode(spent)).result()
+            except OSError as error:
+                self._unrecorded(error)
+        self._thread.shutdown()
 
     def _link_to(self, ref: ValkeyRef) -> Link:
         return Link(ref, self._worker, self.book.limits.values, (time.monotonic, time.time), self._heard)
