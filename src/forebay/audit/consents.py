@@ -22,7 +22,9 @@ SCHEMA = (
         person BLOB NOT NULL, purpose TEXT NOT NULL, granted INTEGER NOT NULL, at_us INTEGER NOT NULL,
         record TEXT NOT NULL, number INTEGER NOT NULL UNIQUE, PRIMARY KEY (person, purpose)
     ) STRICT""",
+    "CREATE TABLE IF NOT EXISTS holds (person BLOB PRIMARY KEY) STRICT",
 )
+_OLD = "granted = 0 AND at_us < ? AND person NOT IN (SELECT person FROM holds)"
 _SET = "INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM consents))"
 _NAME_BYTES = 16
 
@@ -77,15 +79,20 @@ class Consents:
         self._delete("DELETE FROM consents WHERE person = ?", (name_of(self._secret, who),))
 
     def old(self, before_us: int) -> int:
-        """How many consents were withdrawn before this time."""
-        (count,) = self._database.execute(
-            "SELECT count(*) FROM consents WHERE granted = 0 AND at_us < ?", (before_us,)
-        ).fetchone()
+        """How many consents were withdrawn before this time, of people who are not held."""
+        query = f"SELECT count(*) FROM consents WHERE {_OLD}"  # noqa: S608  our own words alone
+        (count,) = self._database.execute(query, (before_us,)).fetchone()
         return int(count)
 
     def expire(self, before_us: int) -> None:
         """Forget what was withdrawn before this time; a consent that stands is needed as long as it stands."""
-        self._delete("DELETE FROM consents WHERE granted = 0 AND at_us < ?", (before_us,))
+        self._delete(f"DELETE FROM consents WHERE {_OLD}", (before_us,))  # noqa: S608
+
+    def hold(self, who: str, *, on: bool) -> None:
+        """What this person withdrew is not forgotten by its age, or is again."""
+        change = "INSERT OR IGNORE INTO holds VALUES (?)" if on else "DELETE FROM holds WHERE person = ?"
+        with transaction(self._database):
+            self._database.execute(change, (name_of(self._secret, who),))
 
     def close(self) -> None:
         self._database.close()
@@ -118,25 +125,25 @@ class Follower:
             return None
         self._database.execute("BEGIN")
         try:
-            heard = self._heard(self._database)
+            heard, number, forgotten = self._heard(self._database)
         finally:
             self._database.execute("COMMIT")
-        self._version = int(version)
+        self._version, self._number, self._forgotten = int(version), number, forgotten
         return heard
 
     def close(self) -> None:
         if self._database is not None:
             self._database.close()
 
-    def _heard(self, database: sqlite3.Connection) -> Heard:
+    def _heard(self, database: sqlite3.Connection) -> tuple[Heard, int, int]:
+        """What has changed, and how far that is: which counts once all of it has been read."""
         (forgotten,) = database.execute("SELECT times FROM forgotten").fetchone()
         whole = forgotten != self._forgotten
         query = "SELECT person, purpose, granted, number FROM consents WHERE number > ? ORDER BY number"
         rows = database.execute(query, (0 if whole else self._number,)).fetchall()
-        self._number = rows[-1][3] if rows else 0 if whole else self._number
-        self._forgotten = forgotten
+        number = rows[-1][3] if rows else 0 if whole else self._number
         changes = tuple(Change(bytes(person), purpose, bool(granted)) for person, purpose, granted, _number in rows)
-        return Heard(_secret_of(database), changes, whole)
+        return Heard(_secret_of(database), changes, whole), number, forgotten
 
 
 def said_by(path: Path, who: str) -> tuple[Consent, ...]:

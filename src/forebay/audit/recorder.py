@@ -139,6 +139,7 @@ class Recorder:
         entry = Entry(ERASURE, f"hold-{at_us}", at_us, {"tenant": tenant, "by": by}, subject)
         self._note(entry, "hold_asked" if on else "release_asked")
         self._changing(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
+        self._changing(partial(self._consents.hold, who, on=on))
         return Receipt((), self._note(entry, "held" if on else "released"), held=on)
 
     def close(self) -> None:

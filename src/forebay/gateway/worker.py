@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uvloop
@@ -65,7 +65,7 @@ class Worker:
         page = self._page = CounterPage(state.counters / f"{name}.{os.getpid()}.page")
         self._said_full = False
         self._siblings = Siblings(state.counters, os.getpid())
-        self._uses = Uses(name, state, _in_the_background)
+        self._uses = Uses(name, state, ThreadPoolExecutor(1, "uses").submit)  # one thread: what is newer comes last
         fleet = Fleet(page, self._siblings, time.monotonic)
         fleet.update(snapshot.engines)
         fleet.route(plans_of(snapshot), view.policy.breaker)
@@ -213,6 +213,7 @@ class Worker:
             parts.consents = None
         elif parts.consents is None:
             parts.consents = Consents(self._state.consents, policy, self._say, time.monotonic)
+            parts.consents.sweep()  # until it has heard everything, it refuses
         else:
             parts.consents.policy = policy
 
@@ -250,10 +251,6 @@ class Worker:
     def _say(self, level: str, message: str, **fields: object) -> None:
         self.parts.log.write(level, message, time.time(), worker=self._name, **fields)
         self.parts.log.flush()
-
-
-def _in_the_background(step: Callable[[], None]) -> None:
-    asyncio.get_running_loop().run_in_executor(None, step)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from tests.integration.audit.writing import records, writer
 
 from forebay.audit.client import book
 from forebay.audit.consents import said_by
-from forebay.audit.subjects import person
+from forebay.audit.database import read_only
+from forebay.audit.export import Wanted, rows
+from forebay.audit.recorder import LOG, SUBJECTS
+from forebay.audit.store import leaves_of
+from forebay.audit.subjects import Opener, person
 from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.consent.policy import ConsentPolicy
 from forebay.testing.fake_engine import Exchange, FakeEngine
@@ -61,6 +65,15 @@ def test_without_consent_no_engine_is_asked_and_with_it_the_call_goes_on(worker:
     assert worker.post({**CALL, "user": "bob"})[0] == 403
     say(worker, granted=False)
     wait_for("the worker has heard of its end", lambda: worker.post(CALL)[0] == 403)
+
+
+def test_a_refusal_for_want_of_consent_is_recorded_with_the_person(worker: GatewayWorker) -> None:
+    assert worker.post(CALL)[0] == 403
+    wait_for("the refusal is recorded", lambda: outcomes(worker))
+    log, keys = read_only(worker.state.audit / LOG), read_only(worker.state.audit / SUBJECTS)
+    with closing(log), closing(keys):
+        (outcome,) = rows(leaves_of(log), Opener(keys), Wanted(kinds=frozenset({"outcome"})))
+    assert (outcome["code"], outcome["subject"]) == ("consent_required", "alice")
 
 
 def test_a_purpose_without_consent_is_named_by_the_call_and_recorded(worker: GatewayWorker) -> None:

@@ -78,8 +78,10 @@ class Ledger:
             self._reading.add_done_callback(self._hear)
 
     def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
         self._thread.submit(self._follower.close)  # where it was opened
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)  # a disk that hangs must not hold up calls
 
     def _purpose(self, call: Call) -> str:
         policy, named = self.policy, call.head.purpose.decode("latin-1")
@@ -91,7 +93,9 @@ class Ledger:
 
     def _hear(self, reading: asyncio.Future[Heard | None]) -> None:
         self._reading = None
-        error = None if reading.cancelled() else reading.exception()
+        if reading.cancelled():
+            return
+        error = reading.exception()
         if error is not None:
             if not isinstance(error, (sqlite3.Error, StateError)):
                 raise error
@@ -99,7 +103,7 @@ class Ledger:
             return
         self._tell(lost=False)
         self._read_s = self._clock()
-        heard = None if reading.cancelled() else reading.result()
+        heard = reading.result()
         if heard is not None:
             self._take(heard)
 
