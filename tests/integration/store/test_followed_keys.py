@@ -225,3 +225,20 @@ def test_a_store_restored_to_a_number_seen_before_is_read_anew(server: PostgresS
                 await until("it is gone", lambda: held(again) == set())
 
     asyncio.run(run())
+
+
+def test_a_store_that_says_nonsense_is_lost_and_heard_again(server: PostgresServer, tmp_path: Path) -> None:
+    site = Site(server, tmp_path, poll="0.2s")
+
+    async def run() -> None:
+        follower = site.follower()
+        with site.opened() as keys:
+            change = machines.revision(keys.database)
+            async with following(follower):
+                await until("it has looked", lambda: bool(follower.status().confirmed_at))
+                keys.database.execute("DELETE FROM changes")
+                await until("it says so", lambda: follower.status().trouble != "")
+                keys.database.execute("INSERT INTO changes (revision) VALUES (?)", (change,))
+                await until("it is heard again", lambda: follower.status().trouble == "")
+
+    asyncio.run(run())

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-import yaml
 
 from forebay.controller.lease.fence import Fence
 from forebay.controller.loop import Controller
@@ -28,7 +28,7 @@ def controller(tmp_path: Path) -> Iterator[Controller]:
         "models": {"m": {"engines": [{"kind": "external", "name": ENGINE, "url": "http://127.0.0.1:1"}]}},
         "valkey": {"kind": "external", "host": "127.0.0.1", "port": 1, "password": "file:password"},
     }
-    (tmp_path / "forebay.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "forebay.yaml").write_bytes(msgspec.json.encode(values))
     state = StateDir(tmp_path / ".forebay")
     state.prepare()
     arguments = Arguments(tmp_path / "forebay.yaml", None, state)
