@@ -425,7 +425,7 @@ class Keeper:
         self._settle("draining", self._gone)
 
     def _may_stop(self) -> bool:
-        if self.desired.drain_s is None or not self._was_ready:
+        if self.desired.drain_s is None or not (self._was_ready or self._may_have_calls()):
             return True
         if self.health.state != "draining":
             return False
@@ -438,7 +438,11 @@ class Keeper:
             return False
         if self.desired.drain_s is not None and time.monotonic() - self.health.since_s > self.desired.drain_s:
             return True
-        return not self._around.still_routed(self.name) and self._around.calls_at(self.name) == 0
+        return not self._may_have_calls()
+
+    def _may_have_calls(self) -> bool:
+        """Whether workers still send it any, or wait for some; one that was adopted may have been ready before."""
+        return self._around.still_routed(self.name) or self._around.calls_at(self.name) > 0
 
     def _release_turnstile(self) -> None:
         self._around.turnstile.leave(self.name)
