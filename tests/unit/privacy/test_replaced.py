@@ -203,6 +203,14 @@ def test_a_list_called_input_has_the_protocols_names_and_a_text_is_read_wherever
     assert fields == {"input": [{"usage": {"total": int(PHONE)}, "logprobs": None}]}
 
 
+def test_what_is_called_an_image_in_a_clients_own_object_is_text_to_the_engine() -> None:
+    told = {"type": "base64", "data": PHONE, "url": f"data:image/png,{PHONE}"}
+    fields = {"content": [{"type": "tool_use", "input": dict(told)}, {"type": "image", "source": dict(told)}]}
+    assert Walk(RULES.detector, _replacer("mask")).over(fields)
+    assert PHONE not in json.dumps(fields["content"][0])
+    assert fields["content"][1]["source"] == told
+
+
 def test_a_key_that_one_policy_lets_pass_the_next_may_refuse() -> None:
     fields = {"project_falcon": 1}
     assert not Walk(Rules(PrivacyPolicy(scopes=())).detector, _replacer("mask")).over(fields)

@@ -155,9 +155,9 @@ def _texts(value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = 
 
 def _is_word(at: Any, text: str, value: Any, *, free: bool) -> bool:
     """Whether a text is the protocol's, or an image."""
-    if free and at == "type":
-        return text in _SCHEMA_TYPES
-    return (at in _NO_TEXT and not free) or (type(at) is str and is_image(at, text, value))
+    if free:  # what looks like an image there is not one to the engine
+        return at == "type" and text in _SCHEMA_TYPES
+    return at in _NO_TEXT or (type(at) is str and is_image(at, text, value))
 
 
 def _written(place: _Place, spans: list[Span], replacer: Replacer) -> bool:

@@ -54,7 +54,7 @@ class Walk:
     def _object(self, fields: dict[str, Any], *, free: bool) -> bool:
         changed = False
         for key, value in fields.items():
-            if is_image(key, value, fields) if type(value) is str else key in UNREAD and not free:
+            if not free and (is_image(key, value, fields) if type(value) is str else key in UNREAD):
                 continue
             self._check_key(key)
             changed |= self._member(fields, key, value, free=free)
