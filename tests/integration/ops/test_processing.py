@@ -16,6 +16,7 @@ from forebay.privacy.stores import STORES
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
+pytestmark = pytest.mark.timeout(300)
 MODELS = {"m": {"engines": [{"kind": "embedded", "threads": 1}], "cache": {"exact": True}}}
 ON = ("answers", "access_log", "audit_log", "consents", "idempotency", "keys")
 PROCESSING = {
@@ -67,15 +68,18 @@ def ask(service: Service, fields: dict[str, object]) -> tuple[int, str]:
         connection.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_service_is_assessed_by_itself_and_the_metrics_tell(service: Service) -> None:
     wait_for("a report is kept", lambda: any(service.state.compliance.glob("*.json")), 200.0)
 
     def told() -> bool:
-        with urlopen(service.metrics_url, timeout=60) as page:  # noqa: S310  our own
-            return b'forebay_compliance_controls{pack="gdpr",verdict="pass"}' in page.read()
+        try:
+            with urlopen(service.metrics_url, timeout=30) as page:  # noqa: S310  our own
+                return b'forebay_compliance_controls{pack="gdpr",verdict="pass"}' in page.read()
+        except OSError:  # a machine so busy that the page is late, or that its process was started again
+            return False
 
-    wait_for("the metrics tell of it", told)
+    wait_for("the metrics tell of it", told, 120.0)
 
 
 def test_declarations_consents_and_erasure_are_probed(service: Service) -> None:
