@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -142,7 +143,7 @@ def no_key() -> Outcome:
 def _looked(probe: Probe, subject: Subject) -> Outcome:
     try:
         return probe(subject)
-    except (ForebayError, OSError) as error:
+    except (ForebayError, OSError, sqlite3.Error) as error:
         return unknown(_("it could not be looked at: {why}").format(why=str(error).partition("\n")[0]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def broken(_subject: Subject) -> Outcome:
     raise RunError("the place is gone")
 
 
+@PROBES.add("locked")
+def locked(_subject: Subject) -> Outcome:
+    raise sqlite3.OperationalError("database is locked")
+
+
 @pytest.fixture
 def subject(tmp_path: Path) -> Subject:
     file = tmp_path / "forebay.yaml"
@@ -60,6 +66,7 @@ def house(*names: str) -> Pack:
         (("good",), "pass"),
         (("good", "open"), "not assessed"),
         (("good", "broken"), "not assessed"),
+        (("good", "locked"), "not assessed"),
         (("open", "bad", "good"), "fail"),
         ((), "not assessed"),
     ],
