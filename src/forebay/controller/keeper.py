@@ -173,13 +173,11 @@ class Keeper:
             self._mark_up(record)
             self._find_place()  # before the first snapshot: it would be without the engine
             self._around.journal.say("info", f"{self.name} is adopted", unit=self.name, pid=self.pid)
-        if seen is None or seen.pid != self.pid:
-            return
-        self._was_ready = seen.state in ("ready", "stalled", "draining")  # it may hold calls: it is not just stopped
-        if seen.state == "ready":
+        if seen is not None and seen.state == "ready" and seen.pid == self.pid:
             # Judged anew from here, but never taken out of routing only because the controller was away.
             now_s = time.monotonic()
             self.health = Health(state="ready", reason=seen.reason, since_s=now_s, begun_s=now_s, answered_s=now_s)
+            self._was_ready = True
 
     def take_over(self, place: Place, digest: str) -> None:
         """Go on with an engine that another machine's controller held, where it is: calls may reach it meanwhile."""

@@ -9,14 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from forebay.controller.journal import Journal
 from forebay.controller.keeper import Desired, Keeper, Surroundings, Turnstile
 from forebay.controller.probes import EngineProbe
 from forebay.controller.status import UnitStatus
 from forebay.core.proc import identify
-from forebay.engines.health import State
 from forebay.engines.record import UnitRecord, write_record
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.store.state_dir import StateDir
@@ -25,22 +22,7 @@ from forebay.substrate.place import Place, place_path, write_place
 
 
 def test_an_engine_of_a_cluster_is_where_its_agent_says_at_once(tmp_path: Path) -> None:
-    keeper = _adopted(tmp_path, "ready")
-    assert keeper.health.routable
-    assert keeper.serving is not None
-    assert (keeper.serving.host, keeper.port) == ("10.0.0.1", 18100)
-
-
-@pytest.mark.parametrize(("seen", "stops"), [("draining", False), ("stalled", False), ("starting", True)])
-def test_one_that_leaves_is_drained_on_by_the_next_controller(tmp_path: Path, seen: State, stops: bool) -> None:
-    keeper = _adopted(tmp_path, seen)
-    keeper.removed = True
-    assert keeper._may_stop() is stops
-
-
-def _adopted(folder: Path, seen: State) -> Keeper:
-    """This very process as an engine in a cluster, in the state that another controller saw last."""
-    state = StateDir(folder / ".forebay")
+    state = StateDir(tmp_path / ".forebay")
     state.prepare()
     me = identify(os.getpid())
     assert me is not None
@@ -57,12 +39,13 @@ def _adopted(folder: Path, seen: State) -> Keeper:
         make=lambda _port: UnitSpec(name="e", argv=("x",), log="log"),
         log=state.log("e"),
         engine=spec,
-        drain_s=30.0,
         place=place_path(state, "e"),
     )
     keeper = Keeper(desired, EngineProbe(spec, 5.0, None, place_path(state, "e")), _around(state))
-    keeper.adopt(UnitStatus(name="e", state=seen, reason="", url="", pid=me.pid, since=0.0))
-    return keeper
+    keeper.adopt(UnitStatus(name="e", state="ready", reason="", url="", pid=me.pid, since=0.0))
+    assert keeper.health.routable
+    assert keeper.serving is not None
+    assert (keeper.serving.host, keeper.port) == ("10.0.0.1", 18100)
 
 
 def test_an_engine_that_drained_already_keeps_the_calls_it_has(tmp_path: Path) -> None:
