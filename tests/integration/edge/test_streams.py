@@ -20,6 +20,7 @@ from forebay.core.errors import ConfigError, RunError
 from forebay.testing.worker import free_port
 
 FAKE = Path(fake_gateway.__file__)
+_STREAMS = 200
 
 
 @pytest.fixture
@@ -57,11 +58,11 @@ def test_a_client_that_leaves_is_noticed_by_the_gateway(own_edge: Edge, own_gate
     assert own_gateway.left.acquire(timeout=DEADLINE_S)
 
 
-def test_a_reload_under_fifty_streams_drops_none_and_new_calls_meet_the_new_configuration(
+def test_a_reload_under_many_streams_drops_none_and_new_calls_meet_the_new_configuration(
     own_edge: Edge, own_gateway: FakeGateway
 ) -> None:
-    streams = [open_stream(own_edge) for _ in range(50)]
-    assert [response.read1() for _connection, response in streams] == [b"data: first\n\n"] * 50
+    streams = [open_stream(own_edge) for _ in range(_STREAMS)]
+    assert [response.read1() for _connection, response in streams] == [b"data: first\n\n"] * _STREAMS
     before = serial(own_edge)
     own_edge.config = own_edge.configured(edge={"hsts": "1d", "server_names": ["localhost", "127.0.0.1", "edge.test"]})
     assert own_edge.write()
@@ -70,7 +71,7 @@ def test_a_reload_under_fifty_streams_drops_none_and_new_calls_meet_the_new_conf
     assert serial(own_edge) != before
     for _ in streams:
         own_gateway.more.release()
-    assert [response.read() for _connection, response in streams] == [b"data: second\n\n"] * 50
+    assert [response.read() for _connection, response in streams] == [b"data: second\n\n"] * _STREAMS
     for connection, _response in streams:
         connection.close()
 
@@ -123,13 +124,14 @@ def test_a_body_that_stops_is_cut_off_and_never_held_a_worker(own_edge: Edge, ow
     assert own_gateway.targets == []
 
 
+@pytest.mark.parametrize("many", [200, pytest.param(5000, marks=pytest.mark.long)])
 def test_half_open_handshakes_are_closed_and_do_not_keep_others_out(
-    kind: str, own_gateway: FakeGateway, tmp_path: Path
+    kind: str, own_gateway: FakeGateway, tmp_path: Path, many: int
 ) -> None:
     # nginx counts a handshake to the head of a request, HAProxy to what a client leaves unread.
     timeouts = {"client_header_timeout": "500ms", "send_timeout": "3s"}
     with real_edge.edge(tmp_path, kind, [own_gateway.port], edge=timeouts) as edge:
-        idle = [socket.create_connection(("127.0.0.1", edge.https_port), DEADLINE_S) for _ in range(200)]
+        idle = [socket.create_connection(("127.0.0.1", edge.https_port), DEADLINE_S) for _ in range(many)]
         for plain in idle:
             plain.sendall(b"\x16\x03\x01")  # the first bytes of a ClientHello that never comes
         assert edge.call("GET", "/echo").status == 200
