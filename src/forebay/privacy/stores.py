@@ -16,6 +16,7 @@ from forebay.messages import N_
 _DAY_S = 86_400.0
 _TWO_MONTHS_S = 62 * _DAY_S
 FOR_EVER = float("inf")
+_DROPPED = "all of this machine dropped, as none is kept by person"
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +86,7 @@ STORES: dict[str, Store] = {
         personal=("answer",),
         on=lambda config: any(model.cache.exact for model in config.models.values()),
         kept_s=_answers_s,
-        erased="all of this machine dropped, as none is kept by person",
+        erased=_DROPPED,
     ),
     "audit_log": Store(
         about=N_("Decisions about calls and by operators; what is of a person is sealed with a key of their own"),
@@ -116,7 +117,7 @@ STORES: dict[str, Store] = {
         personal=("answer",),
         on=lambda config: config.gateway.idempotency.enabled,
         kept_s=lambda config: config.gateway.idempotency.keep,
-        erased="all of this machine dropped, as none is kept by person",
+        erased=_DROPPED,
     ),
     "keys": Store(
         about=N_("API keys without their secrets, and when each was used last"),
@@ -130,7 +131,7 @@ STORES: dict[str, Store] = {
         personal=("question",),
         on=lambda config: any(model.cache.semantic.enabled for model in config.models.values()),
         kept_s=_answers_s,
-        erased="all of this machine dropped, as none is kept by person",
+        erased=_DROPPED,
     ),
     "spending": Store(
         about=N_("Money that keys have spent this day and month"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -65,6 +67,16 @@ class Service:
         if check and done.returncode:
             raise AssertionError(f"forebay {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def take_keys_of(self, other: Service) -> None:
+        """The same keys before the first start: their rows, and the secret that their digests need."""
+        self.state.prepare()
+        for path in (other.state.pepper, other.state.dev_key):
+            shutil.copy2(path, self.state.root / path.name)
+        with sqlite3.connect(other.state.database) as rows, sqlite3.connect(self.state.database) as copy:
+            rows.backup(copy)
+        rows.close()
+        copy.close()
 
     def __enter__(self) -> Service:
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -97,17 +95,6 @@ class Site:
             controller={"lease": {"via": "valkey", "ttl": "6s"}},
             **more,
         )
-
-    def take_keys_of(self, other: Site) -> None:
-        """The same keys: their rows, and the secret that their digests need."""
-        state, source = self.service.state, other.service.state
-        state.prepare()
-        for path in (source.pepper, source.dev_key):
-            shutil.copy2(path, state.root / path.name)
-        with sqlite3.connect(source.database) as rows, sqlite3.connect(state.database) as copy:
-            rows.backup(copy)
-        rows.close()
-        copy.close()
 
     @property
     def status(self) -> Status:

@@ -44,7 +44,7 @@ class World:
     def begin(self) -> None:
         first, second = self.sites
         first.service.run("up", "--detach")
-        second.take_keys_of(first)
+        second.service.take_keys_of(first.service)
         second.service.run("up", "--detach")
 
     def roles(self) -> tuple[Site, Site]:

@@ -45,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         }
         first, second = (Site(machine, folder / machine.name, shared, models) for machine in two)
         first.service.run("up", "--detach")
-        second.take_keys_of(first)
+        second.service.take_keys_of(first.service)
         second.service.run("up", "--detach")
         yield World(valkey, first, second)
         for site in (first, second):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,17 +48,6 @@ class Site:
             tenants={"small": {"limits": {"requests_per_minute": PER_MINUTE}}},
         )
         self.keepalived: subprocess.Popen[bytes] | None = None
-
-    def take_keys_of(self, other: Site) -> None:
-        """The same keys: their rows, and the secret that their digests need."""
-        state, source = self.service.state, other.service.state
-        state.prepare()
-        for path in (source.pepper, source.dev_key):
-            shutil.copy2(path, state.root / path.name)
-        with sqlite3.connect(source.database) as rows, sqlite3.connect(state.database) as copy:
-            rows.backup(copy)
-        rows.close()
-        copy.close()
 
     def start_keepalived(self, node: int) -> None:
         self.service.run("render", "keepalived", "--out", str(self.folder / "keepalived"))
@@ -163,7 +150,7 @@ class Pair:
         self.key = first.service.key
         made = first.service.run("key", "create", "--name", "small", "--tenant", "small", "-o", "json").stdout
         self.small_key = str(orjson.loads(made)["key"])
-        second.take_keys_of(first)
+        second.service.take_keys_of(first.service)
         second.service.run("up", "--detach")
         found = [(site.service.state.tls / "ca.pem").read_bytes() for site in self.sites]
         self.authorities.write_bytes(b"".join(found))
