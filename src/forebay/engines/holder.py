@@ -41,11 +41,14 @@ def main(argv: list[str]) -> int:
     if spec is None:
         print(f"forebay: no unit at {spec_path}", file=sys.stderr)  # noqa: T201  nobody listens yet but this stream
         return 64
+    leash = _leash(spec)
+    if leash is None:
+        return 0
     os.umask(0o077)
     os.chdir(record_path.parent.parent)  # what wipes its environment is still found by where it works
     programs.raise_file_limit()
     programs.adopt_orphans()
-    holder = Holder(spec, record_path)
+    holder = Holder(spec, record_path, leash)
     try:
         status = holder.run()
     except Exception:  # the outermost edge: the reason goes to the unit's own log
@@ -57,9 +60,10 @@ def main(argv: list[str]) -> int:
 class Holder:
     """One unit, from its first start to its last end."""
 
-    def __init__(self, spec: UnitSpec, record_path: Path) -> None:
+    def __init__(self, spec: UnitSpec, record_path: Path, leash: int) -> None:
         self._spec = spec
         self._record_path = record_path
+        self._leash = leash
         self._log = LogFile(Path(spec.log), spec.log_rotate_bytes, spec.log_keep, spec.log_span_s)
         self._wrapper = Wrapper(spec.name, spec.service, spec.version)
         self._unit_mark, self._holder_mark = programs.marks(record_path, spec.name)
@@ -117,12 +121,14 @@ class Holder:
         """Wait for output, a signal or the end of the grace, and answer it."""
         assert self._program is not None  # noqa: S101  only called while one runs
         wait_s = None if self._stop_by is None else max(0.0, self._stop_by - time.monotonic())
-        watched = [self._signals] if self._output < 0 else [self._signals, self._output]
+        watched = [each for each in (self._signals, self._output, self._leash) if each >= 0]
         ready, _, _ = select.select(watched, [], [], wait_s)
         if self._output in ready:
             self._pump()
         if self._signals in ready:
             self._answer_signals()
+        if self._leash in ready:
+            self._end_with_leash()
         if self._stop_by is not None and time.monotonic() >= self._stop_by and self._program.returncode is None:
             self.note("warning", f"did not stop within {self._spec.stop_s:g} s and is killed")
             end_group(self._program.pid)
@@ -143,6 +149,13 @@ class Holder:
             self._stop_by = time.monotonic() + self._spec.stop_s
         if self._program is not None and self._program.returncode is None:
             self._program.send_signal(self._spec.stop_signal)
+
+    def _end_with_leash(self) -> None:
+        """A descriptor of a process can be read from once it has ended, and always thereafter."""
+        os.close(self._leash)
+        self._leash = -1
+        self.note("warning", "whoever started this has ended")
+        self._stop()
 
     def _reap(self) -> None:
         if self._program is not None:
@@ -226,6 +239,17 @@ class Holder:
             if ready:
                 self._answer_signals()
         return self._stop_by is not None
+
+
+def _leash(spec: UnitSpec) -> int | None:
+    """A descriptor of the process that the unit ends with, -1 where there is none; None where it has ended already."""
+    if spec.leash is None:
+        return -1
+    try:
+        leash = os.pidfd_open(spec.leash)
+    except ProcessLookupError:
+        return None
+    return leash if os.getppid() == spec.leash else None  # else the number is another process's by now
 
 
 def _catch_signals() -> int:

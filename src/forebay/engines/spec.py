@@ -80,7 +80,8 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     controller alone; everything else is restarted by the controller, which knows why). `digest` names what the unit
     was asked to be, so that an unchanged unit is left alone; `env` is the whole environment. `json_log`: lines that
     are not JSON are wrapped into the log form of `service` and `version`. `inherit` names variables that come from
-    the environment of whoever starts the unit and are not written down: secrets.
+    the environment of whoever starts the unit and are not written down: secrets. `leash`: the process with which the
+    unit ends, where nobody else is to take it over.
     """
 
     name: str
@@ -97,6 +98,7 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     stop_s: float = 30.0
     stop_signal: int = 15
     restart: bool = False
+    leash: int | None = None
     json_log: bool = True
     service: str = "forebay"
     version: str = ""

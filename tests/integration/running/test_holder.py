@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from forebay.core.proc import start_ticks
-from forebay.engines.record import UnitRecord
+from forebay.engines.record import UnitRecord, write_spec
 from forebay.engines.spec import UnitSpec
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate, is_running, why_ended
@@ -191,3 +191,29 @@ def test_a_crash_writes_no_memory_to_the_disk(state: StateDir) -> None:
     code = "import resource; print('core', *resource.getrlimit(resource.RLIMIT_CORE), flush=True)"
     LocalSubstrate(state).start(unit(state, *python(code)))
     wait_for("it has told", lambda: said(state, "core 0 0"))
+
+
+def test_a_unit_on_a_leash_ends_with_whoever_started_it(state: StateDir, tmp_path: Path) -> None:
+    """Killed, so that it can do nothing about it itself."""
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        "import os, sys, time, msgspec\n"
+        "from pathlib import Path\n"
+        "from forebay.engines.record import read_spec\n"
+        "from forebay.store.state_dir import StateDir\n"
+        "from forebay.substrate.local import LocalSubstrate\n"
+        "spec = read_spec(Path(sys.argv[2]))\n"
+        "LocalSubstrate(StateDir(Path(sys.argv[1]))).start(msgspec.structs.replace(spec, leash=os.getpid()))\n"
+        "time.sleep(600)\n",
+        encoding="utf-8",
+    )
+    write_spec(tmp_path / "unit.spec", unit(state, *python(FAMILY)))
+    with subprocess.Popen([sys.executable, str(starter), str(state.root), str(tmp_path / "unit.spec")]) as program:
+        try:
+            pids = family(state)
+            record = LocalSubstrate(state).find("unit")
+            assert record is not None
+        finally:
+            program.kill()
+    wait_for("all are gone", lambda: gone([*pids_of(record), *pids]))
+    assert said(state, "whoever started this has ended")
