@@ -40,6 +40,7 @@ def tune() -> None:
 @click.option("--output-tokens", type=int, help=_("Tokens of an answer."))
 @click.option("--shared-prefix", type=float, help=_("Share of a prompt that all have in common."))
 @click.option("--shared-prefixes", type=int, help=_("How many such beginnings there are."))
+@click.option("--spellings", type=int, help=_("Programs that each write those beginnings in their own way."))
 @click.option("--repeats", type=float, help=_("Share of requests that say what was said before."))
 @click.option("--concurrency", type=int, help=_("Requests in flight where the search for the best load begins."))
 @click.option("--ttft", type=Duration(), help=_("Bound of the first token, for 95 of 100 answers."))

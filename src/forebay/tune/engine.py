@@ -26,7 +26,7 @@ from forebay.engines.vllm import vllm_specs
 from forebay.store.state_dir import StateDir
 from forebay.substrate.local import LocalSubstrate, minimal_environment
 from forebay.tune.setting import Setting
-from forebay.tune.space import Space
+from forebay.tune.space import Space, divides
 from forebay.tune.trial import Failure, FailureKind
 
 _PORTS = range(19_000, 32_000)
@@ -119,7 +119,8 @@ class Starter:
 
     def launch(self, unit: UnitSpec) -> None:
         """Start something that belongs to the trial besides its engines."""
-        self._substrate.start(msgspec.structs.replace(unit, env={**minimal_environment(), **unit.env}))
+        env = {**minimal_environment(), **unit.env}
+        self._substrate.start(msgspec.structs.replace(unit, env=env, leash=os.getpid()))
 
     def stop(self) -> None:
         """End everything, politely and then not."""
@@ -147,10 +148,10 @@ class Starter:
             one = embedded_specs(self._space.model, engine, base=base, threads=self._space.cores)
         else:
             # With GPUs enough for all, copies divide them as they do in the service; else they share them.
-            divides = self._space.through and len(engine.gpus) >= setting.copies > 1
-            count = setting.copies if divides else 1
+            divided = setting.copies > 1 and divides(engine, setting.copies)
+            count = setting.copies if divided else 1
             one = self._vllm(model, engine.model_copy(update={"shutdown": 1.0, "log_level": "info", "count": count}))
-            if divides:
+            if divided:
                 return tuple(msgspec.structs.replace(each, name=f"{name}-{copy}") for copy, each in enumerate(one))
         return tuple(
             msgspec.structs.replace(each, name=f"{name}-{copy}") for copy in range(setting.copies) for each in one
@@ -172,6 +173,7 @@ class Starter:
             cpus=spec.cpus,
             log=str(self.state.log(spec.name)),
             stop_s=_STOP_S,
+            leash=os.getpid(),
         )
 
     def _await(self, name: str, port: int, began_s: float, limits_s: tuple[float, float]) -> None:

@@ -28,6 +28,15 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     fp8_flops: float = 0.0
     how: str = ""
 
+    def times(self, count: int) -> Machine:
+        """So many of it."""
+        return msgspec.structs.replace(
+            self,
+            bandwidth_bytes_s=count * self.bandwidth_bytes_s,
+            flops=count * self.flops,
+            fp8_flops=count * self.fp8_flops,
+        )
+
 
 # A copy reads and writes: both directions count. The largest of five, after one to warm up.
 _PROBE = """

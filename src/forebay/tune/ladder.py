@@ -337,6 +337,7 @@ class Ladder:
             until_s=self._until_s,
             slo=_slower(reference) if reference is not None and self._objective.as_baseline else None,
             hopeless_tokens_per_s=0.8 * known.output_tokens_per_s if known is not None else 0.0,
+            near=earlier is not None,
         )
 
 

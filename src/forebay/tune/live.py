@@ -16,7 +16,7 @@ from forebay.tune.bottleneck import causes
 from forebay.tune.engine import OutOfTime, Running, Starter, StartFailed
 from forebay.tune.hardware import Machine
 from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, NothingMeasured, measure
-from forebay.tune.load.target import Target
+from forebay.tune.load.target import PATHS, Target
 from forebay.tune.load.workload import Workload
 from forebay.tune.objective import Objective
 from forebay.tune.quality import Asked, Labelled, heard, judged
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from forebay.tune.front import Build
 
 _FIRST_WARM_S = 6.0
-_MOST_WARM_S = 8.0
+_MOST_WARM_S = 12.0
 _MOST_WINDOW_S = 20.0
 _ROUNDS = 2.0
+_GROWTH = 0.75
+"""Answers take longer with the load, as its root while the engine has room and in proportion once it is full."""
 _OVERHEAD_S = 2.0
 _TRIES = 2
 _LONGER = 4.0
@@ -105,6 +107,7 @@ class Live:
             first=ask.at,
             begin=ask.begin,
             most=self._conduct.most_rungs,
+            near=ask.near,
         )
         if not made.rungs:
             made.outcome = "out of time"
@@ -123,7 +126,7 @@ class Live:
     def _target(self, running: Running, setting: Setting) -> Target:
         metrics = tuple(f"{url}/metrics" for url in running.urls)
         if len(running.urls) == 1 and not self._space.through:
-            return Target(url=running.urls[0], model=self._space.model, engine_metrics_urls=metrics)
+            return self._at(running.urls[0], "", metrics)
         from forebay.tune.front import Front  # noqa: PLC0415  the gateway's own libraries are needed for this alone
 
         front = Front(self._starter, self._space)
@@ -132,14 +135,19 @@ class Live:
             url, key = front.through(running, setting, self._conduct.build)
         else:
             url, key = front.start(running.urls)
-        return Target(url=url, model=self._space.model, key=key, engine_metrics_urls=metrics)
+        return self._at(url, key, metrics)
+
+    def _at(self, url: str, key: str, metrics: tuple[str, ...]) -> Target:
+        # Only a chat has a system prompt that can be written in several ways.
+        path = PATHS[self._objective.shared_spellings > 1]
+        return Target(url=url, model=self._space.model, key=key, path=path, engine_metrics_urls=metrics)
 
     def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:
         answer_s = self._expected_s(concurrency)
         warm_s = min(_MOST_WARM_S, max(min(_FIRST_WARM_S, self._conduct.window_s), 1.3 * answer_s))
         # Clients that begin together read their prompts together and write together: a window holds a whole round.
         window_s = max(self._conduct.window_s, min(_MOST_WINDOW_S, _ROUNDS * answer_s))
-        # Answers that are under way when the window ends are waited for.
+        # Answers that are under way when the window ends are waited for, under the same load.
         needed_s = warm_s + window_s + 1.5 * answer_s + _OVERHEAD_S
         if ask.until_s - time.monotonic() < needed_s:
             return None
@@ -170,9 +178,11 @@ class Live:
         return rung
 
     def _expected_s(self, concurrency: int) -> float:
-        """How long an answer will take, by the load before: seen to grow about as the root of the load."""
+        """How long an answer will take, by the load before."""
         last = self._last
-        return last.e2e_p50_ms / 1000 * math.sqrt(concurrency / last.concurrency) if last is not None else 0.0
+        if last is None:
+            return 0.0
+        return last.e2e_p50_ms / 1000 * math.pow(concurrency / last.concurrency, _GROWTH)
 
     def _processes(self, concurrency: int) -> int:
         return min(1 + (concurrency - 1) // _CROWD, max(1, self._space.cores // 4))
@@ -221,7 +231,8 @@ class Live:
         if best is None:
             return trial
         weights = self._space.loaded.weights.get(str(getattr(self._space.engine, "weights", "")))
-        far = distance(best, ask.setting, weights, self._conduct.machine, self._objective)
+        machine = self._conduct.machine.times(self._space.gpus_of(ask.setting))
+        far = distance(best, ask.setting, weights, machine, self._objective)
         return msgspec.structs.replace(trial, distance=far, causes=causes(best, ask.setting, far))
 
 

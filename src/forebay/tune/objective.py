@@ -37,6 +37,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Lengths = Lengths(tokens=128)
     shared_prefix_share: float = 0.0
     shared_prefixes: int = 1
+    shared_spellings: int = 1
     repeat_share: float = 0.0
     stream: bool = True
     as_baseline: bool = False

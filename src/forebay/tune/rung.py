@@ -38,11 +38,12 @@ _GAUGES = {
 def load_of(objective: Objective, concurrency: int, *, warm_s: float, window_s: float, seed: int) -> Workload:
     """The load of a rung: as many requests in flight, for so long after a warm-up, in which they begin."""
     return Workload(
-        arrivals=Arrivals(shape="closed", concurrency=concurrency, spread_s=warm_s * _SPREAD),
+        arrivals=Arrivals(shape="closed", concurrency=concurrency, spread_s=warm_s * _SPREAD, hold=True),
         input_tokens=objective.input_tokens,
         output_tokens=objective.output_tokens,
         shared_prefix_share=objective.shared_prefix_share,
         shared_prefixes=objective.shared_prefixes,
+        shared_spellings=objective.shared_spellings,
         repeat_share=objective.repeat_share,
         duration_s=warm_s + window_s,
         warm_up_s=warm_s,

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from forebay.tune.objective import Objective
 from forebay.tune.trial import Rung, Score
 
 MeasureAt = Callable[[int], Rung | None]
-_STEP = 1.5
+_STEP, _LONG_STEP = 1.5, 2.0
+_FAR = 0.25
+"""So little of what the bounds allow: the step may be long."""
 _FLAT = 1.03
 """Less than this much more throughput from half as much load again: the engine is full."""
+_NEAR = 1.15
+"""Loads that are no further apart than this are not worth another between them."""
 
 
-def explore(measure_at: MeasureAt, objective: Objective, *, first: Sequence[int], begin: int, most: int) -> list[Rung]:
-    """Measure the loads `first`, then from `begin` upwards while the bounds hold and throughput grows, else downwards.
+def explore(
+    measure_at: MeasureAt, objective: Objective, *, first: Sequence[int], begin: int, most: int, near: bool = False
+) -> list[Rung]:
+    """Measure the loads `first`, then search from `begin` for the highest one that keeps the bounds.
 
-    At most `most` loads; `measure_at` returns None when there is no time for another.
+    Upwards while they hold and throughput grows, downwards until they hold, then between the last load that keeps them
+    and the first that does not. `near`: the best is known, and one neighbour of it is enough. At most `most` loads;
+    `measure_at` returns None when there is no time for another.
     """
     found: dict[int, Rung] = {}
+    if near:
+        most = min(most, len({*first, begin}) + 1)
 
     def measured(concurrency: int) -> Rung | None:
         if concurrency not in found:
@@ -35,12 +45,11 @@ def explore(measure_at: MeasureAt, objective: Objective, *, first: Sequence[int]
         measured(objective.concurrency)
         return list(found.values())
     rung = measured(begin)
-    if rung is None:
-        return sorted(found.values(), key=lambda each: each.concurrency)
-    if rung.keeps:
-        _upwards(measured, rung, objective.most_concurrency)
-    else:
-        _downwards(measured, rung)
+    if rung is not None and rung.keeps:
+        _upwards(measured, rung, objective.most_concurrency, near=near)
+    elif rung is not None:
+        _downwards(measured, rung, found, near=near)
+    _between(measured, found)
     return sorted(found.values(), key=lambda each: each.concurrency)
 
 
@@ -73,20 +82,53 @@ def score(rungs: Sequence[Rung], objective: Objective) -> Score:
     return Score(value=value, sd=best.tokens_sd, kept=True, concurrency=best.concurrency)
 
 
-def _upwards(measured: MeasureAt, rung: Rung, most_concurrency: int) -> None:
+def _upwards(measured: MeasureAt, rung: Rung, most_concurrency: int, *, near: bool) -> None:
     while rung.concurrency < most_concurrency:
-        higher = measured(min(most_concurrency, _rounded(rung.concurrency * _STEP)))
+        step = _NEAR if near else _LONG_STEP if 0 < rung.pressure < _FAR else _STEP
+        higher = measured(min(most_concurrency, max(_rounded(rung.concurrency * step), rung.concurrency + 1)))
         if higher is None or not higher.keeps or higher.steady_tokens_per_s < rung.steady_tokens_per_s * _FLAT:
             return
         rung = higher
 
 
-def _downwards(measured: MeasureAt, rung: Rung) -> None:
-    while rung.concurrency > 1:
-        lower = measured(max(1, _rounded(rung.concurrency / _STEP)))
-        if lower is None or lower.keeps:
+def _downwards(measured: MeasureAt, rung: Rung, found: Mapping[int, Rung], *, near: bool) -> None:
+    """Until a load below keeps the bounds; one that was measured before is as good."""
+    while rung.concurrency > 1 and not rung.keeps and (near or not any(each.keeps for each in found.values())):
+        lower = measured(min(_rounded(rung.concurrency / (_NEAR if near else _LONG_STEP)), rung.concurrency - 1))
+        if lower is None:
             return
         rung = lower
+
+
+def _between(measured: MeasureAt, found: Mapping[int, Rung]) -> None:
+    """Halve what lies between the highest load that keeps the bounds and the first above it that does not."""
+    while True:
+        kept = max((each for each in found.values() if each.keeps), key=lambda each: each.concurrency, default=None)
+        if kept is None:
+            return
+        above = [each for each in found.values() if each.concurrency > kept.concurrency]
+        broken = min(above, key=lambda each: each.concurrency, default=None)
+        if broken is None or broken.concurrency <= _NEAR * kept.concurrency or _is_full(kept, broken):
+            return
+        middle = _middle(kept, broken)
+        if not kept.concurrency < middle < broken.concurrency or measured(middle) is None:
+            return
+
+
+def _middle(kept: Rung, broken: Rung) -> int:
+    """Where the pressure would reach its bound if it grew evenly in logarithms, but not near either end.
+
+    Time to the first token stays low and then rises at once: the guess alone would close in from one side.
+    """
+    part = 0.5
+    if not broken.failed and 0 < kept.pressure < 1 < broken.pressure:
+        part = min(max(math.log(1 / kept.pressure) / math.log(broken.pressure / kept.pressure), 0.25), 0.75)
+    return _rounded(kept.concurrency * (broken.concurrency / kept.concurrency) ** part)
+
+
+def _is_full(kept: Rung, broken: Rung) -> bool:
+    """Whether not even the load that breaks the bounds has more throughput: there is nothing to win between."""
+    return not broken.failed and broken.steady_tokens_per_s < kept.steady_tokens_per_s * _FLAT
 
 
 def _rounded(concurrency: float) -> int:

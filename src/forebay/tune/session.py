@@ -36,7 +36,7 @@ _SEARCHED = 40
 _STAGE_STARTS = 24
 """With fewer starts than this in the budget, changes are tried in strides."""
 
-_UNASKED = {"gateway": False}
+_UNASKED = {"gateway": False, "spellings": None}
 """What journals that were begun before it could be asked hold of it."""
 
 Say = Callable[[str], None]
@@ -57,6 +57,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None = None
     shared_prefix: float | None = None
     shared_prefixes: int | None = None
+    spellings: int | None = None
     repeats: float | None = None
     concurrency: int | None = None
     ttft: float | None = None
@@ -156,6 +157,8 @@ def objective_of(asked: Asked) -> Objective:
         changed["shared_prefix_share"] = asked.shared_prefix
     if asked.shared_prefixes is not None:
         changed["shared_prefixes"] = asked.shared_prefixes
+    if asked.spellings is not None:
+        changed["shared_spellings"] = asked.spellings
     if asked.repeats is not None:
         changed["repeat_share"] = asked.repeats
     if asked.concurrency is not None:
@@ -230,6 +233,7 @@ def _told_again(asked: Asked) -> dict[str, object]:
             "output_tokens",
             "shared_prefix",
             "shared_prefixes",
+            "spellings",
             "repeats",
             "gateway",
             "concurrency",

@@ -16,7 +16,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     `precision`: whether the setting may answer less precisely than `answers`, the baseline's. `until_s`: the end of the
     budget, on the clock of the ladder. `hopeless_tokens_per_s`: what the load `begin` must reach to be looked into.
-    `slo` takes the place of the objective's.
+    `slo` takes the place of the objective's. `near`: `begin` was the setting's best load; its neighbour is enough.
     """
 
     id: int
@@ -30,6 +30,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     until_s: float
     hopeless_tokens_per_s: float = 0.0
     slo: Bounds | None = None
+    near: bool = False
 
 
 class Source(Protocol):

@@ -97,6 +97,19 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         except ValidationError as error:
             raise ConfigError(_("no engine can be so"), where=str(error.errors()[0]["loc"])) from error
 
+    def gpus_of_copy(self, setting: Setting) -> int:
+        """How many of the engine's GPUs each copy has; copies that are more than these share them."""
+        if not isinstance(self.engine, VllmEngine):
+            return 0
+        copies = setting.copies if self.through or setting.copies > 1 else self.engine.count
+        return len(self.engine.gpus) // (copies if divides(self.engine, copies) else 1)
+
+    def gpus_of(self, setting: Setting) -> int:
+        """How many GPUs compute for the setting; 1 where none is named."""
+        if not isinstance(self.engine, VllmEngine):
+            return 1
+        return max(1, min(len(self.engine.gpus), self.gpus_of_copy(setting) * setting.copies))
+
     def served(self, setting: Setting) -> Served:
         """The setting as the rules of lint see it."""
         assert isinstance(self.engine, VllmEngine)  # noqa: S101  only asked of vLLM
@@ -109,7 +122,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
             env=dict(setting.env),
             facts=self.loaded.facts,
             hardware=self.loaded.config.hardware,
-            gpus=len(self.engine.gpus) // self.engine.count,
+            gpus=self.gpus_of_copy(setting),
             weights=self.loaded.weights.get(self.engine.weights),
             scenario=self.scenario,
         )
@@ -163,6 +176,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
             for flag, limit in limits.items()
             if flag in setting.args and _exceeds(setting.args[flag], limit)
         ]
+
+
+def divides(engine: VllmEngine, copies: int) -> bool:
+    """Whether each copy gets GPUs of its own, as in the service."""
+    return len(engine.gpus) >= copies and len(engine.gpus) % copies == 0
 
 
 def path_of(path: str, model: str) -> tuple[str, ...]:

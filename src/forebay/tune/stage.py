@@ -56,10 +56,12 @@ ORDER = (
     "quantised_weights",
     "speculation",
     "network",
+    "parallelism",
     "instances",
     "embedded",
     "routing",
     "caches",
+    "prepare",
     "admission",
 )
 """What is worth most and risks least comes first; what changes answers comes after what does not; the gateway last."""

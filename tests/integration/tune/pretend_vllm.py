@@ -32,6 +32,8 @@ def main() -> None:
     asked, _others = parser.parse_known_args()
     if asked.max_num_seqs > 256:
         sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB.")
+    sys.stdout.write(f"GPUs {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
+    sys.stdout.flush()
     served = Served(asked)
     stopped = asyncio.new_event_loop()
     with FakeEngine(served, port=asked.port):
@@ -57,7 +59,7 @@ class Served:
             await exchange.answer(b"{}")
         elif b"/metrics" in line:
             await exchange.answer(b"vllm:num_requests_running 1.0\n", content_type="text/plain")
-        elif b"/v1/completions" in line:
+        elif b"/completions" in line:
             async with self._places:
                 await self._complete(exchange)
         else:
@@ -73,10 +75,11 @@ class Served:
 
     async def _complete(self, exchange: Exchange) -> None:
         fields = exchange.fields
+        text = fields.get("prompt") or "\n".join(each["content"] for each in fields["messages"])
         if self._read_s:
-            await self._take_in(fields["prompt"])
+            await self._take_in(text)
         count = fields["max_tokens"]
-        prompt = len(fields["prompt"].split())
+        prompt = len(text.split())
         usage = {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}
         if not fields.get("stream"):
             told = {
@@ -90,10 +93,15 @@ class Served:
         await exchange.begin_stream()
         for number in range(count):
             await asyncio.sleep(self._gap_s)
-            await exchange.event(token(" hi", "length" if number == count - 1 else None))
+            finish = "length" if number == count - 1 else None
+            await exchange.event(said(" hi", finish) if "messages" in fields else token(" hi", finish))
         await exchange.event(orjson.dumps({"choices": [], "usage": usage}))
         await exchange.event(b"[DONE]")
         await exchange.end_stream()
+
+
+def said(text: str, finish: str | None) -> bytes:
+    return orjson.dumps({"choices": [{"delta": {"content": text}, "finish_reason": finish}]})
 
 
 if __name__ == "__main__":

@@ -86,3 +86,24 @@ def test_an_engine_that_is_given_too_little_gets_its_places_and_a_queue(tmp_path
         concurrency=8,
     )
     assert told.winner["gateway"]["engine.max_outstanding"] >= 8
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_what_programs_spell_differently_is_read_once_where_it_is_tidied(tmp_path: Path) -> None:
+    """One beginning in eight spellings, an engine that remembers four."""
+    told = climbed(
+        tmp_path,
+        pretending(env={"PRETEND_READ_S": "0.15"}),
+        {"gateway": {"workers": 1}},
+        only=("prepare",),
+        input_tokens=250,
+        shared_prefix=0.75,
+        spellings=8,
+        concurrency=4,
+        write=True,
+    )
+    assert told.winner["gateway"] == {"model.prepare.trim_system": True}
+    assert any(step.confirmed and step.gain and step.gain > 1.1 for step in told.steps)
+    after = YAML(typ="safe").load((tmp_path / "forebay.yaml").read_text("utf-8"))
+    assert after["models"]["m"]["prepare"] == {"trim_system": True}

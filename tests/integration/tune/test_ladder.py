@@ -110,6 +110,45 @@ def test_a_ladder_that_is_killed_goes_on_and_repeats_nothing(folder: Path) -> No
     assert not left_running(folder)
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_ladder_that_is_told_to_end_leaves_no_engine_running(folder: Path, number: int) -> None:
+    """At the moment when it starts one and has not yet heard of it."""
+    ladder = subprocess.Popen(command(folder), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + 120
+    try:
+        while not left_running(folder):
+            assert ladder.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        ladder.send_signal(number)
+        assert ladder.wait(60)
+        while left_running(folder):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+    finally:
+        ladder.kill()
+        ladder.wait(60)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_two_gpus_are_divided_among_two_engines_where_these_do_more(folder: Path) -> None:
+    """One engine runs four at once, on however many GPUs: two of them run eight."""
+    whole = json.loads((folder / "forebay.yaml").read_text("utf-8"))
+    engine = whole["models"]["m"]["engines"][0]
+    args = {"tensor-parallel-size": 2, "max-num-seqs": 4, "dtype": "bfloat16", "gpu-memory-utilization": 0.8}
+    engine |= {"gpus": [0, 1], "args": args}
+    (folder / "forebay.yaml").write_text(json.dumps(whole), encoding="utf-8")
+    told = run(folder, "--only", "parallelism", "--concurrency", "8", "--output-tokens", "16", "--window", "3s")
+    assert told["winner"]["copies"] == 2, told["steps"]
+    assert "tensor-parallel-size" not in told["winner"]["args"]
+    assert "count: 2" in told["patch"] or '"count": 2' in told["patch"]
+    logs = folder / "out" / "state" / "logs"
+    seen = {line for path in logs.glob("t2-*.log*") for line in path.read_text("utf-8").splitlines() if "GPUs" in line}
+    assert {json.loads(line)["message"] for line in seen} == {"GPUs 0", "GPUs 1"}
+
+
 def test_another_ladder_is_not_begun_over_a_journal(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "journal.jsonl").write_text("", encoding="utf-8")

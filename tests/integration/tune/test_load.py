@@ -285,3 +285,32 @@ def test_the_same_seed_sends_the_same_prompts():
     assert found[0] == found[1]
     assert all(first != second for first, second in pairwise(found[0]))
     assert orjson.dumps(found[0])
+
+
+def test_a_load_that_is_held_up_stays_whole_until_the_last_answer_that_counts():
+    """An engine that is quicker the fewer it has: a load that fades would flatter its last answers."""
+    running = begun = 0
+
+    async def shared(exchange):
+        nonlocal running, begun
+        if not exchange.fields.get("stream"):
+            await known(exchange)
+            return
+        running, begun = running + 1, begun + 1
+        try:
+            for _step in range(10):
+                await asyncio.sleep(0.02 * running)
+            await known(exchange)
+        finally:
+            running -= 1
+
+    known = Known()
+    with FakeEngine(shared) as engine:
+        come = Arrivals(shape="closed", concurrency=4, hold=True)
+        seen = measure(target(engine), load(come, duration_s=2.0, warm_up_s=1.0), processes=2, limits=PATIENT)
+        assert engine.most_running <= 4
+    starts = seen.per_request.start_s
+    assert max(starts) <= 2.0 + seen.client.lag_max_ms / 1000, "what only holds the load up is not counted"
+    assert sum(seen.failed.values()) == 0
+    assert begun > len(starts)
+    assert seen.e2e.p50_ms >= 780

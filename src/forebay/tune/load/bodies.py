@@ -31,8 +31,8 @@ class Bodies:
                 _("{path} is no route that can be measured").format(path=target.path),
                 fix=_("Use {paths}").format(paths=", ".join(PATHS)),
             )
-        if workload.images is not None and target.path == "/v1/completions":
-            raise UsageError(_("{path} takes no images").format(path=target.path), fix=_("Use /v1/chat/completions"))
+        if target.path == "/v1/completions":
+            _refuse(workload, target.path)
         self._target, self._load = target, workload
         self._head = _head(target)
         self._common: dict[str, Any] = {"stream": True} if workload.stream else {}
@@ -44,7 +44,9 @@ class Bodies:
                 self._common["ignore_eos"] = True
         self._common |= workload.extra
 
-    def request(self, number: int, prompt: str, most_tokens: int, before: tuple[Turn, ...] = ()) -> bytes:
+    def request(
+        self, number: int, prompt: str, most_tokens: int, before: tuple[Turn, ...] = (), system: str = ""
+    ) -> bytes:
         """Head and body, ready to be written."""
         adapters = self._load.adapters
         model = adapters[number % len(adapters)] if adapters else self._target.model
@@ -52,14 +54,16 @@ class Bodies:
             text = "".join(f"{turn.said}{turn.answered} " for turn in before) + prompt
             own: dict[str, Any] = {"prompt": text, "max_tokens": most_tokens}
         elif self._target.path == "/v1/chat/completions":
-            own = {"messages": self._messages(number, prompt, before), "max_tokens": most_tokens}
+            own = {"messages": self._messages(number, prompt, before, system), "max_tokens": most_tokens}
         else:
-            own = {"input": self._messages(number, prompt, before), "max_output_tokens": most_tokens}
+            own = {"input": self._messages(number, prompt, before, system), "max_output_tokens": most_tokens}
         body = orjson.dumps({"model": model, **own, **self._common})
         return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
-    def _messages(self, number: int, prompt: str, before: tuple[Turn, ...]) -> list[dict[str, Any]]:
+    def _messages(self, number: int, prompt: str, before: tuple[Turn, ...], system: str) -> list[dict[str, Any]]:
         said: list[dict[str, Any]] = []
+        if system:
+            said.append({"role": "system", "content": _spelt(system, number % self._load.shared_spellings)})
         for turn in before:
             said += [{"role": "user", "content": turn.said}, {"role": "assistant", "content": turn.answered}]
         return [*said, {"role": "user", "content": self._content(number, prompt)}]
@@ -76,6 +80,20 @@ class Bodies:
             shown = [{"type": "input_image", "image_url": url} for url in urls]
             return [*shown, {"type": "input_text", "text": prompt}]
         return [*({"type": "image_url", "image_url": {"url": url}} for url in urls), {"type": "text", "text": prompt}]
+
+
+def _refuse(load: Workload, path: str) -> None:
+    fix = _("Use /v1/chat/completions")
+    if load.images is not None:
+        raise UsageError(_("{path} takes no images").format(path=path), fix=fix)
+    if load.shared_spellings > 1:
+        raise UsageError(_("{path} has no system prompt").format(path=path), fix=fix)
+
+
+def _spelt(text: str, spelling: int) -> str:
+    """The same words; so many spaces stand at the end of the first line."""
+    first, _space, others = text.partition(" ")
+    return f"{first}{' ' * spelling}\n{others}"
 
 
 def _head(target: Target) -> bytes:

@@ -24,13 +24,14 @@ _TURN_STRIDE = 1 << 40  # so that no turn has the number of another session's fi
 class Session:
     """One session under way: its turns so far."""
 
-    __slots__ = ("at", "begun", "plan", "prompt")
+    __slots__ = ("at", "begun", "plan", "prompt", "system")
 
     def __init__(self, plan: Planned) -> None:
         self.plan = plan
         self.at = 0
         self.begun: list[Turn] = []
         self.prompt = ""
+        self.system = ""
 
 
 class Player:
@@ -54,6 +55,7 @@ class Player:
         self._sessions: dict[Exchange, Session] = {}
         self._supply: Iterator[Planned] | None = None
         self._waiting = 0
+        self._beside: set[Exchange] = set()  # sent to hold the load up, and not counted
         self._idle = asyncio.Event()
 
     @property
@@ -70,13 +72,19 @@ class Player:
                 await self._closed()
             else:
                 await self._open()
-            while self.live or self._waiting:
+            while not self._is_over:
                 self._idle.clear()
                 await self._idle.wait()
         finally:
             for task in watching:
                 task.cancel()
+            self._supply = None
             self._pool.close()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether everything that counts has ended."""
+        return self.live == len(self._beside) and not self._waiting
 
     async def _open(self) -> None:
         for plan in planned(self._load, *self._share):
@@ -102,16 +110,25 @@ class Player:
 
     def _next_of_slot(self) -> None:
         now = time.monotonic()
+        counts = now - self._start < self._load.longest_s
+        if not counts and (not self._load.arrivals.hold or self.live == len(self._beside)):
+            return
         plan = next(self._supply, None) if self._supply is not None else None
-        if plan is not None and now - self._start < self._load.longest_s:
-            session = Session(plan)
-            self._send(self._first(session, now), session)
+        if plan is None:
+            return
+        session = Session(plan)
+        exchange = self._first(session, now)
+        if not counts:
+            self._beside.add(exchange)
+        self._send(exchange, session)
 
     def _first(self, session: Session, intended: float) -> Exchange:
         plan = session.plan
         tokens = plan.turns[0]
         if plan.blocks:
             prompt = self._writer.of_blocks(plan.blocks, tokens[0])
+        elif self._load.shared_spellings > 1:
+            session.system, prompt = self._writer.parts(plan.text, tokens[0])
         else:
             prompt = self._writer.prompt(plan.text, tokens[0])
         return self._exchange(session, prompt, intended)
@@ -119,7 +136,7 @@ class Player:
     def _exchange(self, session: Session, prompt: str, intended: float) -> Exchange:
         tokens = session.plan.turns[session.at]
         session.prompt = prompt
-        request = self._bodies.request(session.plan.number, prompt, tokens[1], tuple(session.begun))
+        request = self._bodies.request(session.plan.number, prompt, tokens[1], tuple(session.begun), session.system)
         exchange = Exchange(session.plan.number, intended, request, tokens)
         if len(session.plan.turns) > 1:
             exchange.text = []
@@ -137,15 +154,20 @@ class Player:
     def _take(self, exchange: Exchange) -> None:
         """One exchange has ended: whatever follows from it begins."""
         self.live -= 1
-        self.ended.append(exchange)
         exchange.request = b""
+        if exchange in self._beside:
+            self._beside.discard(exchange)
+            self._sessions.pop(exchange, None)
+            self._later(_AFTER_FAILURE_S if exchange.reason else 0.0, self._next_of_slot)
+            return
+        self.ended.append(exchange)
         session = self._sessions.pop(exchange, None)
         if session is not None and not exchange.reason and session.at + 1 < len(session.plan.turns):
             self._later(self._load.think_s, self._go_on, exchange, session)
         elif self._supply is not None:
             # A service that refuses at once must not be asked as fast as we can.
             self._later(_AFTER_FAILURE_S if exchange.reason else 0.0, self._next_of_slot)
-        if not self.live and not self._waiting:
+        if self._is_over:
             self._idle.set()
 
     def _later(self, delay_s: float, what: object, *given: object) -> None:
@@ -154,7 +176,7 @@ class Player:
         def run() -> None:
             self._waiting -= 1
             what(*given)  # type: ignore[operator]
-            if not self.live and not self._waiting:
+            if self._is_over:
                 self._idle.set()
 
         if delay_s > 0:

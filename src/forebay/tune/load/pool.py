@@ -31,6 +31,7 @@ class Pool:
         self._opening: set[asyncio.Task[None]] = set()
         self.ended = ended
         self.out_of_sockets = False
+        self._closed = False
 
     def send(self, exchange: Exchange) -> None:
         """Send on an idle connection, or on one that is opened for it."""
@@ -67,11 +68,14 @@ class Pool:
                 connection.abort("timeout")
 
     def close(self) -> None:
-        """Close everything."""
+        """Close everything; what is still in flight is given up, and is not sent again."""
+        self._closed = True
         for connection in list(self._open):
             self.drop(connection)
 
     def _open_for(self, exchange: Exchange) -> None:
+        if self._closed:
+            return
         task = self._loop.create_task(self._connect(exchange))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)

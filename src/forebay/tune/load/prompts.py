@@ -37,12 +37,16 @@ class Writer:
 
     def prompt(self, number: int, tokens: int, *, follows: bool = False) -> str:
         """The prompt of request `number`; one that `follows` in a session shares no prefix of its own."""
+        return " ".join(part for part in self.parts(number, tokens, follows=follows) if part)
+
+    def parts(self, number: int, tokens: int, *, follows: bool = False) -> tuple[str, str]:
+        """The same in two: what it shares with others, and what is its own."""
         wanted = max(1, round((tokens - (0 if follows else self._overhead)) / self._per_word))
         shared = 0 if follows else round(wanted * self._share)
         own = wanted - shared
         name = self._name(number)[:own]
         prefix = self._slice(self._prefix(number) * _PREFIX_STRIDE, shared)
-        return " ".join([*prefix, *name, *self._slice(number * 7919 + 1, own - len(name))])
+        return " ".join(prefix), " ".join([*name, *self._slice(number * 7919 + 1, own - len(name))])
 
     def of_blocks(self, blocks: tuple[int, ...], tokens: int) -> str:
         """A prompt made of blocks, the same text for the same block; the last one is cut to the length."""

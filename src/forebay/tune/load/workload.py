@@ -28,8 +28,10 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `poisson` and `gamma` draw their gaps at random; `burstiness` is the gamma distribution's shape as in other tools:
     1 is Poisson, below it come bursts. `ramp` goes evenly from `rate_rps` to `to_rate_rps`. `steps` holds each of
     `steps`; `closed` keeps `concurrency` requests in flight, the clients of which begin one after the other over
-    `spread_s`: those that begin together read their prompts together, round after round. `trace` plays `trace` back,
-    `speed` times as fast. With several turns the rate, and the concurrency, is that of sessions.
+    `spread_s`: those that begin together read their prompts together, round after round. With `hold` they go on asking
+    after the last moment that counts until all that counts is answered: in a load that fades the last answers are
+    quicker. `trace` plays `trace` back, `speed` times as fast. With several turns the rate, and the concurrency, is
+    that of sessions.
     """
 
     shape: Shape = "poisson"
@@ -38,6 +40,7 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     burstiness: float = 1.0
     concurrency: int = 1
     spread_s: float = 0.0
+    hold: bool = False
     steps: tuple[Step, ...] = ()
     trace: str = ""
     trace_format: TraceFormat = "auto"
@@ -87,9 +90,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     It ends after `duration_s` or `requests`, whichever comes first; one of them is needed, except for a trace or steps.
     `warm_up_s` is cut from what is measured. `shared_prefix_share` of every prompt is the same text in all requests, or
-    one of `shared_prefixes` texts. `repeat_share` of the requests say what one of 64 favourites says, word for word.
-    With `turns` above one, each request but the first of a session holds what was said before, `think_s` after the
-    answer. Without `stream` no first token can be seen. `extra` is added to every body.
+    one of `shared_prefixes` texts. With `shared_spellings` above one it is a system prompt that comes in so many
+    spellings, as of several programs: they differ in white space at a line's end. `repeat_share` of the requests say
+    what one of 64 favourites says, word for word. With `turns` above one, each request but the first of a session holds
+    what was said before, `think_s` after the answer. Without `stream` no first token can be seen. `extra` is added to
+    every body.
     """
 
     arrivals: Arrivals = Arrivals()
@@ -97,6 +102,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     output_tokens: Lengths = Lengths(tokens=128)
     shared_prefix_share: float = 0.0
     shared_prefixes: int = 1
+    shared_spellings: int = 1
     repeat_share: float = 0.0
     turns: int = 1
     think_s: float = 0.0
@@ -141,6 +147,11 @@ def _faults(load: Workload) -> Iterator[tuple[bool, str, str]]:
         load.shared_prefixes < 1 or not 0 <= load.repeat_share <= 1,
         _("there is one shared prefix at least, and repeats are a share from 0 to 1"),
         _("Set 0.3 for three of ten requests"),
+    )
+    yield (
+        load.shared_spellings < 1,
+        _("a shared prefix has one spelling at least"),
+        _("Set 4 for four programs that write it each in its own way"),
     )
     yield load.turns < 1, _("a session has at least one turn"), _("Set turns to 1 or more")
     yield (

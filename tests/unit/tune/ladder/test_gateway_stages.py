@@ -121,3 +121,13 @@ def test_lengths_that_differ_make_routing_by_tokens_worth_more(tmp_path: Path) -
         at = Situation(space=where, objective=aim, setting=where.baseline())
         gains[name] = {change.name: change.gain for change in stages["routing"](at)}["routing by tokens"]
     assert gains["mixed"] > gains["even"]
+
+
+def test_system_prompts_are_spelt_one_way_where_several_programs_write_them(tmp_path: Path) -> None:
+    where = through(tmp_path)
+    several = msgspec.structs.replace(SHARING, shared_spellings=4)
+    assert proposed("prepare", where, SHARING) == {}
+    assert proposed("prepare", space(tmp_path / "direct", TWO), several) == {}
+    assert proposed("prepare", where, several) == {"one spelling": {"model.prepare.trim_system": True}}
+    done = through(tmp_path / "done", TWO.replace("    engines:", "    prepare: {trim_system: true}\n    engines:"))
+    assert proposed("prepare", done, several) == {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
+import pytest
 
 from forebay.tune.objective import Bounds, Objective
 from forebay.tune.rung import with_pressure
@@ -35,10 +38,59 @@ def unbounded(concurrency: int) -> Rung:
     return with_pressure(saturating(concurrency), BATCH)
 
 
+def kneed(knee: int) -> Callable[[int], Rung]:
+    """An engine whose first token comes soon until so many are in flight, and then late at once."""
+    return lambda concurrency: rung(
+        concurrency, 20.0 * concurrency, 80.0 if concurrency <= knee else 515.0 + 10 * (concurrency - knee)
+    )
+
+
+def best(found: list[Rung]) -> int:
+    return max(each.concurrency for each in found if each.keeps)
+
+
+@pytest.mark.parametrize("knee", [70, 150, 233, 300, 343, 420, 500])
+def test_the_highest_load_that_keeps_the_bounds_is_found_wherever_it_lies(knee: int) -> None:
+    """From a load that is far too high, with one known to be good; and from the good one."""
+    for begin in (512, 64):
+        found = explore(kneed(knee), CHAT, first=(64,), begin=begin, most=8)
+        assert knee / 1.2 <= best(found) <= knee, [each.concurrency for each in found]
+
+
+def test_five_loads_come_near_a_knee_that_lies_between_the_first_two() -> None:
+    """344 in flight were 15 ms too late, and 64 used an eighth of what was possible: nothing between was tried."""
+    found = explore(kneed(300), CHAT, first=(64,), begin=512, most=5)
+    assert best(found) >= 250
+
+
+def test_a_candidate_that_begins_where_the_present_ends_goes_on_from_there() -> None:
+    found = explore(kneed(410), CHAT, first=(64,), begin=256, most=5)
+    assert best(found) >= 350
+
+
 def test_loads_go_up_until_the_bounds_break() -> None:
-    found = explore(saturating, CHAT, first=(), begin=64, most=9)
-    assert [each.concurrency for each in found] == [64, 96, 144, 216]
-    assert [each.keeps for each in found] == [True, True, True, False]
+    found = explore(saturating, CHAT, first=(), begin=96, most=3)
+    assert [each.concurrency for each in found] == [96, 144, 216]
+    assert [each.keeps for each in found] == [True, True, False]
+
+
+def test_no_load_is_tried_between_two_where_the_higher_has_no_more_throughput() -> None:
+    full = lambda concurrency: rung(concurrency, 1000.0, 60.0 if concurrency <= 64 else 2000.0)  # noqa: E731
+    assert [each.concurrency for each in explore(full, CHAT, first=(), begin=64, most=9)] == [64, 128]
+
+
+def test_of_a_load_that_is_known_to_be_the_best_one_neighbour_is_looked_at() -> None:
+    found = explore(kneed(300), CHAT, first=(64,), begin=296, most=9, near=True)
+    assert [each.concurrency for each in found] == [64, 296, 344]
+    found = explore(kneed(280), CHAT, first=(64,), begin=296, most=9, near=True)
+    assert [each.concurrency for each in found] == [64, 256, 296]
+
+
+def test_small_loads_go_up_one_by_one_and_end() -> None:
+    found = explore(kneed(5), CHAT, first=(), begin=1, most=9)
+    assert best(found) == 5
+    near = explore(unbounded, BATCH, first=(), begin=2, most=9, near=True)
+    assert [each.concurrency for each in near] == [2, 3]
 
 
 def test_loads_go_up_until_nothing_is_gained() -> None:
@@ -48,8 +100,8 @@ def test_loads_go_up_until_nothing_is_gained() -> None:
 
 def test_loads_go_down_until_the_bounds_hold() -> None:
     found = explore(saturating, CHAT, first=(), begin=400, most=9)
-    assert found[0].keeps
-    assert not any(each.keeps for each in found[1:])
+    assert 166 / 1.15 <= best(found) <= 166
+    assert found[-1].concurrency == 400
 
 
 def test_no_more_loads_than_asked_and_none_twice() -> None:

@@ -95,3 +95,23 @@ def test_there_may_be_several_shared_prefixes():
     beginnings = {writer.prompt(number, 100)[:150] for number in range(200)}
     assert len(beginnings) == 4
     assert len({writer.prompt(number, 100) for number in range(200)}) == 200
+
+
+def test_a_shared_system_prompt_comes_in_as_many_spellings_as_are_asked_for():
+    load = Workload(shared_prefix_share=0.5, shared_spellings=3)
+    writer = Writer(WORDS, 1, 0.5)
+    seen = set()
+    for number in range(9):
+        system, own = writer.parts(number, 106)
+        assert f"{system} {own}" == writer.prompt(number, 106)
+        bodies = Bodies(Target(url="http://h:1", model="m", path="/v1/chat/completions"), load)
+        said = orjson.loads(bodies.request(number, own, 9, (), system).partition(b"\r\n\r\n")[2])["messages"]
+        assert [each["role"] for each in said] == ["system", "user"]
+        assert said[0]["content"].split() == system.split()
+        seen.add(said[0]["content"])
+    assert len(seen) == 3
+
+
+def test_a_prompt_without_roles_has_no_system_prompt_to_spell():
+    with pytest.raises(UsageError, match="system prompt"):
+        Bodies(Target(url="http://h", model="m"), Workload(shared_spellings=2))
