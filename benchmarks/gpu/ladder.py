@@ -1,8 +1,9 @@
 """Ladders of an 8 B shape and of SmolLM2 on the GPUs of this machine: `python -m benchmarks.gpu.ladder --help`.
 
-Needs vLLM, and what `forebay` imports for `tune run` and its gateway. Parts: ladders under three objectives, `crowd`
-(how many engines 1,000 requests at once need), `graphs` and `async` (the baseline without its killers), and `through`
-(the chat ladder's winner: runs for the simulator to learn from and to foretell, then what the gateway costs).
+Needs vLLM, and what `forebay` imports for `tune run` and its gateway. Parts: ladders under three objectives; `killers`
+(what each flag that kills speed costs alone), `by-hand` (the best step of the ladder that was made by hand), `parallel`
+(one engine on two GPUs, or two on one each), `crowd` (how many engines 1,000 requests at once need) and `through` (the
+chat ladder's winner: runs for the simulator to learn from and to foretell, then what the gateway costs).
 """
 
 from __future__ import annotations
@@ -30,18 +31,59 @@ EAGER = {
 """The baseline: what the source document found in its customer-service platform, step A of the reference ladder."""
 PLAIN = {"dtype": "bfloat16", "kv-cache-dtype": "auto", "max-num-seqs": 1024, "gpu-memory-utilization": 0.90}
 """A small model as vLLM serves it when nobody says anything."""
+BY_HAND = {
+    "quantization": "fp8",
+    "kv-cache-dtype": "fp8",
+    "max-num-seqs": 256,
+    "max-num-batched-tokens": 8192,
+    "gpu-memory-utilization": 0.92,
+    "dtype": "bfloat16",
+    "enable-prefix-caching": False,
+}
+"""Step E of the reference ladder, measured at 192 in flight there."""
+PARALLEL = {
+    "tensor-parallel-size": 2,
+    "max-num-seqs": 512,
+    "gpu-memory-utilization": 0.92,
+    "max-model-len": 4096,
+    "dtype": "bfloat16",
+    "kv-cache-dtype": "auto",
+    "enable-prefix-caching": False,
+}
+WITHOUT_GRAPHS_ALONE = {name: value for name, value in EAGER.items() if name != "enforce-eager"}
+"""The baseline without its worst killer: the step from there is the other one's."""
+NO_MULTICAST = {
+    "NCCL_NVLS_ENABLE": "0",
+    "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
+    "NVSHMEM_DISABLE_NVLS": "1",
+    "VLLM_ALLREDUCE_USE_SYMM_MEM": "0",
+}
+"""Programs that use NVLink's multicast can put the GPUs of a host that others share out of service."""
+_BASELINES = {
+    "low-latency": PLAIN,
+    "crowd": PLAIN,
+    "killers": WITHOUT_GRAPHS_ALONE,
+    "by-hand": BY_HAND,
+    "parallel": PARALLEL,
+}
+_SMALL = ("low-latency", "crowd")
+_PASSED = ("HF_HUB_OFFLINE", "VLLM_CPU_KVCACHE_SPACE", "VLLM_NO_USAGE_STATS", "VLLM_USE_FLASHINFER_SAMPLER")
 _MEASURED = {"crowd": "benchmarks.gpu.crowd", "through": "benchmarks.gpu.through"}
-_WITHOUT = {"graphs": ("enforce-eager",), "async": ("enforce-eager", "async-scheduling")}
-"""The baseline without one killer, and without both: what each is worth alone, at the load where the baseline ends."""
+_ASKED = {
+    "chat": "--concurrency 64 --rungs 5",
+    "batch": "--concurrency 64 --rungs 3",
+    "low-latency": "--concurrency 1000",
+    "killers": "--objective batch --concurrency 64 --rungs 1 --window 10s --only killers",
+    "by-hand": "--objective batch --concurrency 192 --rungs 1 --only killers",
+    "parallel": "--objective batch --concurrency 384 --rungs 2 --only parallelism",
+}
 
 
 def main() -> int:
-    """Run every lane on a GPU of its own, at once; returns how many parts failed."""
+    """Run one group of lanes after the other, its lanes at once; returns how many parts failed."""
     asked = _arguments()
     until_s = time.monotonic() + asked.seconds
-    lanes = [lane.split(",") for lane in asked.lanes.split(";")]
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        return sum(pool.map(lambda number: _lane(asked, lanes[number], number, until_s), range(len(lanes))))
+    return sum(_group(asked, [lane.split(",") for lane in group.split(";")], until_s) for group in asked.groups)
 
 
 def _arguments() -> Any:
@@ -53,8 +95,9 @@ def _arguments() -> Any:
     parser.add_argument(
         "--lanes",
         default="chat;batch",
-        help="parts, of chat, batch, low-latency, graphs, async, crowd and through; lanes between ; run at once, each "
-        "on a GPU; parts between , one after the other, each as long as PART:SECONDS says, the last until the end",
+        help="parts, of chat, batch, low-latency, killers, by-hand, crowd, through and parallel; lanes between ; run "
+        "at once, each on a GPU; parts between , one after the other, each as long as PART:SECONDS says, the last "
+        "until the end; what follows a / begins when everything before it has ended, and has all GPUs",
     )
     parser.add_argument("--gpus", default="0,1", help="one for each lane; empty on a CPU")
     parser.add_argument("--cores", default="", help="of each lane, such as 0-9;10-31: neighbours take no time from it")
@@ -67,6 +110,7 @@ def _arguments() -> Any:
     asked = parser.parse_args()
     asked.gpu_list = [int(each) for each in asked.gpus.split(",") if each] or [None] * 8
     asked.core_list = [_cores(each) for each in asked.cores.split(";") if each]
+    asked.groups = asked.lanes.split("/")
     asked.out = asked.out.resolve()
     return asked
 
@@ -76,10 +120,15 @@ def _cores(text: str) -> set[int]:
     return set(range(int(first), int(last or first) + 1))
 
 
+def _group(asked: Any, lanes: list[list[str]], until_s: float) -> int:
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return sum(pool.map(lambda number: _lane(asked, lanes[number], number, until_s), range(len(lanes))))
+
+
 def _lane(asked: Any, parts: list[str], number: int, until_s: float) -> int:
     """One part after the other on one GPU; one that fails leaves its time to the next."""
     gpu = asked.gpu_list[number]
-    if asked.core_list:
+    if asked.core_list and "parallel" not in parts:
         try:
             os.sched_setaffinity(0, asked.core_list[number])  # of this thread, and of what it starts
         except OSError as error:
@@ -123,7 +172,7 @@ def _begun(asked: Any, part: str, gpu: int | None, until_s: float) -> subprocess
         (folder / ".vllm-cache").symlink_to(cache)  # what one part has compiled the next one need not
     _write_configuration(asked, part, folder / "forebay.yaml")
     argv = _measuring(asked, part, until_s) if part in _MEASURED else _tuning(asked, part, until_s)
-    if gpu is not None:
+    if gpu is not None and part != "parallel":
         argv += ["--gpu", str(gpu)]
     with (folder / "table.txt").open("wb") as table, (folder / "said.txt").open("ab") as said:
         return subprocess.Popen([sys.executable, "-m", *argv], stdout=table, stderr=said)
@@ -133,14 +182,11 @@ def _tuning(asked: Any, part: str, until_s: float) -> list[str]:
     """One ladder; a journal that lies there is gone on with."""
     folder = asked.out / part
     budget_s = max(30.0, until_s - time.monotonic() - 5)
-    goal = "batch" if part in _WITHOUT else part
-    argv = ["forebay", "tune", "run", "-c", str(folder / "forebay.yaml"), "--objective", goal]
+    argv = ["forebay", "tune", "run", "-c", str(folder / "forebay.yaml")]
     argv += ["--budget", f"{budget_s:.0f}s", "--out", str(folder / "ladder"), "--way", "strides"]
-    argv += ["--concurrency", "1000" if part == "low-latency" else "64"]
+    argv += [*([] if "--objective" in _ASKED[part] else ["--objective", part]), *_ASKED[part].split()]
     if (folder / "ladder" / "journal.jsonl").exists():
         argv.append("--resume")
-    if part in _WITHOUT:
-        argv += ["--rungs", "1"]
     return [*argv, *asked.tune.split()]
 
 
@@ -163,11 +209,10 @@ def _wait(ladder: subprocess.Popen[bytes], until_s: float) -> int:
 
 
 def _write_configuration(asked: Any, part: str, path: Path) -> None:
-    small = part in ("low-latency", "crowd")
-    args: dict[str, Any] = dict(PLAIN if small else EAGER)
+    small = part in _SMALL
+    args: dict[str, Any] = dict(_BASELINES.get(part, EAGER))
     if not small and asked.weights == "dummy":
         args["load-format"] = "dummy"
-    args = {name: value for name, value in args.items() if name not in _WITHOUT.get(part, ())}
     args |= {name: json.loads(value) for name, _equals, value in (each.partition("=") for each in asked.set)}
     weights = asked.small if small and asked.small else asked.model or asked.small
     engine = {
@@ -177,17 +222,10 @@ def _write_configuration(asked: Any, part: str, path: Path) -> None:
         "program": _program(asked),
         "start": "400s",
         "args": args,
-        "env": {
-            name: os.environ[name]
-            for name in (
-                "HF_HUB_OFFLINE",
-                "VLLM_CPU_KVCACHE_SPACE",
-                "VLLM_NO_USAGE_STATS",
-                "VLLM_USE_FLASHINFER_SAMPLER",
-            )
-            if name in os.environ
-        },
+        "env": NO_MULTICAST | {name: os.environ[name] for name in _PASSED if name in os.environ},
     }
+    if part == "parallel":
+        engine["gpus"] = [each for each in asked.gpu_list if each is not None] or [0, 1]
     model = {"context_tokens": 1024 if small else 4096, "engines": [engine]}
     whole = {"version": 1, "hardware": asked.hardware, "models": {"small" if small else "shape-8b": model}}
     path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
