@@ -1,20 +1,15 @@
-"""Engines over several nodes as LeaderWorkerSets, and their number by load as KEDA's ScaledObjects."""
+"""Engines over several nodes as LeaderWorkerSets."""
 
 from __future__ import annotations
 
 import copy
-import json
 
-from forebay.config.schema.scale import EngineScale
-from forebay.engines.spread import calls_for_a_copy
 from forebay.render.containers import EngineContainer
 from forebay.render.kubernetes_objects import Object, labels, thing
 
 LWS = "leaderworkerset.x-k8s.io/v1"
-KEDA = "keda.sh/v1alpha1"
 # Whose pods they are: the controller of LeaderWorkerSets puts it on each.
 _GROUP = "leaderworkerset.sigs.k8s.io/name"
-_POLL_S = 15
 
 
 def leader_worker_set(part: str, engine: EngineContainer, pod: Object, copies: int | None) -> Object:
@@ -37,31 +32,6 @@ def among_themselves(part: str) -> Object:
     ours = {"matchLabels": {_GROUP: part}}
     spec = {"podSelector": ours, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": ours}]}]}
     return thing("NetworkPolicy", "networking.k8s.io/v1", f"{part}-group", spec)
-
-
-def scaled_object(part: str, engine: EngineContainer, scale: EngineScale) -> Object:
-    """More copies where those that run have too many calls, the waiting ones counted too."""
-    api, kind = (LWS, "LeaderWorkerSet") if engine.nodes > 1 else ("apps/v1", "Deployment")
-    model = json.dumps(engine.model, ensure_ascii=False)
-    query = " + ".join(
-        f"sum(vllm:num_requests_{state}{{model_name={model}}} or vector(0))" for state in ("running", "waiting")
-    )
-    calls = calls_for_a_copy(scale, engine.max_outstanding)
-    trigger = {
-        "type": "prometheus",
-        "metadata": {"serverAddress": scale.prometheus, "query": query, "threshold": str(calls)},
-    }
-    # KEDA looks back for an hour at most.
-    calm = {"scaleDown": {"stabilizationWindowSeconds": min(3600, round(scale.down))}}
-    spec = {
-        "scaleTargetRef": {"apiVersion": api, "kind": kind, "name": part},
-        "pollingInterval": _POLL_S,
-        "minReplicaCount": scale.least,
-        "maxReplicaCount": scale.most,
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": calm}},
-        "triggers": [trigger],
-    }
-    return thing("ScaledObject", KEDA, part, spec)
 
 
 def _ranked(pod: Object, engine: EngineContainer, more: list[str], rank: str) -> Object:

@@ -9,8 +9,6 @@ from forebay.engines.spread import calls_for_a_copy
 from forebay.messages import _
 from forebay.scale.policy import Rules, Window
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
 
 def rules_of(engine: OwnedEngine, places: int) -> Rules:
     """`places`: calls that one copy holds; UsageError where the engine is not scaled."""
@@ -30,14 +28,4 @@ def rules_of(engine: OwnedEngine, places: int) -> Rules:
 
 
 def _window(each: ScaleWindow) -> Window:
-    return Window(
-        days=frozenset(_DAYS.index(day) for day in each.days),
-        from_minute=_minute(each.start),
-        to_minute=_minute(each.end),
-        least=each.least,
-    )
-
-
-def _minute(clock: str) -> int:
-    hours, _colon, minutes = clock.partition(":")
-    return int(hours) * 60 + int(minutes)
+    return Window(days=each.weekdays, from_minute=each.start_minute, to_minute=each.end_minute, least=each.least)

@@ -30,7 +30,8 @@ def spread(**more: Any) -> Config:
     large, small = (model["engines"][0] for model in models.values())
     large |= {"nodes": 2, "scale": {"most": 3}}
     large["args"] |= {"pipeline-parallel-size": 2}
-    small |= {"scale": {"least": 2, "most": 5, "calls": 40}}
+    office = {"days": ["mon", "tue"], "start": "08:30", "end": "19:00", "least": 3}
+    small |= {"scale": {"least": 2, "most": 5, "calls": 40, "windows": [office]}}
     return production(models=models, **more)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from forebay.config.schema.base import Seconds, Section
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
@@ -24,12 +25,27 @@ class ScaleWindow(Section):
     least: Annotated[int, Field(ge=1, le=1000)]
     """Copies that run at least in it."""
 
+    @property
+    def weekdays(self) -> frozenset[int]:
+        """The days on which it begins, Monday being 0."""
+        return frozenset(_WEEK.index(day) for day in self.days)
+
+    @property
+    def start_minute(self) -> int:
+        """Minutes from midnight."""
+        return _minute(self.start)
+
+    @property
+    def end_minute(self) -> int:
+        """Minutes from midnight."""
+        return _minute(self.end)
+
 
 class EngineScale(Section):
     """More and fewer copies by the load. Off unless written.
 
     Where forebay starts the engines, `count` copies are there to be had, and those that are not needed drain and stop.
-    In a cluster KEDA asks Prometheus, by `least`, `most`, `calls` and `down` alone, in place of `count`.
+    What `forebay render kubernetes` writes lets KEDA ask Prometheus by the same keys but `ahead`, in place of `count`.
     """
 
     least: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -54,3 +70,8 @@ class EngineScale(Section):
     what a start takes. Needs `observe.log.access`. Default: nothing is started on a forecast."""
     prometheus: Annotated[str, Field(pattern=r"^https?://[^\s'\"]+$")] = "http://prometheus.monitoring:9090"
     """The Prometheus that scrapes the engines, as KEDA reaches it."""
+
+
+def _minute(clock: str) -> int:
+    hours, _colon, minutes = clock.partition(":")
+    return int(hours) * 60 + int(minutes)

@@ -10,7 +10,8 @@ from forebay.messages import N_, _
 from forebay.render.containers import ENGINE_PORT, EngineContainer, engine_containers, gateway_document, kept
 from forebay.render.kubernetes_engine import engine_pod, engine_rights, namespace
 from forebay.render.kubernetes_objects import Object, deployment, disruption_budget, labels, policy, service
-from forebay.render.kubernetes_spread import among_themselves, leader_worker_set, scaled_object
+from forebay.render.kubernetes_scale import scaled_object
+from forebay.render.kubernetes_spread import LWS, among_themselves, leader_worker_set
 from forebay.render.target import Subject, Target, targets
 from forebay.render.targets.kubernetes_gateway import gateway_objects, routes
 from forebay.render.yaml_text import yaml_text
@@ -63,7 +64,8 @@ def _part(group: list[EngineContainer]) -> str:
 def _engine_objects(config: Config, group: list[EngineContainer]) -> list[Object]:
     part, engine = _part(group), group[0]
     entry = _entry(config, group)
-    scaled = [] if entry.scale is None else [scaled_object(part, engine, entry.scale)]
+    kind = (LWS, "LeaderWorkerSet") if engine.nodes > 1 else ("apps/v1", "Deployment")
+    scaled = [] if entry.scale is None else [scaled_object(part, engine, entry.scale, kind)]
     copies = None if scaled else len(group)
     pod = engine_pod(part, engine)
     if engine.nodes > 1:
