@@ -190,5 +190,6 @@ class GatewayWorker:
         return total
 
     def log_lines(self) -> list[dict[str, object]]:
-        """The worker's log, parsed."""
-        return [orjson.loads(line) for line in self.state.log(self.name).read_bytes().splitlines()]
+        """The worker's log, parsed, but for a line that is still being written."""
+        whole, _, _ = self.state.log(self.name).read_bytes().rpartition(b"\n")
+        return [orjson.loads(line) for line in whole.splitlines()]

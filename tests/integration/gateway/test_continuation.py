@@ -56,7 +56,7 @@ def trio(tmp_path: Path) -> Iterator[Trio]:
     """Two engines that tell token ids, the first asked first, and a worker whose model is continued."""
     with FakeEngine(FakeVllm(ANSWER)) as first, FakeEngine(FakeVllm(ANSWER)) as second:
         worker = GatewayWorker(tmp_path, [first.port, second.port])
-        with marked(worker).policy(chunk_s=1.0) as running:
+        with marked(worker) as running:
             yield first, second, running
 
 
@@ -95,8 +95,7 @@ def outcomes(worker: GatewayWorker, outcome: str) -> float:
 
 def access_line(worker: GatewayWorker) -> dict[str, Any]:
     def lines() -> list[dict[str, Any]]:
-        read = (orjson.loads(line) for line in worker.state.log(worker.name).read_bytes().splitlines())
-        return [line for line in read if line["message"] == "request"]
+        return [line for line in worker.log_lines() if line["message"] == "request"]
 
     wait_for("the call is in the log", lines)
     return lines()[-1]
@@ -126,6 +125,8 @@ def test_however_an_engine_ends_the_client_notices_nothing(trio: Trio, case: str
     first, second, worker = trio
     whole = asked(worker, path)
     then, how = ENDS[case]
+    if case == "silent":
+        worker.policy(chunk_s=1.0).reload()
     first.script = second.script = once(cut(6, then, how=how), FakeVllm(ANSWER))
     assert said(asked(worker, path)) == said(whole)
     wait_for("it is counted", lambda: outcomes(worker, "continued") == 1)
@@ -300,12 +301,12 @@ def test_a_client_that_leaves_while_it_goes_on_aborts_the_second_engine(trio: Tr
         raw.reset()
     wait_for("its work is aborted", lambda: first.running + second.running == 0)
     wait_for("it is counted", lambda: outcomes(worker, "cancelled") == 1)
-    assert worker.counted("forebay_engine_outstanding") == 0
+    wait_for("no place is held", lambda: worker.counted("forebay_engine_outstanding") == 0)
 
 
 def test_a_call_that_takes_too_long_is_told_so_while_it_goes_on(trio: Trio) -> None:
     first, second, worker = trio
-    worker.policy(call_s=0.5, chunk_s=30.0).reload()
+    worker.policy(call_s=2.0).reload()  # it shall have begun by then
 
     async def silent(exchange: Exchange) -> None:
         await exchange.send(STREAM_HEAD + b"transfer-encoding: chunked\r\n\r\n")
