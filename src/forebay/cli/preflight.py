@@ -12,7 +12,7 @@ import psutil
 from forebay.cli.hardening import hardening
 from forebay.config.crosscheck.ports import listeners
 from forebay.config.schema import Config, VllmEngine
-from forebay.controller.desired import can_bind
+from forebay.controller.ports import can_bind
 from forebay.controller.reuse import is_semantic
 from forebay.core.errors import Finding
 from forebay.core.units import show_size

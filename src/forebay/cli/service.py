@@ -167,7 +167,7 @@ def _check_controller(state: StateDir) -> None:
         lived_s = (record.ended_at or time.time()) - record.started_at
         if is_running(record) or record.starts < _CONTROLLER_STARTS or lived_s > _CONTROLLER_SHORT_S:
             return
-    why = _("it was stopped") if record is None else why_ended(record, state.log(CONTROLLER))
+    why = _("it was stopped") if record is None else why_ended(record, state.log(CONTROLLER)).shown
     raise RunError(_("the controller does not run: {why}").format(why=why), where=str(state.log(CONTROLLER)))
 
 

@@ -1,11 +1,9 @@
-"""What should run: units from the configuration. Pure but for free ports."""
+"""What should run: units from the configuration."""
 
 from __future__ import annotations
 
 import hmac
 import os
-import random
-import socket
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from forebay.config.schema import Config
-from forebay.core.errors import RunError
 from forebay.engines.checked import checked_here
 from forebay.engines.fleet import secret_names
 from forebay.engines.record import digest_of
@@ -27,8 +24,6 @@ from forebay.store.valkey_server import CONFIGURATION, server_argv
 from forebay.substrate.base import CONTROLLER
 from forebay.substrate.local import minimal_environment
 
-# Below the ports that the kernel gives to outgoing connections, so that none of those takes an engine's port.
-_ENGINE_PORTS = range(18100, 32000)
 _DRAIN_MARGIN_S = 5.0
 
 
@@ -158,26 +153,6 @@ def has_program(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:
         return False
-
-
-def free_port(taken: set[int], host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on and nobody here has been promised; RunError where there is none."""
-    for port in random.sample(_ENGINE_PORTS, 200):
-        if port not in taken and can_bind(host, port):
-            return port
-    raise RunError("no free port for an engine", fix="Stop what fills the ports 18100 to 32000")
-
-
-def can_bind(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def reachable(bind: str) -> str:

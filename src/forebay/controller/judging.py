@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from forebay.controller.keeper import Keeper
 from forebay.controller.plan import Planned
 
 FAILED_STARTS = 2
@@ -54,6 +55,18 @@ def judge(units: Iterable[Seen], touched: Collection[str], refused: str, *, late
         )
         return Verdict("failed", f"not ready in time: {said}")
     return Verdict("wait")
+
+
+def seen_of(keeper: Keeper) -> Seen:
+    return Seen(
+        name=keeper.name,
+        slot=keeper.slot,
+        state=keeper.health.state,
+        reason=keeper.health.reason,
+        failed_starts=keeper.history.never_ready,
+        lived_s=keeper.lived_s,
+        outdated=keeper.outdated,
+    )
 
 
 def touched(before: Mapping[str, Planned], after: Mapping[str, Planned]) -> frozenset[str]:

@@ -9,82 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from forebay.controller.journal import Journal
 from forebay.controller.probes import Probe
 from forebay.controller.restarts import History, after_end
 from forebay.controller.status import UnitStatus
+from forebay.controller.unit import Desired, Surroundings
 from forebay.core.errors import ForebayError
 from forebay.engines.health import Evidence, Health, advance, begin
 from forebay.engines.record import UnitRecord
 from forebay.engines.scrape import EngineLoad
-from forebay.engines.spec import EngineSpec, UnitSpec
-from forebay.substrate.base import Substrate
+from forebay.messages.reasons import Reason, because
 from forebay.substrate.local import is_running, why_ended
 from forebay.substrate.place import Place, read_place, write_place
 
-Kind = Literal["engine", "worker", "admin", "audit", "edge", "valkey", "embedder", "watch"]
 _TURN_S = 0.1
 _LOOK_SOON_S = 0.1
 _LOOK_S = 1.0
 _KILL_MARGIN_S = 15.0
-
-
-class Desired(msgspec.Struct, frozen=True, kw_only=True):
-    """What a unit should be. `make` builds its spec for a port; None for a server that is not ours to run.
-
-    `port` 0 takes any. `drain_s` None: the unit finishes its own work when it is asked to stop. `place` says where an
-    engine listens that is in a cluster: the unit is then its agent.
-    """
-
-    name: str
-    kind: Kind
-    digest: str
-    port: int
-    make: Callable[[int], UnitSpec] | None
-    log: Path
-    engine: EngineSpec | None = None
-    drain_s: float | None = None
-    prepare: Callable[[], Awaitable[None]] | None = None
-    place: Path | None = None
-
-
-class Turnstile:
-    """Lets one unit at a time be replaced; the next one only after the one inside is ready."""
-
-    def __init__(self) -> None:
-        self.inside: str | None = None
-
-    def enter(self, name: str) -> bool:
-        """Pass, unless another one is inside."""
-        self.inside = self.inside or name
-        return self.inside == name
-
-    def leave(self, name: str) -> None:
-        if self.inside == name:
-            self.inside = None
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What all keepers share. `changed` is set when a state changed.
-
-    `still_routed` asks the publisher, `calls_at` the workers. `settle_s`: how long other machines may send calls to an
-    engine that this one sends none any more.
-    """
-
-    substrate: Substrate
-    journal: Journal
-    changed: asyncio.Event
-    still_routed: Callable[[str], bool]
-    calls_at: Callable[[str], int]
-    take_port: Callable[[str, int], int]
-    turnstile: Turnstile
-    settle_s: float = 0.0
 
 
 class Keeper:
@@ -115,7 +59,7 @@ class Keeper:
         self._looking: asyncio.Task[Evidence] | None = None
         self._look_at_s = 0.0
         self._idle_looks = 0
-        self._given_up: str | None = None
+        self._given_up: Reason | None = None
         self._adopted = False
         self._handed: Place | None = None
 
@@ -176,7 +120,7 @@ class Keeper:
         if seen is not None and seen.state == "ready" and seen.pid == self.pid:
             # Judged anew from here, but never taken out of routing only because the controller was away.
             now_s = time.monotonic()
-            self.health = Health(state="ready", reason=seen.reason, since_s=now_s, begun_s=now_s, answered_s=now_s)
+            self.health = Health(state="ready", why=seen.said, since_s=now_s, begun_s=now_s, answered_s=now_s)
             self._was_ready = True
 
     def take_over(self, place: Place, digest: str) -> None:
@@ -186,7 +130,9 @@ class Keeper:
         self._handed, self.digest = place, digest
         self.port, self.serving = place.port, msgspec.structs.replace(self.serving, host=place.host)
         now_s = time.monotonic()
-        self.health = Health(state="ready", reason="it is taken over", since_s=now_s, begun_s=now_s, answered_s=now_s)
+        self.health = Health(
+            state="ready", why=because("process_adopted"), since_s=now_s, begun_s=now_s, answered_s=now_s
+        )
 
     async def retarget(self, desired: Desired, probe: Probe) -> None:
         """Want something else; a unit that runs and is no longer what is wanted is replaced in its turn."""
@@ -197,7 +143,7 @@ class Keeper:
             self.serving = desired.engine
             self.port = desired.port or self.port
 
-    def give_up(self, why: str) -> None:
+    def give_up(self, why: Reason) -> None:
         """End the unit at the next turn, and start it again."""
         self._given_up = why
 
@@ -237,7 +183,7 @@ class Keeper:
         self._find_place()
         self._look()
         if self.health.state == "failed":
-            await self._kill(self.health.reason)
+            await self._kill(self.health.why)
         elif self._must_go(record):
             await self._go(record)
 
@@ -282,7 +228,7 @@ class Keeper:
             self.pid = record.program.pid if record.program else 0
             self.digest = record.digest
 
-    async def _note_end(self, why: str) -> None:
+    async def _note_end(self, why: Reason) -> None:
         """Decide what an end means: asked for, one more try, or hopeless."""
         await self._stop_looking()
         await self.probe.close()
@@ -297,13 +243,13 @@ class Keeper:
         self._start_at_s = time.monotonic() + self.history.wait_s
         if self.hopeless:
             # The turnstile stays closed: what does not start here would not start in the place of the next one either.
-            why = f"{self.history.never_ready} starts in a row never became ready; {why}"
+            why = because("never_ready", starts=self.history.never_ready, why=why)
         self._settle("failed", why)
         level = "error" if self.hopeless else "warning"
         then = "is not started again" if self.hopeless else f"is started again in {self.history.wait_s:g} s"
         self._around.journal.say(level, f"{self.name} {then}: {why}", unit=self.name)
 
-    async def _kill(self, why: str) -> None:
+    async def _kill(self, why: Reason) -> None:
         if self.desired.make is None:
             return
         record = self._around.substrate.find(self.name)
@@ -312,10 +258,12 @@ class Keeper:
         else:  # an agent that is killed leaves its engine as it is: it is asked to end it
             stop_s = self.desired.make(self.port).stop_s + _KILL_MARGIN_S
             await asyncio.to_thread(self._around.substrate.stop, [self.name], stop_s)
-        await self._note_end(f"{why}; {self._why(record)}" if record and record.ended_at else why)
+        await self._note_end(
+            because("both", first=why, second=self._why(record)) if record and record.ended_at else why
+        )
 
-    def _why(self, record: UnitRecord | None) -> str:
-        return "its record is gone" if record is None else why_ended(record, self.desired.log)
+    def _why(self, record: UnitRecord | None) -> Reason:
+        return because("record_gone") if record is None else why_ended(record, self.desired.log)
 
     # Looking
 
@@ -350,8 +298,7 @@ class Keeper:
         if self.health.state == "draining":
             empty = evidence.load is not None and evidence.load.held == 0 and before.state == "draining"
             # What the engine is done with may still be on its way, or not be there yet: the workers know.
-            left = empty and not self._around.still_routed(self.name) and self._around.calls_at(self.name) == 0
-            self._idle_looks = self._idle_looks + 1 if left else 0
+            self._idle_looks = self._idle_looks + 1 if empty and not self._around.is_busy(self.name) else 0
         if self.health.state == "ready":
             if not self._was_ready and not self._adopted:
                 self.ready_after_s = now_s - self._started_s
@@ -360,16 +307,16 @@ class Keeper:
 
     def _become(self, health: Health) -> None:
         before, self.health = self.health, health
-        if (before.state, before.reason) != (health.state, health.reason):
+        if (before.state, before.why) != (health.state, health.why):
             self._around.changed.set()
         if before.state != health.state and health.state in ("ready", "stalled", "draining"):
             level = "warning" if health.state == "stalled" else "info"
             self._around.journal.say(level, f"{self.name} is {health.state}: {health.reason}", unit=self.name)
 
-    def _settle(self, state: Literal["draining", "failed"], reason: str) -> None:
+    def _settle(self, state: Literal["draining", "failed"], why: Reason) -> None:
         now_s = time.monotonic()
-        if (self.health.state, self.health.reason) != (state, reason):
-            self._become(msgspec.structs.replace(begin(now_s), state=state, reason=reason))
+        if (self.health.state, self.health.why) != (state, why):
+            self._become(msgspec.structs.replace(begin(now_s), state=state, why=why))
 
     async def _stop_looking(self) -> None:
         if self._looking is not None:
@@ -386,9 +333,9 @@ class Keeper:
         return self.leave or self.parked or self.removed
 
     @property
-    def _gone(self) -> str:
+    def _gone(self) -> Reason:
         wanted = self.leave or self.removed
-        return "it was asked to leave and has stopped" if wanted else "the load needs no more copies"
+        return because("has_left" if wanted else "not_needed")
 
     def _leaves_routing(self) -> bool:
         if self._goes:
@@ -425,7 +372,8 @@ class Keeper:
         self._settle("draining", self._gone)
 
     def _may_stop(self) -> bool:
-        if self.desired.drain_s is None or not (self._was_ready or self._may_have_calls()):
+        # One that was adopted may have been ready before.
+        if self.desired.drain_s is None or not (self._was_ready or self._around.is_busy(self.name)):
             return True
         if self.health.state != "draining":
             return False
@@ -438,11 +386,7 @@ class Keeper:
             return False
         if self.desired.drain_s is not None and time.monotonic() - self.health.since_s > self.desired.drain_s:
             return True
-        return not self._may_have_calls()
-
-    def _may_have_calls(self) -> bool:
-        """Whether workers still send it any, or wait for some; one that was adopted may have been ready before."""
-        return self._around.still_routed(self.name) or self._around.calls_at(self.name) > 0
+        return not self._around.is_busy(self.name)
 
     def _release_turnstile(self) -> None:
         self._around.turnstile.leave(self.name)

@@ -3,68 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Mapping
 from functools import partial
 
-import msgspec
-
 from forebay.config.schema import Config
 from forebay.controller.complying import Complying
-from forebay.controller.desired import can_bind, free_port, worker_ports
 from forebay.controller.discovered import Discovery
 from forebay.controller.drifting import DriftWatch, held
-from forebay.controller.edge_follower import EdgeFollower
-from forebay.controller.erased import since_erasure
-from forebay.controller.followed_keys import KeysInForce
-from forebay.controller.identity import with_identity
-from forebay.controller.issuers import Issuers
+from forebay.controller.edging import Edging
+from forebay.controller.feeding import Feeding
 from forebay.controller.journal import Journal
-from forebay.controller.judging import Seen, judge
-from forebay.controller.keeper import Keeper, Surroundings, Turnstile
+from forebay.controller.judging import judge, seen_of
+from forebay.controller.keeper import Keeper
 from forebay.controller.lease.fence import Fence, FencedSubstrate
 from forebay.controller.lease.standby import standing_by
-from forebay.controller.limits import valkey_ref
 from forebay.controller.monitoring import MonitoringFollower
 from forebay.controller.peers import Peers, as_running
 from forebay.controller.plan import Planned, plan_engines
+from forebay.controller.ports import take_port
 from forebay.controller.publish import Publisher
-from forebay.controller.renewals import Renewals
 from forebay.controller.report import (
     report,
     with_audit,
     with_discovery,
-    with_edge,
     with_lease,
     with_release,
-    with_renewals,
+    with_scaling,
     with_store,
 )
 from forebay.controller.retaining import Retaining
 from forebay.controller.rolling import Rolling
 from forebay.controller.scaling import Scaling
-from forebay.controller.snapshot import EngineNow, build, with_rollouts
 from forebay.controller.status import Status, UnitStatus, read_status, write_status
 from forebay.controller.strangers import Strangers
 from forebay.controller.succession import let_go, take_over
+from forebay.controller.unit import Surroundings, Turnstile
 from forebay.controller.wanted import Arguments, Wanted, said
 from forebay.core.errors import ForebayError, StateError
 from forebay.engines.spec import EngineSpec
-from forebay.gateway.limits.policy import ValkeyRef
-from forebay.gateway.siblings import Siblings
 from forebay.release.store import Store
-from forebay.render.edge import write_edge
-from forebay.render.renewal import note_renewal
-from forebay.store.sqlite import connect, data_version
 from forebay.substrate.agents import drop_agents
 from forebay.substrate.local import LocalSubstrate, is_running
 
 _TICK_S = 0.1
 _STATUS_S = 1.0
-_CERTIFICATE_S = 60.0
-_SETTLE_S = 5.0
-_EXPIRY_S = 1.0
 _POLICY_REFUSED = "the workers did not take the new gateway policy: the old one is in force again"
 
 
@@ -84,29 +67,22 @@ class Controller:
         units = peers.own(units)
         self.journal = Journal(self._config.service, self._config.observe.log.level)
         base = arguments.config.resolve().parent
-        self._discovery = Discovery(self._state.discovered, base, self.journal)
-        self._issuers = Issuers(self._state, base, self.journal)
-        self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
-        self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
-        self._database = connect(self._state.database)
-        self._keys = KeysInForce(self._config, arguments, self._database, self.journal)
-        self._key_version = -1
-        self._keys_read_s = float("-inf")
-        # A time that stays: the same state must give the same snapshot after the controller was started again.
-        self._created_at = int(self._state.pepper.stat().st_mtime)
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._discovery = Discovery(self._state.discovered, base, self.journal)
+        self._substrate = FencedSubstrate(LocalSubstrate(self._state), fence)
+        self._publisher = Publisher(self._state, self._substrate, self.journal, time.monotonic)
+        self._feeding = Feeding(arguments, self._config, self._publisher, self._keepers, self.journal)
         self._read_at = time.time()
         self._findings: tuple[str, ...] = ()
         self._changed = asyncio.Event()
         self._reload_asked = False
         self._stopping = False
         self._status_s = float("-inf")
-        # Soon, for an edge that was adopted: the configuration may have changed while no controller was there.
-        self._certificate_s = time.monotonic() - _CERTIFICATE_S + _SETTLE_S
-        self._edge = EdgeFollower(self._state.edge, self.journal, lambda: self._substrate.signal("edge", 1))
-        self._edge.follow(self._config, changed=False)
-        self._renewals = Renewals(self._state, base, self.journal, lambda: self._edge.is_read, self._look_soon)
+        self._edging = Edging(
+            self._state, base, self.journal, lambda: self._substrate.signal("edge", 1), self._changed.set
+        )
+        self._edging.follow(self._config)
         self._retarget(self._config)
         self._drift = DriftWatch(
             lambda: held(self._changing.running, self._config, self._keepers.values()),
@@ -119,14 +95,13 @@ class Controller:
             substrate=self._substrate,
             journal=self.journal,
             changed=self._changed,
-            still_routed=lambda name: self._publisher.still_routed(name, self._worker_names()),
-            calls_at=self._calls_at,
-            take_port=self._take_port,
+            is_busy=self._feeding.is_busy,
+            take_port=partial(take_port, self._keepers),
             turnstile=Turnstile(),
             settle_s=peers.settle_s,
         )
         self._scaling = Scaling(self._state, lambda: self.journal)
-        self._strangers = Strangers(self._substrate, self.journal, self._is_busy)
+        self._strangers = Strangers(self._substrate, self.journal, self._feeding.is_busy)
         self._leaving: set[asyncio.Task[None]] = set()
         self._listed = frozenset(units)
         self._found = self._discovered()
@@ -154,13 +129,13 @@ class Controller:
             await self._converge(self._first_units, group, before)
             self._discovery.start(group)
             beside = (
-                self._edge.run(),
+                self._edging.follow_file(),
                 self._drift.run(),
                 self._monitoring.run(),
-                self._issuers.run(),
-                self._keys.run(),
+                self._feeding.follow_issuers(),
+                self._feeding.follow_keys(),
                 self._scaling.run(),
-                self._renewals.run(),
+                self._edging.follow_certificates(),
                 Complying(self._arguments, lambda: self._config, lambda: self.journal).run(),
                 Retaining(self._arguments, lambda: self._config, lambda: self.journal).run(),
             )
@@ -177,7 +152,7 @@ class Controller:
             for task in (*watching, *self._leaving, *self._tasks.values()):
                 task.cancel()
         self._write_status()
-        self._database.close()
+        self._feeding.close()
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         self._fence.check()
@@ -186,14 +161,15 @@ class Controller:
             await self._reload(group)
         await self._follow_discovery(group)
         self._drop_ended(group)
-        self._watch_database()
+        self._feeding.look()
         self._scale()
         self._publish()
         if not self._peers.follows:
             await self._judge(group)
             if await self._rolling.turn(self._keepers, self.journal):
                 await self._reload(group)
-        await self._watch_certificate()
+        if "edge" in self._keepers:
+            await self._edging.look(self._config)
         now_s = time.monotonic()
         if self._changed.is_set() or now_s - self._status_s > _STATUS_S:
             self._status_s = now_s
@@ -210,7 +186,7 @@ class Controller:
             config, units = self._wanted.read()
             units = self._peers.own(units)
             if config.edge.kind != "none" and "edge" in self._keepers:
-                await self._renew_edge(config)
+                await self._edging.renew(config)
             self._retarget(config)
         except (ForebayError, OSError) as error:
             self._findings = said(error)
@@ -221,8 +197,8 @@ class Controller:
                 self._reload_asked = True
             return
         self._config, self._findings, self._publisher.refused = config, (), None
-        self._key_version = -1  # the keys may be those of another store
-        self._edge.follow(config, changed=False)
+        self._feeding.read_anew()
+        self._edging.follow(config)
         self.journal.set_level(config.observe.log.level)
         self._discovery.start(group)
         self._listed = frozenset(units)
@@ -232,7 +208,7 @@ class Controller:
         self.journal.say("info", "the configuration has been read again")
 
     def _retarget(self, config: Config) -> None:
-        for each in (self._discovery, self._issuers, self._renewals, self._keys):
+        for each in (self._discovery, self._edging, self._feeding):
             each.retarget(config)
 
     async def _converge(self, units: dict[str, Planned], group: asyncio.TaskGroup, before: Status | None) -> None:
@@ -258,7 +234,7 @@ class Controller:
         if not self._peers.follows:
             self._scaling.retarget(self._config, units, placed.slots_of(running))
             self._scale()
-        self._watch_database()
+        self._feeding.look()
         self._publish()  # before any worker starts: it needs one to read
         for name, keeper in self._keepers.items():
             if name not in self._tasks:
@@ -269,9 +245,6 @@ class Controller:
 
     def _keeps(self, name: str) -> bool:
         return name in self._keepers
-
-    def _is_busy(self, name: str) -> bool:
-        return self._publisher.still_routed(name, self._worker_names()) or self._calls_at(name) > 0
 
     def _keep(self, seen: Mapping[str, UnitStatus], name: str, planned: Planned) -> None:
         keeper = Keeper(*planned, self._around)
@@ -285,11 +258,11 @@ class Controller:
             return
         wanted = self._wanted.touched if change.slots is None else self._wanted.touched & {*change.slots}
         verdict = judge(
-            [_seen(keeper) for keeper in self._keepers.values() if not keeper.parked],
+            [seen_of(each) for each in self._keepers.values() if self._scaling.counts(each)],
             wanted if self._changing.forward else self._wanted.touched,
             _POLICY_REFUSED if self._publisher.refused is not None else "",
             late=self._changing.late,
-            taken=not self._publisher.behind(self._worker_names()) and not self._edge.pending,
+            taken=self._feeding.is_taken and self._edging.is_read,
         )
         if verdict.kind == "wait":
             return
@@ -338,15 +311,6 @@ class Controller:
         self._found = found
         self._changed.set()
 
-    def _calls_at(self, engine: str) -> int:
-        """Calls that the workers have at an engine."""
-        workers = Siblings(self._state.counters, own_pid=0)
-        workers.refresh()
-        try:
-            return workers.outstanding(engine)
-        finally:
-            workers.close()
-
     def _drop_ended(self, group: asyncio.TaskGroup) -> None:
         for name, task in list(self._tasks.items()):
             if not task.done():
@@ -357,85 +321,12 @@ class Controller:
             else:  # wanted again as it ended
                 self._tasks[name] = group.create_task(keeper.run())
 
-    # Keys, intents, snapshots
-
-    def _watch_database(self) -> None:
-        """Keys and intents, as soon as another process has changed them; keys also as they expire."""
-        now_s = time.monotonic()
-        try:
-            version = data_version(self._database)
-            if version == self._key_version and not self._keys.now.news and now_s - self._keys_read_s < _EXPIRY_S:
-                return
-            self._keys.now.look()
-            intents = {row["engine"]: row["intent"] for row in self._database.execute("SELECT * FROM intents")}
-        except sqlite3.Error as error:
-            self.journal.say("error", f"the state database cannot be read: {error}")
-            return
-        self._key_version, self._keys_read_s = version, now_s
-        for name, keeper in self._keepers.items():
-            keeper.leave = keeper.desired.kind == "engine" and "drain" in (intents.get(name), intents.get(keeper.slot))
+    # What others are told
 
     def _publish(self) -> None:
-        engines = [
-            EngineNow(spec=keeper.serving, port=keeper.port, routable=keeper.health.routable)
-            for keeper in self._keepers.values()
-            if keeper.serving is not None and keeper.serving.model in self._config.models
-        ]
-        keys = self._keys.now
-        try:
-            valkey = self._valkey()
-            self._fence.check()
-            wanted = build(self._config, engines, keys.keys, keys.pepper, self._created_at, valkey)
-            wanted = with_identity(wanted, self._config, self._issuers.policies, keys.revoked)
-            wanted = since_erasure(wanted, self._state)
-            self._publisher.offer(with_rollouts(wanted, self._rolling.policies))
-            late = self._publisher.pursue(self._worker_names())
-            if not self._publisher.behind(self._worker_names()):
-                keys.held()
+        self._fence.check()
+        if self._feeding.publish(self._config, self._rolling):
             self._peers.tell(self._changing.running, self._keepers.values(), self._wanted.canaries)
-        except (ForebayError, OSError) as error:  # a full disk, a secret being written: what workers hold stays good
-            self.journal.say("error", f"the snapshot cannot be made: {error}")
-            return
-        for name in late:
-            self._keepers[name].give_up("it did not take the snapshot")
-
-    def _valkey(self) -> ValkeyRef | None:
-        return valkey_ref(self._config, self._state, self._arguments.config.resolve().parent)
-
-    def _worker_names(self) -> list[str]:
-        return [name for name, keeper in self._keepers.items() if keeper.desired.kind == "worker"]
-
-    # Edge, ports, status
-
-    async def _watch_certificate(self) -> None:
-        """A certificate that was renewed is served without being told."""
-        if time.monotonic() - self._certificate_s < _CERTIFICATE_S or "edge" not in self._keepers:
-            return
-        self._certificate_s = time.monotonic()
-        try:
-            await self._renew_edge(self._config)
-            note_renewal(self._state, "")
-        except (ForebayError, OSError) as error:
-            note_renewal(self._state, str(error))
-            self.journal.say("error", "the edge cannot be renewed; it keeps what it has", findings=said(error))
-
-    def _look_soon(self) -> None:
-        self._certificate_s = float("-inf")
-        self._changed.set()
-
-    async def _renew_edge(self, config: Config) -> None:
-        base = self._arguments.config.resolve().parent
-        changed = await asyncio.to_thread(write_edge, config, self._state, worker_ports(config), base)
-        self._edge.follow(config, changed=changed)
-
-    def _take_port(self, name: str, wanted: int) -> int:
-        keeper = self._keepers[name]
-        if keeper.desired.port:
-            return keeper.desired.port
-        taken = {other.port for other in self._keepers.values() if other is not keeper}
-        if wanted and wanted not in taken and can_bind("127.0.0.1", wanted):
-            return wanted
-        return free_port(taken)
 
     def _status_before(self) -> Status | None:
         try:
@@ -449,11 +340,10 @@ class Controller:
         status = report(self._config, self._keepers.values(), self._publisher, self._read_at, findings)
         drift = (*self._drift.found, *self._monitoring.found)
         status = with_discovery(status, self._discovery.status())
-        status = msgspec.structs.replace(status, scaling=self._scaling.status)
+        status = with_scaling(status, self._scaling.status)
         status = with_release(status, self._changing.running, self._rolling, drift)
-        status = with_renewals(with_edge(status, self._edge), self._renewals)
-        status = with_audit(status, self._state.audit)
-        status = with_store(status, self._keys.now.status())
+        status = with_audit(self._edging.told(status), self._state.audit)
+        status = with_store(status, self._feeding.store_status())
         status = self._peers.status(with_lease(status, self._fence, standing_by(self._state)))
         self._fence.check()
         try:
@@ -461,18 +351,6 @@ class Controller:
             write_status(self._state.status, status)
         except OSError as error:
             self.journal.say("error", f"the status cannot be written: {error}")
-
-
-def _seen(keeper: Keeper) -> Seen:
-    return Seen(
-        name=keeper.name,
-        slot=keeper.slot,
-        state=keeper.health.state,
-        reason=keeper.health.reason,
-        failed_starts=keeper.history.never_ready,
-        lived_s=keeper.lived_s,
-        outdated=keeper.outdated,
-    )
 
 
 def _engines(units: dict[str, Planned]) -> dict[str, EngineSpec | None]:

@@ -20,6 +20,7 @@ from forebay.controller.status import Status, UnitStatus
 from forebay.core.proc import Identity
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import EngineSpec
+from forebay.messages.reasons import because
 from forebay.release.running import Running
 
 _LOOK_S = 0.05
@@ -132,8 +133,9 @@ class Following(Peers):
         leader, number = self._leader(), self._heard().number
         controller = msgspec.structs.replace(status.controller, leader=leader, lease=number, leads=False)
         state = "standby" if status.state == "ready" else status.state
-        reasons = (f"{leader or 'another controller'} leads", *status.reasons)
-        return msgspec.structs.replace(status, state=state, reasons=reasons, controller=controller)
+        why = because("leads", leader=leader) if leader else because("another_leads")
+        first = msgspec.structs.replace(status, state=state, controller=controller, reasons=(), causes=())
+        return first.because(why, *status.causes)
 
     def _spec(self, slot: str) -> EngineSpec | None:
         return self._units[slot][0].engine if slot in self._units else None

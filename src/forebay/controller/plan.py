@@ -12,9 +12,9 @@ import msgspec
 from forebay.config.schema import Config
 from forebay.controller import desired as units
 from forebay.controller.held import calls_held
-from forebay.controller.keeper import Desired, Kind
 from forebay.controller.probes import EngineProbe, Probe, ServiceProbe, SocketProbe
 from forebay.controller.reuse import is_semantic
+from forebay.controller.unit import Desired, Kind
 from forebay.engines.spec import EngineSpec, UnitSpec
 from forebay.render.edge import clear_for_start, edge_unit, write_edge
 from forebay.render.kubernetes_engine import namespace, own_pod

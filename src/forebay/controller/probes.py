@@ -125,7 +125,7 @@ class EngineProbe:
     async def look(self, health: Health, port: int) -> Evidence:
         address = self._address(port)
         if address is None:
-            waits = read_waits(self._place) if self._place is not None else ""
+            waits = read_waits(self._place) if self._place is not None else None
             return Evidence(answers=False, warmed_at_s=self._warmed_s, load=self.load, waits=waits)
         answer = await ask(address, "/health", timeout_s=_HEALTH_S)
         # An external server may have no such route: that it answers at all is what can be known.

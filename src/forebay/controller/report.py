@@ -28,6 +28,7 @@ from forebay.controller.status import (
     EngineStatus,
     GatewayStatus,
     ReleaseStatus,
+    ScalingStatus,
     StandbyStatus,
     Status,
     StoreStatus,
@@ -35,6 +36,7 @@ from forebay.controller.status import (
     WorkerStatus,
     overall,
 )
+from forebay.messages.reasons import Reason, because
 from forebay.release.running import Running
 
 
@@ -65,9 +67,9 @@ def report(
     units = (*engines, *workers, *admin, *edge, *valkey, *embedder, *audit, *watch)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
-    return Status(
+    status = Status(
         state=overall(units, frozenset(config.models), ready),
-        reasons=tuple(f"{unit.name} {unit.state}: {unit.reason}" for unit in units if unit.state != "ready"),
+        reasons=(),
         edge=edge[0] if edge else _no_edge(config),
         gateway=GatewayStatus(
             url=_http(config.gateway.bind, config.gateway.port), admin_url=admin_url, workers=workers
@@ -88,16 +90,30 @@ def report(
         ),
         snapshot=publisher.digest,
     )
+    troubled = (unit for unit in units if unit.state != "ready")
+    return status.because(
+        *(because("unit", name=unit.name, state=because(unit.state), why=unit.said) for unit in troubled)
+    )
 
 
 def with_discovery(status: Status, sources: tuple[DiscoveryStatus, ...]) -> Status:
     """The status with the sources of engines; what is wrong with one is told, and takes nothing from the state."""
-    trouble = tuple(
-        f"{source.name} {'may be out of date' if source.engines else 'finds no engine'}: {source.trouble}"
+    trouble = (
+        because("source_stale" if source.engines else "source_empty", name=source.name, why=source.trouble)
         for source in sources
         if source.trouble
     )
-    return msgspec.structs.replace(status, discovery=sources, reasons=(*status.reasons, *trouble))
+    return msgspec.structs.replace(status, discovery=sources).because(*trouble)
+
+
+def with_scaling(status: Status, scaled: tuple[ScalingStatus, ...]) -> Status:
+    """The status with the copies that the load asks for, and why they are not as it asks."""
+    short = (
+        because("copies_short", name=each.name, ready=each.ready, copies=each.copies, why=each.cause)
+        for each in scaled
+        if each.cause is not None and each.held != "change"
+    )
+    return msgspec.structs.replace(status, scaling=scaled).because(*short)
 
 
 def with_audit(status: Status, folder: Path) -> Status:
@@ -105,8 +121,7 @@ def with_audit(status: Status, folder: Path) -> Status:
     marker = folder / STOPPED
     if status.audit is None or not marker.exists():
         return status
-    why = f"the audit log is stopped, calls are refused: {marker.read_text().strip()}"
-    return msgspec.structs.replace(status, state="degraded", reasons=(*status.reasons, why))
+    return status.because(because("audit_stopped", why=marker.read_text().strip()), state="degraded")
 
 
 def with_release(status: Status, running: Running | None, rolling: Rolling, drift: tuple[str, ...]) -> Status:
@@ -136,11 +151,9 @@ def with_edge(status: Status, follower: EdgeFollower) -> Status:
 def with_renewals(status: Status, renewals: Renewals) -> Status:
     """The status with why there is no newer certificate, and whether the edge has none at all and lets nobody in."""
     if renewals.trouble:
-        why = f"no certificate was obtained: {renewals.trouble}"
-        status = msgspec.structs.replace(status, reasons=(*status.reasons, why))
+        status = status.because(because("certificate_refused", why=renewals.trouble))
     if renewals.is_closed:
-        why = "the edge waits for its first certificate and lets nobody in"
-        status = msgspec.structs.replace(status, state="degraded", reasons=(*status.reasons, why))
+        status = status.because(because("edge_closed"), state="degraded")
     return status
 
 
@@ -151,11 +164,9 @@ def with_store(status: Status, store: StoreStatus | None) -> Status:
         return status
     if store.believed:
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(store.keys_until))
-        why = f"the store of keys is lost, the keys known last are good until {until}: {store.trouble}"
-        return msgspec.structs.replace(status, reasons=(*status.reasons, why))
-    state = "degraded" if status.state == "ready" else status.state
-    why = f"no key opens anything: {store.trouble or 'the store of keys was not heard yet'}"
-    return msgspec.structs.replace(status, state=state, reasons=(*status.reasons, why))
+        return status.because(because("keys_believed", until=until, why=store.trouble))
+    why = because("keys_shut", why=store.trouble or because("store_unheard"))
+    return status.because(why, state="degraded" if status.state == "ready" else None)
 
 
 def with_lease(status: Status, fence: Fence, standbys: tuple[Standby, ...]) -> Status:
@@ -165,9 +176,9 @@ def with_lease(status: Status, fence: Fence, standbys: tuple[Standby, ...]) -> S
     return msgspec.structs.replace(status, controller=controller)
 
 
-def standing(config: Config, before: Status | None, leader: str, lease: int, trouble: str) -> Status:
+def standing(config: Config, before: Status | None, leader: str, lease: int, trouble: Reason | None) -> Status:
     """The status of a machine whose controllers stand by for one of another machine; `before` is what it was."""
-    why = trouble or (f"{leader} leads" if leader else "no controller leads yet")
+    why = trouble or (because("leads", leader=leader) if leader else because("nobody_leads"))
     now = time.time()
     controller = ControllerStatus(
         pid=os.getpid(),
@@ -179,12 +190,15 @@ def standing(config: Config, before: Status | None, leader: str, lease: int, tro
         leads=False,
     )
     if before is not None:
-        return msgspec.structs.replace(before, state="standby", reasons=(why,), controller=controller)
+        return msgspec.structs.replace(before, reasons=(), causes=(), controller=controller).because(
+            why, state="standby"
+        )
     url = _http(config.gateway.bind, config.gateway.port)
     admin_url = _http(config.admin.bind, config.admin.port)
     return Status(
         state="standby",
-        reasons=(why,),
+        reasons=(str(why),),
+        causes=(why,),
         edge=_no_edge(config),
         gateway=GatewayStatus(url=url, admin_url=admin_url, workers=()),
         console_url=None,
@@ -235,6 +249,7 @@ def _common(keeper: Keeper, url: str) -> dict[str, Any]:
         "name": keeper.name,
         "state": health.state,
         "reason": health.reason,
+        "cause": health.why,
         "url": url,
         "pid": keeper.pid,
         "since": round(time.time() - (time.monotonic() - health.since_s), 1),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
+from forebay.messages import spoken
+from forebay.messages.reasons import Reason, because
 
 Overall = Literal["starting", "ready", "degraded", "failed", "stopped", "standby"]
+Held = Literal["", "no_room", "failed", "unseen", "change"]
 
 
 class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A process of the service. `since` and other times are seconds since the epoch; `pid` 0: it does not run.
 
-    `hopeless`: it is not started any more. `outdated`: it is about to be replaced or removed.
-    `ready_after_s`: how long its last start took.
+    `reason` is the text of `cause`. `hopeless`: it is not started any more. `outdated`: it is about to be replaced or
+    removed. `ready_after_s`: how long its last start took.
     """
 
     name: str
@@ -30,6 +34,15 @@ class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
     hopeless: bool = False
     outdated: bool = False
     ready_after_s: float | None = None
+    cause: Reason | None = None
+
+    @property
+    def said(self) -> Reason:
+        """Why; in the words of whoever wrote it where that was an older build."""
+        return self.cause or because("said", text=self.reason)
+
+
+Unit = TypeVar("Unit", bound=UnitStatus)
 
 
 class EngineStatus(UnitStatus, frozen=True, kw_only=True):
@@ -126,7 +139,13 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScalingStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine whose copies follow the load: how many are wanted, and why."""
+    """An engine whose copies follow the load: how many are wanted, and why; how many are `ready`.
+
+    `held` says what stands against it, and `held_why`, the text of `cause`: `no_room` for a copy that is wanted; one
+    that `failed` and is not started any more; `unseen`: something does not tell its load, so that none goes; `change`:
+    a release is being put in force, and the number stays. `expected`: calls in flight that are foretold;
+    `no_forecast`: why none are.
+    """
 
     name: str
     model: str
@@ -134,6 +153,12 @@ class ScalingStatus(msgspec.Struct, frozen=True, kw_only=True):
     least: int
     most: int
     why: str
+    ready: int = 0
+    held: Held = ""
+    held_why: str = ""
+    cause: Reason | None = None
+    expected: float = 0.0
+    no_forecast: str = ""
 
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +219,8 @@ class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """`reasons` are the texts of `causes`."""
+
     state: Overall
     reasons: tuple[str, ...]
     edge: EdgeStatus
@@ -212,14 +239,25 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     controller: ControllerStatus
     release: ReleaseStatus | None = None
     snapshot: str
+    causes: tuple[Reason, ...] = ()
+
+    def because(self, *causes: Reason, state: Overall | None = None) -> Status:
+        """The status with more to tell, and another state where one is given."""
+        told = (*self.reasons, *map(str, causes))
+        return replace(self, state=state or self.state, reasons=told, causes=(*self.causes, *causes))
 
     @property
     def units(self) -> tuple[UnitStatus, ...]:
         """Every unit, the edge first."""
         edge = () if self.edge.state == "none" else (self.edge,)
-        beside = (self.admin, self.valkey, self.embedder, self.audit, self.watch)
-        others = tuple(unit for unit in beside if unit is not None)
+        others = (unit for unit in self.beside.values() if unit is not None)
         return (*edge, *self.engines, *self.gateway.workers, *others)
+
+    @property
+    def beside(self) -> dict[str, UnitStatus | None]:
+        """Units of which there is one at most, by field."""
+        names = ("admin", "valkey", "embedder", "audit", "watch")
+        return {name: getattr(self, name) for name in names}
 
 
 def write_status(path: Path, status: Status) -> None:
@@ -227,9 +265,10 @@ def write_status(path: Path, status: Status) -> None:
 
 
 def read_status(path: Path) -> Status | None:
-    """The last status; None where there is none. StateError where it is damaged."""
+    """The last status, in the reader's language; None where there is none. StateError where it is damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Status)
+        status = msgspec.json.decode(path.read_bytes(), type=Status)
+        return status if spoken() == "en" else _translated(status)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -246,3 +285,24 @@ def overall(units: tuple[UnitStatus, ...], models: frozenset[str], ready_models:
     if models <= ready_models:
         return "degraded"
     return "starting"
+
+
+def _translated(status: Status) -> Status:
+    gateway = status.gateway
+    return replace(
+        status,
+        reasons=tuple(cause.shown for cause in status.causes) or status.reasons,
+        edge=_unit(status.edge),
+        gateway=replace(gateway, workers=tuple(map(_unit, gateway.workers))),
+        engines=tuple(map(_unit, status.engines)),
+        scaling=tuple(map(_scaled, status.scaling)),
+        **{name: None if unit is None else _unit(unit) for name, unit in status.beside.items()},
+    )
+
+
+def _scaled(each: ScalingStatus) -> ScalingStatus:
+    return each if each.cause is None else replace(each, held_why=each.cause.shown)
+
+
+def _unit(unit: Unit) -> Unit:
+    return unit if unit.cause is None else replace(unit, reason=unit.cause.shown)

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from forebay.engines.scrape import EngineLoad
+from forebay.messages.reasons import Reason, because
 
 State = Literal["starting", "warming", "ready", "stalled", "draining", "failed"]
 
@@ -32,12 +33,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     `waits` says what keeps a cluster from putting it anywhere.
     """
 
-    ended: str | None = None
+    ended: Reason | None = None
     answers: bool
     warmed_at_s: float | None = None
     load: EngineLoad | None = None
     leave: bool = False
-    waits: str = ""
+    waits: Reason | None = None
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -49,15 +50,24 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """A state, why, since when, and what must be remembered to judge the next round."""
+    """A state, why, since when, and what must be remembered to judge the next round.
+
+    `waits`: for room somewhere, which `why` tells; the time for a start begins once there is some.
+    """
 
     state: State = "starting"
-    reason: str = "the process has been started"
+    why: Reason = because("process_started")
     since_s: float
     begun_s: float
+    waits: bool = False
     answered_s: float | None = None
     progress: float | None = None
     moved_s: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, in English: for logs."""
+        return str(self.why)
 
     @property
     def routable(self) -> bool:
@@ -77,24 +87,26 @@ def advance(health: Health, evidence: Evidence, patience: Patience, now_s: float
         return _enter(health, "failed", evidence.ended, now_s)
     health = _remember(health, evidence, now_s)
     if evidence.leave:
-        return _enter(health, "draining", "it was asked to leave", now_s)
+        return _enter(health, "draining", because("leaves"), now_s)
     return _RULES[health.state](health, evidence, patience, now_s)
 
 
 def _starting(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
     if evidence.answers and _is_warm(health, evidence):  # what generates nothing needs no warming
-        return _enter(health, "ready", "it answers", now_s)
+        return _enter(health, "ready", because("answers"), now_s)
     if evidence.answers:
-        return _enter(health, "warming", "waits for its first generation", now_s)
-    if evidence.waits and evidence.waits != health.reason:
-        health = msgspec.structs.replace(health, reason=evidence.waits)
-    return _unless_late(health, evidence.waits or "/health did not answer", patience, now_s)
+        return _enter(health, "warming", because("generation_awaited"), now_s)
+    if evidence.waits is not None:  # another try would wait for the same
+        return msgspec.structs.replace(health, why=evidence.waits, waits=True, begun_s=now_s)
+    if health.waits:
+        health = msgspec.structs.replace(health, why=because("process_started"), waits=False)
+    return _unless_late(health, because("health_never"), patience, now_s)
 
 
 def _warming(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
     if _is_warm(health, evidence):
-        return _enter(health, "ready", "it answers and generates", now_s)
-    return _unless_late(health, "no warm-up generation succeeded", patience, now_s)
+        return _enter(health, "ready", because("generates"), now_s)
+    return _unless_late(health, because("generation_never"), patience, now_s)
 
 
 def _ready(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
@@ -105,17 +117,17 @@ def _ready(health: Health, evidence: Evidence, patience: Patience, now_s: float)
 def _stalled(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
     moved = health.moved_s is not None and health.moved_s > health.since_s
     if evidence.answers and moved and evidence.load is not None:
-        return _enter(health, "ready", "it gets on with its work again", now_s)
+        return _enter(health, "ready", because("works_again"), now_s)
     if evidence.answers and not _holds_work(evidence.load) and (evidence.load or health.progress is None):
         # The work is gone, by aborts perhaps: only a generation shows whether the engine still can.
-        return _enter(health, "warming", "idle again, must generate once", now_s, begun_s=now_s)
+        return _enter(health, "warming", because("idle_again"), now_s, begun_s=now_s)
     if patience.owned and now_s - health.since_s > GIVE_UP_FACTOR * patience.stall_s:
-        return _enter(health, "failed", f"given up: {health.reason}", now_s)
+        return _enter(health, "failed", because("given_up", why=health.why), now_s)
     return health
 
 
 def _draining(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Health:
-    return _enter(health, "starting", "it may take calls again", now_s, begun_s=now_s)
+    return _enter(health, "starting", because("wanted_again"), now_s, begun_s=now_s)
 
 
 _RULES = {
@@ -131,16 +143,16 @@ def _is_warm(health: Health, evidence: Evidence) -> bool:
     return evidence.warmed_at_s is not None and evidence.warmed_at_s >= health.since_s
 
 
-def _hindered(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> str | None:
+def _hindered(health: Health, evidence: Evidence, patience: Patience, now_s: float) -> Reason | None:
     """Why a ready engine does not get on; None where nothing speaks against it."""
     if health.answered_s is not None and now_s - health.answered_s > UNHEALTHY_S:
-        return f"/health has not answered for {now_s - health.answered_s:.0f} s"
+        return because("health_silent", seconds=round(now_s - health.answered_s))
     if health.moved_s is None or now_s - health.moved_s <= patience.stall_s:
         return None
     stuck_s = now_s - health.moved_s
     if evidence.load is None:
-        return f"its metrics have not answered for {stuck_s:.0f} s"
-    return f"it holds {evidence.load.held} calls and has made no token for {stuck_s:.0f} s"
+        return because("metrics_silent", seconds=round(stuck_s))
+    return because("stuck", calls=evidence.load.held or 0, seconds=round(stuck_s))
 
 
 def _remember(health: Health, evidence: Evidence, now_s: float) -> Health:
@@ -162,14 +174,14 @@ def _holds_work(load: EngineLoad | None) -> bool:
     return load is not None and bool(load.held)
 
 
-def _unless_late(health: Health, what: str, patience: Patience, now_s: float) -> Health:
+def _unless_late(health: Health, what: Reason, patience: Patience, now_s: float) -> Health:
     if not patience.owned or now_s - health.begun_s <= patience.start_s:
         return health
-    return _enter(health, "failed", f"{what} within {patience.start_s:g} s", now_s)
+    return _enter(health, "failed", because("late", what=what, seconds=patience.start_s), now_s)
 
 
-def _enter(health: Health, state: State, reason: str, now_s: float, **more: float) -> Health:
+def _enter(health: Health, state: State, why: Reason, now_s: float, **more: float) -> Health:
     if state == health.state:
         return health
     fresh = {"moved_s": now_s} if state == "ready" and health.progress is not None else {}
-    return msgspec.structs.replace(health, state=state, reason=reason, since_s=now_s, **fresh, **more)
+    return msgspec.structs.replace(health, state=state, why=why, since_s=now_s, waits=False, **fresh, **more)

@@ -15,6 +15,7 @@ from forebay.engines.log_tail import tail
 from forebay.engines.program import inherited
 from forebay.engines.record import UNIT_MARK, UnitRecord, describe_exit, read_record, write_spec
 from forebay.engines.spec import UnitSpec
+from forebay.messages.reasons import Reason, because
 from forebay.store.state_dir import StateDir
 from forebay.substrate.base import is_controller
 
@@ -202,13 +203,15 @@ def is_running(record: UnitRecord) -> bool:
     return record.holder.alive and record.ended_at is None
 
 
-def why_ended(record: UnitRecord, log: Path, lines: int = 3) -> str:
+def why_ended(record: UnitRecord, log: Path, lines: int = 3) -> Reason:
     """How the unit ended and what it said last, in one line for a person."""
     if record.error:
-        how = record.error
-    elif record.exit_status is not None:
-        how = f"ended with {describe_exit(record.exit_status)}"
+        how = because("said", text=record.error)
+    elif record.exit_status is None:
+        how = because("holder_killed")
+    elif record.exit_status >= 0:
+        how = because("exit_status", status=record.exit_status)
     else:
-        how = "its holder was killed"
+        how = because("exit_signal", signal=describe_exit(record.exit_status))
     last = " | ".join(tail(log, lines))
-    return f"{how}; last lines: {last}" if last else how
+    return because("last_lines", how=how, lines=last) if last else how

@@ -7,19 +7,20 @@ from pathlib import Path
 import msgspec
 
 from forebay.core.files import write_atomically
+from forebay.messages.reasons import Reason
 from forebay.store.state_dir import StateDir
 
 
 class Place(msgspec.Struct, frozen=True):
     """Address, port, and the engine's pid there, 0 where it has none that means anything.
 
-    `port` is 0 while it is nowhere; `waits` then says what for.
+    `port` is 0 while it is nowhere; `why` then says what it waits for.
     """
 
     host: str
     port: int
     pid: int = 0
-    waits: str = ""
+    why: Reason | None = None
 
 
 def place_path(state: StateDir, name: str) -> Path:
@@ -36,10 +37,10 @@ def read_place(path: Path) -> Place | None:
     return place if place is not None and place.port else None
 
 
-def read_waits(path: Path) -> str:
-    """What the engine of an agent waits for before it can be anywhere; empty where nothing is known of it."""
+def read_waits(path: Path) -> Reason | None:
+    """What the engine of an agent waits for before it can be anywhere; None where nothing is known of it."""
     place = _read(path)
-    return place.waits if place is not None and not place.port else ""
+    return place.why if place is not None and not place.port else None
 
 
 def _read(path: Path) -> Place | None:

@@ -34,7 +34,7 @@ def controller(tmp_path: Path) -> Iterator[Controller]:
     arguments = Arguments(tmp_path / "forebay.yaml", None, state)
     found = Controller(arguments, Fence("me", 1, lambda: True, lambda: None), Peers())
     yield found
-    found._database.close()
+    found._feeding.close()
 
 
 def test_a_secret_that_is_being_written_does_not_end_it(controller: Controller, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from forebay.controller.judging import Seen, judge
-from forebay.controller.keeper import Desired
 from forebay.controller.placing import Fleet, place
 from forebay.controller.plan import Planned
 from forebay.controller.probes import ServiceProbe
+from forebay.controller.unit import Desired
 from forebay.core.proc import Identity
 from forebay.engines.record import UnitRecord
 from forebay.engines.spec import EngineSpec, UnitSpec

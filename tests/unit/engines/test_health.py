@@ -6,6 +6,7 @@ import pytest
 
 from forebay.engines.health import Evidence, Health, Patience, State, advance, begin
 from forebay.engines.scrape import EngineLoad
+from forebay.messages.reasons import because
 
 PATIENCE = Patience(start_s=100.0, stall_s=10.0)
 EXTERNAL = Patience(start_s=100.0, stall_s=10.0, owned=False)
@@ -24,7 +25,7 @@ def silent(**more: object) -> Evidence:
 
 
 def at(state: State, since_s: float = 50.0, **more: float) -> Health:
-    return Health(state=state, reason="test", since_s=since_s, begun_s=0.0, answered_s=since_s, **more)
+    return Health(state=state, why=because("answers"), since_s=since_s, begun_s=0.0, answered_s=since_s, **more)
 
 
 def ready(progress: float | None = 7.0) -> Health:
@@ -38,7 +39,7 @@ TABLE = [
     ("starting, silent for too long", begin(0.0), silent(), 101.0, "failed"),
     ("starting, answers", begin(0.0), answers(), 1.0, "warming"),
     ("starting, answers and needs no generation", begin(0.0), answers(warmed_at_s=1.0), 1.0, "ready"),
-    ("starting, ended", begin(0.0), silent(ended="status 1"), 1.0, "failed"),
+    ("starting, ended", begin(0.0), silent(ended=because("exit_status", status=1)), 1.0, "failed"),
     ("warming, no generation yet", at("warming"), answers(), 60.0, "warming"),
     ("warming, a generation of an earlier life", at("warming"), answers(warmed_at_s=49.0), 60.0, "warming"),
     ("warming, generated", at("warming"), answers(warmed_at_s=51.0), 60.0, "ready"),
@@ -53,7 +54,7 @@ TABLE = [
     ("ready, metrics gone", ready(), answers(), 61.0, "stalled"),
     ("ready, never had metrics", ready(None), answers(), 9999.0, "ready"),
     ("ready, asked to leave", ready(), answers(leave=True), 60.0, "draining"),
-    ("ready, ended", ready(), silent(ended="SIGKILL"), 60.0, "failed"),
+    ("ready, ended", ready(), silent(ended=because("exit_signal", signal="SIGKILL")), 60.0, "failed"),
     ("stalled, still stuck", STALLED, answers(load=load(2, 7.0)), 60.0, "stalled"),
     ("stalled, tokens flow again", STALLED, answers(load=load(2, 8.0)), 60.0, "ready"),
     ("stalled, emptied without a token", STALLED, answers(load=load(0, 7.0)), 60.0, "warming"),
@@ -62,7 +63,7 @@ TABLE = [
     ("draining, still asked", at("draining"), answers(leave=True), 9999.0, "draining"),
     ("draining, silent", at("draining"), silent(leave=True), 9999.0, "draining"),
     ("draining, no longer asked", at("draining"), answers(), 60.0, "starting"),
-    ("draining, ended", at("draining"), silent(ended="status 0", leave=True), 60.0, "failed"),
+    ("draining, ended", at("draining"), silent(ended=because("exit_status", status=0), leave=True), 60.0, "failed"),
     ("failed stays", at("failed"), answers(warmed_at_s=60.0), 60.0, "failed"),
 ]
 
@@ -93,3 +94,13 @@ def test_work_that_begins_after_idle_hours_has_its_full_time() -> None:
     for now_s in range(60, 4000, 60):
         health = advance(health, answers(load=load(0, 7.0)), PATIENCE, float(now_s))
     assert advance(health, answers(load=load(3, 7.0)), PATIENCE, 3969.0).state == "ready"
+
+
+def test_the_time_for_a_start_begins_where_there_is_room() -> None:
+    waiting, room = begin(0.0), because("no_node", needs="1 GPU")
+    for now_s in range(0, 1000, 50):
+        waiting = advance(waiting, silent(waits=room), PATIENCE, float(now_s))
+        assert (waiting.state, waiting.why, waiting.waits) == ("starting", room, True)
+    placed = advance(waiting, silent(), PATIENCE, 1040.0)
+    assert (placed.state, placed.waits) == ("starting", False)
+    assert advance(placed, silent(), PATIENCE, 1060.0).state == "failed"

@@ -12,6 +12,7 @@ import pytest
 from forebay.config.schema import Config
 from forebay.controller.desired import engine_unit
 from forebay.engines.fleet import expand
+from forebay.messages.reasons import because
 from forebay.render.kubernetes_engine import engine_rights, namespace, own_pod
 from forebay.render.target import Subject, load_targets
 from forebay.store.state_dir import StateDir
@@ -47,9 +48,9 @@ LAST_KILLED = {"lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 1
         (seen(), Seen()),
         (seen({"state": RUNS}, phase="Running"), Seen()),
         (seen({"state": RUNS}, phase="Running", podIP="10.0.0.1"), Seen(host="10.0.0.1")),
-        (seen(conditions=[UNSCHEDULED]), Seen(waits="no node takes it: 0/3 nodes are available")),
+        (seen(conditions=[UNSCHEDULED]), Seen(waits=because("unscheduled", why="0/3 nodes are available"))),
         (seen(waiting("ContainerCreating", "")), Seen()),
-        (seen(waiting("ErrImagePull", "timeout")), Seen(waits="its image cannot be pulled: ErrImagePull: timeout")),
+        (seen(waiting("ErrImagePull", "timeout")), Seen(waits=because("image_missing", why="ErrImagePull: timeout"))),
         (
             seen(waiting("ImagePullBackOff", "manifest unknown")),
             Seen(ended="its image cannot be pulled: ImagePullBackOff: manifest unknown"),

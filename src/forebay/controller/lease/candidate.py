@@ -21,6 +21,7 @@ from forebay.controller.peers import Peers
 from forebay.controller.report import standing
 from forebay.controller.status import Status, read_status, write_status
 from forebay.core.errors import StateError
+from forebay.messages.reasons import Reason, because
 from forebay.store.state_dir import StateDir
 from forebay.substrate.agents import drop_agents
 from forebay.substrate.local import LocalSubstrate
@@ -57,7 +58,7 @@ class Candidate:
             self._shared = SharedLease(ref, key, self._holder, lease.ttl, self._is_hung)
         self._since = time.time()
         self._told_s = float("-inf")
-        self._said = ""
+        self._said: Reason | None = None
         self._leaving = asyncio.Event()
 
     def ask_stop(self) -> None:
@@ -132,9 +133,9 @@ class Candidate:
         return self._leaving.is_set()
 
     def _stand_by(self, journal: Journal, elsewhere: str, trouble: str = "") -> None:
-        said = trouble and f"the Valkey of the lease does not answer: {trouble}"
-        if said and said != self._said:
-            journal.say("warning", said)
+        said = because("lease_silent", why=trouble) if trouble else None
+        if said is not None and said != self._said:
+            journal.say("warning", str(said))
         self._said = said
         if clock_s() - self._told_s < _TELL_S:
             return

@@ -16,6 +16,7 @@ import msgspec
 
 from forebay.core.backoff import exponential
 from forebay.core.errors import RunError
+from forebay.messages.reasons import Reason
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.log import Log, say
 from forebay.substrate.docker.remote import Home, Remote, read_home, read_remote, write_home, write_seen
@@ -151,9 +152,9 @@ class Agent:
         self._place_path.unlink(missing_ok=True)
         self._home_path.unlink(missing_ok=True)
 
-    def _waits(self, what: str) -> None:
-        say("warning", what)
-        write_place(self._place_path, Place("", 0, waits=what))
+    def _waits(self, why: Reason) -> None:
+        say("warning", str(why))
+        write_place(self._place_path, Place("", 0, why=why))
 
     def _keep_home(self, home: Home) -> None:
         self._home = home

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from forebay.core.errors import RunError
+from forebay.messages.reasons import Reason, because
 from forebay.substrate.docker.commands import Found, create_command, passed_environment, pick
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.log import say
@@ -43,7 +44,7 @@ class Yard:
                     await daemon.stop(each.container, self._remote.engine.stop_s)
         return home
 
-    async def settle(self, waits: Callable[[str], None]) -> Home:
+    async def settle(self, waits: Callable[[Reason], None]) -> Home:
         """Put the engine where there is room, however long that takes; RunError where its container does not start.
 
         `waits` is told what there is no room for.
@@ -59,7 +60,7 @@ class Yard:
                 await self._fetch(choice[0])
                 continue
             if time.monotonic() > told_at:
-                waits(f"no host has room for {self._wanted()}")
+                waits(because("no_host", needs=self._wanted()))
                 told_at = time.monotonic() + _ROOM_S
             await asyncio.sleep(_TURN_S)
         daemon = self._daemons[choice[0].name]

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from forebay.core.backoff import exponential
 from forebay.core.errors import ForebayError, RunError
+from forebay.messages.reasons import because
 from forebay.substrate.kubernetes.api import Api, Away, Refused
 from forebay.substrate.kubernetes.credentials import find_credentials
 from forebay.substrate.kubernetes.log import follow_log
@@ -93,7 +94,7 @@ class Agent:
         """A namespace that has used up its quota is a cluster without room."""
         if "exceeded quota" not in error.what:
             return False
-        self._tell(Seen(waits=error.what))
+        self._tell(Seen(waits=because("said", text=error.what)))
         return True
 
     async def _find(self) -> tuple[Pod, bool]:
@@ -130,11 +131,11 @@ class Agent:
     def _tell(self, seen: Seen) -> None:
         if seen == self._seen:
             return
-        if seen.waits:
-            _say("warning", seen.waits)
+        if seen.waits is not None:
+            _say("warning", str(seen.waits))
         # One that was somewhere stays there: a node that is silent for a moment is no other address.
         if seen.host or not self._seen.host:
-            write_place(self._place_path, Place(seen.host, self._order.port if seen.host else 0, waits=seen.waits))
+            write_place(self._place_path, Place(seen.host, self._order.port if seen.host else 0, why=seen.waits))
             self._seen = seen
 
     async def _stop(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from forebay.messages.reasons import Reason, because
+
 CONTAINER = "engine"
 # A container in one of these states comes to nothing however long it is waited for.
 _HOPELESS = {
@@ -86,7 +88,7 @@ class Seen(msgspec.Struct, frozen=True):
     """Where the engine is; what it waits for; why it is over. None of them while it merely comes up."""
 
     host: str = ""
-    waits: str = ""
+    waits: Reason | None = None
     ended: str = ""
 
 
@@ -99,9 +101,11 @@ def judge(pod: Pod) -> Seen:
     if state.running is not None and pod.status.pod_ip:
         return Seen(host=pod.status.pod_ip)
     if state.waiting is not None and state.waiting.reason in _PULLING:
-        return Seen(waits=f"its image cannot be pulled: {_said(state.waiting)}")
+        return Seen(waits=because("image_missing", why=_said(state.waiting)))
     unscheduled = _condition(pod, "PodScheduled", "False")
-    return Seen(waits=f"no node takes it: {unscheduled.message or unscheduled.reason}") if unscheduled else Seen()
+    if unscheduled is None:
+        return Seen()
+    return Seen(waits=because("unscheduled", why=unscheduled.message or unscheduled.reason))
 
 
 def has_begun(pod: Pod) -> bool:

@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 
 from forebay.core.backoff import exponential
-from forebay.substrate.place import write_place
+from forebay.messages.reasons import because
+from forebay.substrate.place import Place, write_place
 from forebay.substrate.ray.driver_line import Told
 from forebay.substrate.ray.placement import read_remote
 
@@ -102,7 +103,9 @@ class Agent:
                 sys.stdout.write(told.log)
                 sys.stdout.flush()
             if told.waits:
-                _say("warning", f"no node has room for {told.waits}")
+                why = because("no_node", needs=told.waits)
+                _say("warning", str(why))
+                write_place(self._place_path, Place("", 0, why=why))
             self._ended = self._ended or told.ended
 
     def _lose_driver(self) -> None:
