@@ -12,6 +12,7 @@ import click
 from forebay.cli.engine_register import register
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.states import state_word
+from forebay.cli.unclaimed import unclaimed
 from forebay.cli.wiring import configuration, state_dir
 from forebay.controller.status import EngineStatus, read_status
 from forebay.core.errors import RunError, UsageError
@@ -31,6 +32,7 @@ def engine() -> None:
 
 
 engine.add_command(register)
+engine.add_command(unclaimed)
 
 
 @engine.command("list", help=_("Show every engine, what it does and why."))

@@ -32,19 +32,28 @@ def opened_keys(flags: Flags) -> Iterator[tuple[StateDir, Keys]]:
 
 def store_of(flags: Flags, state: StateDir) -> Store:
     """As the file says for the environment that is named, or that runs."""
-    if not flags.config.exists():
-        return Store()
-    return load_store(flags.config, flags.environment or _environment(state))
+    return _store(flags, environment_of(flags, state))
 
 
-def leave_store(flags: Flags, state: StateDir) -> None:
+def environment_of(flags: Flags, state: StateDir) -> str | None:
+    """The environment that is named, or that runs; None where neither is."""
+    if flags.environment:
+        return flags.environment
+    try:
+        seen = read_status(state.status)
+    except StateError:
+        return None
+    return None if seen is None else seen.controller.environment
+
+
+def leave_store(flags: Flags, state: StateDir, environment: str | None) -> None:
     """Nothing runs here any more: whoever revokes a key elsewhere need not wait for this machine.
 
     So what it was told last opens nothing any more once it starts again, before it has asked. Where the store is not
     reached both stay: others wait for it, and it may go on.
     """
     try:
-        store = store_of(flags, state)
+        store = _store(flags, environment)
         if store.postgres is not None:
             with opened(store, state, flags.config.resolve().parent) as keys:
                 state.keys_confirmed.unlink(missing_ok=True)
@@ -53,9 +62,5 @@ def leave_store(flags: Flags, state: StateDir) -> None:
         flags.say(_("other machines were not told that this one is down: {why}").format(why=error.what))
 
 
-def _environment(state: StateDir) -> str | None:
-    try:
-        seen = read_status(state.status)
-    except StateError:
-        return None
-    return None if seen is None else seen.controller.environment
+def _store(flags: Flags, environment: str | None) -> Store:
+    return load_store(flags.config, environment) if flags.config.exists() else Store()

@@ -13,11 +13,12 @@ import msgspec
 from forebay.cli import releasing
 from forebay.cli.dev_key import curl_line, ensure_dev_key
 from forebay.cli.flags import Flags, columns, common, paint
-from forebay.cli.key_opening import leave_store
+from forebay.cli.key_opening import environment_of, leave_store
 from forebay.cli.preflight import preflight
 from forebay.cli.rollout import lines as rollout_lines
 from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
 from forebay.cli.states import state_word
+from forebay.cli.unclaimed import refuse_unclaimed
 from forebay.cli.wiring import checked_configuration, state_dir
 from forebay.controller.status import Status, UnitStatus, read_status
 from forebay.core.errors import ConfigError, RunError, StateError
@@ -25,6 +26,7 @@ from forebay.core.proc import start_ticks
 from forebay.engines.fleet import expand
 from forebay.engines.spec import EngineSpec
 from forebay.messages import _
+from forebay.messages.reasons import because
 from forebay.release.running import refuse_second
 from forebay.release.version import read_config
 from forebay.store.state_dir import StateDir
@@ -51,6 +53,8 @@ def up(flags: Flags, detach: bool) -> int:
             state.prepare()
             with sole(state):
                 fresh = controller_record(state) is None
+                if fresh:
+                    refuse_unclaimed(loaded.config, state, flags)
                 findings = preflight(loaded.config, specs, state, flags.config.resolve().parent)
                 if findings:
                     raise ConfigError(_("the service cannot be started"), findings=findings)
@@ -69,16 +73,7 @@ def up(flags: Flags, detach: bool) -> int:
 def down(flags: Flags) -> int:
     """Edge, workers, engines, admin; then whatever still carries the mark of this state directory."""
     state = state_dir(flags)
-    if not state.root.is_dir():
-        flags.say(_("nothing runs"))
-        return 0
-    with sole(state):
-        stopped = bring_down(state, flags.say, timeout_s=flags.timeout_s)
-    left = LocalSubstrate(state).strays()
-    if left:
-        pids = ", ".join(f"{unit} (pid {pid})" for pid, unit in left.items())
-        raise RunError(_("these processes are still there: {pids}").format(pids=pids))
-    leave_store(flags, state)
+    stopped = _bring_down(flags, state) if state.root.is_dir() else ()
     flags.say(_("stopped: nothing is left running") if stopped else _("nothing runs"))
     return 0
 
@@ -122,6 +117,7 @@ def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
         status = await_ready(start.state, launch(start), flags.timeout_s or limit_s, flags.say)
     except (RunError, StateError, KeyboardInterrupt):
         abandon(start.state, lambda _line: None)
+        leave_store(flags, start.state, start.config.environment)
         start.state.running.unlink(missing_ok=True)
         flags.say(_("nothing is left running"))
         raise
@@ -175,10 +171,22 @@ def _follow(flags: Flags, start: Start, status: Status) -> int:
                 tell_changes(seen, told, flags.say)
         flags.say(_("the service was stopped from elsewhere"))
     except KeyboardInterrupt:
-        with sole(state):
-            bring_down(state, flags.say, timeout_s=flags.timeout_s)
+        _bring_down(flags, state)
         flags.say(_("stopped: nothing is left running"))
     return 0
+
+
+def _bring_down(flags: Flags, state: StateDir) -> tuple[str, ...]:
+    """Everything, and tell other machines; the names of what ran. RunError where something is left."""
+    environment = environment_of(flags, state)  # what runs tells it, as long as it runs
+    with sole(state):
+        stopped = bring_down(state, flags.say, timeout_s=flags.timeout_s)
+    left = LocalSubstrate(state).strays()
+    if left:
+        pids = ", ".join(f"{unit} (pid {pid})" for pid, unit in left.items())
+        raise RunError(_("these processes are still there: {pids}").format(pids=pids))
+    leave_store(flags, state, environment)
+    return stopped
 
 
 class _interrupted_by_sigterm:  # noqa: N801  reads as a statement
@@ -198,8 +206,9 @@ def _corrected(seen: Status, state: StateDir) -> Status:
     """A status whose controller is gone is old: say so, and which of its processes still live."""
     if controller_record(state) is not None and start_ticks(seen.controller.pid) is not None:
         return seen
-    reason = _("the controller does not run: this is what it saw last")
-    return msgspec.structs.replace(seen, state="degraded", reasons=(reason, *seen.reasons))
+    gone = because("controller_gone")
+    reasons, causes = (gone.shown, *seen.reasons), (gone, *seen.causes)
+    return msgspec.structs.replace(seen, state="degraded", reasons=reasons, causes=causes)
 
 
 def _table(seen: Status) -> str:
@@ -215,8 +224,7 @@ def _table(seen: Status) -> str:
             lines += rollout_lines(seen.release.rollout)
     lines += ["", columns(head, rows)]
     lines += ["", *_leadership(seen)]
-    in_rows = {f"{unit.name} {unit.state}: {unit.reason}" for unit in seen.units}
-    lines += [f"! {reason}" for reason in seen.reasons if reason not in in_rows]
+    lines += [f"! {cause.shown}" for cause in seen.causes if cause.code != "unit"]  # those are in the rows
     return "\n".join([*lines, *(f"! {finding}" for finding in seen.controller.findings)])
 
 

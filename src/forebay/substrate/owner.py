@@ -36,11 +36,21 @@ def owner_of(config: Config, state: StateDir) -> str:
         if set(found.values()) != {None}:
             fix = _("Restore it; or, once nothing of this service runs anywhere, remove it and run `forebay up`")
             raise StateError(_("the number that marks our engines is damaged"), where=str(state.owner), fix=fix)
-        draft = state.owner.with_name(f".owner.{os.getpid()}")
-        draft.write_text(f"{secrets.token_hex(8)}\n", encoding="ascii")
-        with contextlib.suppress(FileExistsError):  # a command and the controller may both be the first
-            os.link(draft, state.owner)
-        draft.unlink()
+        take_number(state, secrets.token_hex(8))
+
+
+def has_number(config: Config, state: StateDir) -> bool:
+    """Whether engines that are ours can be told from those of others: before the first start they cannot."""
+    return config.controller.lease.via == "valkey" or state.owner.exists() or state.owner_copy.exists()
+
+
+def take_number(state: StateDir, number: str) -> None:
+    """Let this be the number, unless there is one: a command and the controller may both be the first."""
+    draft = state.owner.with_name(f".owner.{os.getpid()}")
+    draft.write_text(f"{number:0<16}\n", encoding="ascii")
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, state.owner)
+    draft.unlink()
 
 
 def _read(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,8 @@ import psutil
 from ruamel.yaml import YAML
 
 from forebay.config.load import load
-from forebay.controller.keeper import Desired
 from forebay.controller.plan import plan_engines
+from forebay.controller.unit import Desired
 from forebay.engines.fleet import expand
 from forebay.engines.record import UnitRecord
 from forebay.store.state_dir import StateDir
@@ -94,7 +95,7 @@ class Site:
     def why(self) -> str:
         """How the unit ended; empty while it runs."""
         record = self._substrate.find(_UNIT)
-        return "" if record is None or is_running(record) else why_ended(record, self.state.log(_UNIT), 20)
+        return "" if record is None or is_running(record) else str(why_ended(record, self.state.log(_UNIT), 20))
 
     def log(self) -> str:
         path = self.state.log(_UNIT)
@@ -119,6 +120,18 @@ class Site:
         """Whoever stands here for the engine is killed: the agent, and with it its holder."""
         self._substrate.kill(_UNIT)
         wait_for("it is gone", lambda: self.unit() is None, WITHIN_S)
+
+    def lose_book(self) -> None:
+        """The whole state directory is gone, as with the disk that it was on."""
+        shutil.rmtree(self.state.root)
+
+    def unclaimed(self, *arguments: str) -> list[dict[str, str]]:
+        """What `forebay engine unclaimed` answers."""
+        command = ("forebay", "engine", "unclaimed", *arguments, "-o", "json", "-c", str(self.folder / "forebay.yaml"))
+        argv = [*self._prefix, sys.executable, "-m", *command]
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=WITHIN_S * 3)
+        assert done.returncode == 0, done.stderr.decode()
+        return msgspec.json.decode(done.stdout or b"[]", type=list[dict[str, str]])
 
     def stop(self) -> None:
         late = self._substrate.stop([_UNIT], 90.0)
@@ -243,6 +256,26 @@ def leaves_a_namesake_alone(site: Site) -> None:
     assert site.serves() == url
 
 
+def is_found_without_its_book(site: Site) -> None:
+    """Where the state directory is gone, its engine is found by the service's name: adopted where it is, or ended."""
+    url, before = site.serves(), site.engines()
+    site.lose_hand()
+    site.lose_book()
+    (found,) = site.unclaimed()
+    assert found["unit"] == _UNIT
+    site.unclaimed("--adopt", found["owner"])
+    site.start()
+    assert site.serves() == url
+    assert site.engines() == before
+    assert site.unclaimed() == [], "it is ours"
+    site.lose_hand()
+    site.lose_book()
+    site.unclaimed("--end", found["owner"], "--yes")
+    wait_for("it has ended", lambda: site.engines() == frozenset(), WITHIN_S)
+    assert site.unclaimed() == []
+    site.state.prepare()
+
+
 ANYWHERE: tuple[Callable[[Site], None], ...] = (
     answers_where_it_says,
     tells_its_log,
@@ -255,6 +288,7 @@ ELSEWHERE: tuple[Callable[[Site], None], ...] = (
     is_replaced_by_another_digest,
     tells_that_there_is_no_room,
     leaves_a_namesake_alone,
+    is_found_without_its_book,
 )
 """Claims of the kinds whose engines are not processes of this machine's own holders."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -175,6 +177,23 @@ def test_a_machine_that_is_cut_off_is_named_and_one_that_went_down_is_not_waited
     first.run("key", "revoke", identity(other))
     second.run("up", "--detach")
     wait_for("nor does it open anything", lambda: call(second, other) == 401)
+
+
+def test_a_machine_that_is_stopped_in_the_foreground_is_not_waited_for_either(sites: tuple[Service, Service]) -> None:
+    first, second = sites
+    second.run("down")
+    argv = [sys.executable, "-m", "forebay", "up", "-c", str(second.file)]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert any("Ctrl-C" in line for line in running.stderr)
+        key = made(first)
+        wait_for("both open it", lambda: call(second, key) == 200)
+        running.send_signal(signal.SIGINT)
+        running.stderr.read()
+        assert running.wait(60) == 0
+    first.run("key", "revoke", identity(key), "--timeout", "5s")
+    second.run("up", "--detach")
+    wait_for("nor does it open anything", lambda: call(second, key) == 401)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def remote_of(spec: EngineSpec, unit: UnitSpec, docker: DockerHosts, owner: tupl
     remote = Remote(
         service=owner[0],
         owner=owner[1],
-        hosts=tuple(map(_host, docker.hosts)),
+        hosts=tuple(map(host_of, docker.hosts)),
         image=_image(spec, docker),
         needs=spec.needs,
         engine=msgspec.structs.replace(unit, argv=_argv(spec), env=spec.env, cpus=(), port=0, inherit=()),
@@ -72,7 +72,8 @@ def _image(spec: EngineSpec, docker: DockerHosts) -> str:
     return docker.images.get(spec.release, f"vllm/vllm-openai:v{spec.release}")
 
 
-def _host(host: DockerHost) -> Host:
+def host_of(host: DockerHost) -> Host:
+    """A host as agents are told of it."""
     tls = host.tls
     return Host(
         name=host.name,

@@ -55,9 +55,9 @@ def order_of(
     digest = digest_of((msgspec.json.encode(template, order="sorted").decode(), str(cluster.port), *where), {})
     own = {
         "app.kubernetes.io/managed-by": "forebay",
-        SERVICE: _label(owner[0]),
+        SERVICE: label(owner[0]),
         OWNER: owner[1],
-        UNIT: _label(unit.name),
+        UNIT: label(unit.name),
         DIGEST: digest,
     }
     spec = dict(template["spec"])
@@ -103,5 +103,6 @@ def pod_name(order: Order, random: str) -> str:
     return f"{start}-{order.digest[:6]}-{random}"
 
 
-def _label(text: str) -> str:
+def label(text: str) -> str:
+    """As much of a name as a label holds."""
     return text[:_LONGEST_LABEL].rstrip("-._")

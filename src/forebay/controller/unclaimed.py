@@ -1,0 +1,51 @@
+"""Engines of this service in its cluster that this state directory knows nothing of: found, taken over, ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from forebay.config.schema import Config
+from forebay.render.kubernetes_engine import namespace
+from forebay.store.state_dir import StateDir
+from forebay.substrate.docker import survey as docker
+from forebay.substrate.kubernetes import survey as kubernetes
+from forebay.substrate.owner import has_number, owner_of
+from forebay.substrate.ray import asked as ray
+from forebay.substrate.unclaimed import Survey, Unclaimed
+
+_END_S = 60.0
+
+
+def survey(config: Config, state: StateDir) -> Survey:
+    """Those that bear the service's name and another number than ours. RunError where nobody can be asked."""
+    found = _all(config)
+    if not has_number(config, state):
+        return found
+    own = owner_of(config, state)
+    return Survey(tuple(each for each in found.found if not own.startswith(each.owner)), found.silent)
+
+
+def end(config: Config, found: Sequence[Unclaimed]) -> None:
+    """End them, wherever they are. RunError where somebody does not answer."""
+    substrate = config.substrate
+    if not found:
+        return
+    if substrate.kind == "docker":
+        asyncio.run(docker.end(substrate.docker, found, _END_S))
+    elif substrate.kind == "kubernetes":
+        asyncio.run(kubernetes.end(substrate.kubernetes, found, _END_S))
+    elif substrate.address is not None:
+        ray.survey(substrate.address, config.service, end=[each.handle for each in found])
+
+
+def _all(config: Config) -> Survey:
+    substrate = config.substrate
+    if substrate.kind == "docker":
+        return asyncio.run(docker.survey(substrate.docker, config.service))
+    if substrate.kind == "kubernetes":
+        return asyncio.run(kubernetes.survey(substrate.kubernetes, namespace(config), config.service))
+    # In a namespace that the file names, agents find engines by their names alone.
+    if substrate.kind == "ray" and substrate.namespace is None and substrate.address is not None:
+        return ray.survey(substrate.address, config.service)
+    return Survey()
