@@ -123,12 +123,12 @@ def running() -> Iterator[FakeGateway]:
     main = loop.create_task(serve())
     thread = threading.Thread(target=lambda: loop.run_until_complete(main))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield fake
     finally:
         loop.call_soon_threadsafe(main.cancel)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -21,7 +21,7 @@ from forebay.render.edge_programs import PROGRAMS
 from forebay.store.state_dir import StateDir
 from forebay.testing.worker import free_port
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 MASKS = {"SigCgt", "SigBlk"}
 
 
