@@ -15,6 +15,8 @@ from forebay.controller.in_force import await_in_force
 from forebay.controller.limits import valkey_ref
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
+from forebay.gateway.idempotency.local import erase_answers
+from forebay.gateway.idempotency.script import ERASE
 from forebay.gateway.idempotency.shared import PREFIX as ONCE
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.reuse.shared import PREFIX as ANSWERS
@@ -38,7 +40,8 @@ def since_erasure(snapshot: Snapshot, state: StateDir) -> Snapshot:
 def drop_answers(config: Config, state: StateDir, base: Path) -> None:
     """Drop every answer that is kept: of this machine's workers, of idempotency keys, in Valkey.
 
-    Raises StateError where some are left: what was done is done, and the whole may be asked for again.
+    Those of calls that run meanwhile are not kept when they end. Raises StateError where some are left: what was done
+    is done, and the whole may be asked for again.
     """
     stamp = f"{time.time_ns():x}"
     write_atomically(state.erased, stamp.encode())
@@ -46,7 +49,7 @@ def drop_answers(config: Config, state: StateDir, base: Path) -> None:
     late = await_in_force(state, lambda snapshot: _is_since(snapshot, stamp), _IN_FORCE_S)
     try:
         if state.claims.exists():
-            _drop_claimed(state.claims)
+            erase_answers(state.claims, _BUSY_S)
         ref = valkey_ref(config, state, base)
         if ref is not None:
             asyncio.run(_drop_shared(ref))
@@ -74,13 +77,6 @@ def _is_since(snapshot: Snapshot, stamp: str) -> bool:
     return all(model.cache is None or model.cache.version.endswith(stamp) for model in snapshot.models)
 
 
-def _drop_claimed(path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as database:
-        database.execute("PRAGMA secure_delete = ON")
-        database.execute("UPDATE claims SET answer = NULL, answered_at = NULL WHERE answer IS NOT NULL")
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
 async def _drop_shared(ref: ValkeyRef) -> None:
     connection = await connect(
         ref.host, ref.port, password=ref.password, tls=ref.tls, timeout_s=_BUSY_S, on_lost=lambda _lost: None
@@ -89,7 +85,7 @@ async def _drop_shared(ref: ValkeyRef) -> None:
         for name in await _named(connection, ANSWERS, b"string"):
             await ask(connection, b"UNLINK", name)
         for name in await _named(connection, ONCE, b"hash"):
-            await ask(connection, b"HDEL", name, b"answer")
+            await ask(connection, b"EVAL", ERASE.encode(), b"1", name)
         with contextlib.suppress(ValkeyRefused):  # another's Valkey may not allow it, or keep no log of writes
             await ask(connection, b"BGREWRITEAOF")
     finally:

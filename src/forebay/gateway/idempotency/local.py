@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -34,8 +35,10 @@ _SCHEMA = (
 _HOLD = "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)"
 _OF_TENANT = "SELECT count(*) FROM claims WHERE tenant = ? AND expires_at > ?"
 _RENEW = "UPDATE claims SET lease_until = ?, expires_at = ? WHERE id = ? AND token = ? AND lease_until IS NOT NULL"
-_FINISH = """UPDATE claims SET lease_until = NULL, expires_at = ?, answer = ?, answered_at = ?
-    WHERE id = ? AND token = ? AND lease_until IS NOT NULL"""
+# What runs has no `answered_at`, but where somebody was erased meanwhile: then its answer is not kept.
+_FINISH = """UPDATE claims SET lease_until = NULL, expires_at = ?, answer = iif(answered_at IS NULL, ?, NULL),
+    answered_at = iif(answered_at IS NULL, ?, NULL) WHERE id = ? AND token = ? AND lease_until IS NOT NULL"""
+_ERASE = "UPDATE claims SET answer = NULL, answered_at = iif(lease_until IS NULL, NULL, 0)"
 _SIZES = "SELECT id, length(answer) FROM claims WHERE answer IS NOT NULL ORDER BY answered_at DESC"
 
 
@@ -103,6 +106,14 @@ class Table:
 
     def close(self) -> None:
         self._database.close()
+
+
+def erase_answers(path: Path, busy_s: float) -> None:
+    """Drop every answer in the file; those of calls that run will not be kept. Raises sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(path, timeout=busy_s, isolation_level=None)) as database:
+        database.execute("PRAGMA secure_delete = ON")
+        database.execute(_ERASE)
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _prepare(database: sqlite3.Connection) -> None:

@@ -1,11 +1,12 @@
-"""Claims in Valkey: a script that runs as one step. Pure text."""
+"""Claims in Valkey: scripts that run as one step each. Pure text."""
 
 from __future__ import annotations
 
 # KEYS: since, the claim, its tenant's claims by when they end, kept answers oldest first, bytes of kept answers.
 # ARGV: what to do, now (0: the server's), lease_ms, keep_ms, id, token, fingerprint, keys, memory, answer.
 # A claim without `lease` is finished. Nothing but `keep` frees one whose lease ended: whether its call was answered
-# nobody knows. Whoever forgot everything must hear from all workers before it gives a key away.
+# nobody knows. Whoever forgot everything must hear from all workers before it gives a key away. One with `erased` ran
+# while somebody was erased: its answer is not kept.
 CLAIMS = """
 local now, lease, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if now == 0 then
@@ -57,6 +58,7 @@ end
 redis.call('HDEL', KEYS[2], 'lease')
 remember()
 local size = #ARGV[10]
+if redis.call('HDEL', KEYS[2], 'erased') == 1 then size = 0 end
 if size > 0 then
   redis.call('HSET', KEYS[2], 'answer', ARGV[10])
   redis.call('RPUSH', KEYS[4], string.format('%.0f %d %s', now + keep, size, KEYS[2]))
@@ -73,3 +75,10 @@ if size > 0 then
 end
 return {'told'}
 """
+
+# KEYS: a claim.
+ERASE = """
+if redis.call('HEXISTS', KEYS[1], 'lease') == 1 then redis.call('HSET', KEYS[1], 'erased', '1') end
+return redis.call('HDEL', KEYS[1], 'answer')
+"""
+"""Its answer goes; that of one that runs will not be kept."""
