@@ -18,6 +18,7 @@ SCHEMA = (
     "PRAGMA secure_delete = ON",
     "CREATE TABLE IF NOT EXISTS secret (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS forgotten (one INTEGER PRIMARY KEY CHECK (one = 1), times INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS changes (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT",
     """CREATE TABLE IF NOT EXISTS consents (
         person BLOB NOT NULL, purpose TEXT NOT NULL, granted INTEGER NOT NULL, at_us INTEGER NOT NULL,
         record TEXT NOT NULL, number INTEGER NOT NULL UNIQUE, PRIMARY KEY (person, purpose)
@@ -26,6 +27,7 @@ SCHEMA = (
 )
 _OLD = "granted = 0 AND at_us < ? AND person NOT IN (SELECT person FROM holds)"
 _SET = "INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM consents))"
+_CHANGED = "UPDATE changes SET count = count + 1"
 _NAME_BYTES = 16
 
 
@@ -62,6 +64,7 @@ class Consents:
         with transaction(database):
             database.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (secrets.token_bytes(32),))
             database.execute("INSERT OR IGNORE INTO forgotten VALUES (1, 0)")
+            database.execute("INSERT OR IGNORE INTO changes VALUES (1, 0)")
         self._secret = _secret_of(database)
 
     def put(self, who: str, said: Consent) -> None:
@@ -69,6 +72,17 @@ class Consents:
         row = (name_of(self._secret, who), said.purpose, int(said.granted), said.at_us, said.record)
         with transaction(self._database):
             self._database.execute(_SET, row)
+            self._database.execute(_CHANGED)
+
+    @property
+    def changes(self) -> int:
+        """How often anything has changed, ever."""
+        return int(self._database.execute("SELECT count FROM changes").fetchone()[0])
+
+    def begin_anew(self, changes: int) -> None:
+        """Nobody has consented to anything, after so many changes: these are not known here."""
+        self._delete("DELETE FROM consents")
+        self._database.execute("UPDATE changes SET count = ?", (changes,))
 
     def has(self, who: str) -> bool:
         found = self._database.execute("SELECT 1 FROM consents WHERE person = ?", (name_of(self._secret, who),))
@@ -97,9 +111,10 @@ class Consents:
     def close(self) -> None:
         self._database.close()
 
-    def _delete(self, statement: str, bindings: tuple[object, ...]) -> None:
+    def _delete(self, statement: str, bindings: tuple[object, ...] = ()) -> None:
         with transaction(self._database):
             self._database.execute(statement, bindings)
+            self._database.execute(_CHANGED)
             self._database.execute("UPDATE forgotten SET times = times + 1")
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log of writes still held the page as it was
 

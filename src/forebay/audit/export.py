@@ -83,6 +83,7 @@ def write_parquet(found: Iterable[dict[str, Any]], path: Path) -> int:
     kinds |= {"at": arrow.timestamp("us", tz="UTC"), "erased": arrow.bool_()}
     schema = arrow.schema(list(kinds.items()))
     count = 0
+    path.touch(mode=0o600)  # people's names and addresses stand in it
     with parquet.ParquetWriter(path, schema) as writer:
         for batch in _batches(found):
             table = [{**row, "at": _moment(row["at"])} for row in batch]

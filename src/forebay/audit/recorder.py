@@ -20,10 +20,13 @@ from forebay.audit.note import Checkpoint, Note, Signer, signed
 from forebay.audit.record import CONSENT, ERASURE, Entry, Fact, leaf_of
 from forebay.audit.signing import log_signer
 from forebay.core.errors import StateError
+from forebay.core.files import write_atomically
 
 LOG, SUBJECTS, CONSENTS, LOCK, STOPPED = "log.db", "subjects.db", "consents.db", "lock", "stopped"
 DESTROYED = "destroyed"
 """Names of keys that erasures destroyed, a line each: a `subjects.db` that comes back from a copy loses them again."""
+SAID = "said"
+"""How often consents had changed: a `consents.db` that comes back from a copy is behind it, and is not believed."""
 _KEEP_S = 60.0
 # What leaves the disk as it was: SQLite takes the transaction back, and a later one may well succeed. After anything
 # else, an fsync that failed above all, the kernel may have dropped what it could not write and call it clean.
@@ -97,7 +100,7 @@ class Recorder:
             return Receipt((), self._note(entry, "no_key"))
         self._note(entry, "asked")
         self._remember(names)
-        self._changing(partial(self._consents.forget, who))
+        self._changing_consents(partial(self._consents.forget, who))
         self._changing(partial(self._keys.shred, who))
         return Receipt(names, self._note(entry, "destroyed"))
 
@@ -120,7 +123,7 @@ class Recorder:
         if count:
             entry = Entry(ERASURE, f"withdrawn-{at_us}", at_us, {"before_us": before_us, "count": count})
             self._note(entry, "asked")
-            self._changing(partial(self._consents.expire, before_us))
+            self._changing_consents(partial(self._consents.expire, before_us))
             self._note(entry, "expired")
         return count
 
@@ -130,7 +133,7 @@ class Recorder:
         entry = Entry(CONSENT, f"consent-{at_us}", at_us, facts, subject)
         self._note(entry, "grant_asked" if granted else "withdraw_asked")
         said = Consent(purpose, granted, at_us, entry.id)
-        self._changing(partial(self._consents.put, subjects.person(tenant, subject), said))
+        self._changing_consents(partial(self._consents.put, subjects.person(tenant, subject), said))
         return Receipt((), self._note(entry, "granted" if granted else "withdrawn"))
 
     def hold(self, tenant: str, subject: str, by: str, at_us: int, *, on: bool) -> Receipt:
@@ -141,6 +144,12 @@ class Recorder:
         self._changing(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
         self._changing(partial(self._consents.hold, who, on=on))
         return Receipt((), self._note(entry, "held" if on else "released"), held=on)
+
+    def note_old_consents(self) -> None:
+        """Record that who had consented was not believed; a log that takes nothing now says so of every call."""
+        at_us = time.time_ns() // 1000
+        with contextlib.suppress(Unrecorded):
+            self._note(Entry(CONSENT, f"consents-{at_us}", at_us, {"by": "forebay"}), "older_copy_forgotten")
 
     def close(self) -> None:
         self._log.close()
@@ -162,9 +171,17 @@ class Recorder:
         """What is about to be destroyed stays so, whatever is restored. Raises Unrecorded where the disk is full."""
         try:
             with (self._folder / DESTROYED).open("a", encoding="ascii") as file:
-                file.write("".join(f"{name}\n" for name in names))
+                # A line of its own, also behind one that a full disk has cut off.
+                file.write("".join(f"\n{name}\n" for name in names))
                 file.flush()
                 os.fsync(file.fileno())
+        except OSError as error:
+            raise Unrecorded("full") from error
+
+    def _changing_consents(self, act: Callable[[], None]) -> None:
+        self._changing(act)
+        try:
+            write_atomically(self._folder / SAID, b"%d\n" % self._consents.changes)
         except OSError as error:
             raise Unrecorded("full") from error
 
@@ -197,14 +214,33 @@ def open_recorder(folder: Path, service: str) -> Recorder:
         keys = subjects.SubjectKeys(opened(folder / SUBJECTS, subjects.SCHEMA))
         keys.destroy(_destroyed(folder / DESTROYED))
         said = Consents(opened(folder / CONSENTS, consents.SCHEMA))
+        known = _number_in(folder / SAID)
+        is_old = said.changes < known
+        if is_old:
+            said.begin_anew(known)
     except BaseException:
         os.close(lock)
         raise
-    return Recorder(log, keys, said, signer, folder).keep_lock(lock)
+    recorder = Recorder(log, keys, said, signer, folder).keep_lock(lock)
+    if is_old:
+        recorder.note_old_consents()
+    return recorder
 
 
 def _destroyed(path: Path) -> list[str]:
     return path.read_text("ascii").split() if path.exists() else []
+
+
+def _number_in(path: Path) -> int:
+    """Raises StateError where it is none: how much is missing cannot be told."""
+    try:
+        return int(path.read_text("ascii"))
+    except FileNotFoundError:
+        return 0
+    except ValueError as error:
+        what = "how often consents have changed cannot be read"
+        fix = "Remove it and consents.db: nobody has consented then"
+        raise StateError(what, where=str(path), fix=fix) from error
 
 
 def resume(folder: Path) -> str:
@@ -235,9 +271,9 @@ def resume(folder: Path) -> str:
 def _copy_anew(path: Path) -> None:
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)  # SQLite writes into a file that is empty, and it is never anybody else's to read
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("VACUUM INTO ?", (str(draft),))
-    draft.chmod(0o600)
     _sync(draft)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -181,10 +181,10 @@ class Opener:
         cipher = self._cipher(sealed.key)
         if cipher is None:
             return None
-        box = base64.b64decode(sealed.box)
         try:
+            box = base64.b64decode(sealed.box)
             content = cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _bound(kind, identity))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # a record that was changed may hold anything in the place of a box
             return None
         return {str(name): str(value) for name, value in orjson.loads(content).items()}
 

@@ -101,6 +101,7 @@ def export(flags: Flags, folder: Path | None, out: Path | None, form: str, **opt
             if out is None:
                 count = write(found, sys.stdout.buffer)
             else:
+                out.touch(mode=0o600)  # people's names and addresses stand in it
                 with out.open("wb") as file:
                     count = write(found, file)
     flags.say(_("{count} records").format(count=count))
