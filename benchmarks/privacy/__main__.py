@@ -37,7 +37,8 @@ _WORST = """
 
 {kilobytes} KB of one short text again and again, within what one call may have confirmed. Above, texts that make other
 searches slow; below, the worst that a search over motifs (`benchmarks/privacy/hostile.py`) finds: in {seconds:g} s for
-all types together, in {each:.1g} s for each alone.
+all types together, in {each:.1g} s for each alone. A request is searched in turns: between two steps of one the worker
+serves everybody else.
 """
 
 
@@ -112,12 +113,13 @@ def _worst(seconds: float, seed: int) -> list[str]:
     each_s = seconds / 2 / len(types)
     detector = Detector(types)
     lines = [_WORST.format(kilobytes=hostile.KILOBYTES, seconds=seconds / 2, each=each_s)]
-    lines += ["| text | µs a KB | of a text of 1 MB |", "|---|---:|---:|"]
+    lines += ["| text | µs a KB | of a text of 1 MB | longest step, ms |", "|---|---:|---:|---:|"]
     texts = list(hostile.KNOWN.items())
     texts += [(f"`{_shown(motif)}`", motif) for _, motif in hostile.worst(detector, seconds / 2, seed)[:5]]
     for name, motif in texts:
         short, long = (hostile.cost_us_per_kb(motif, detector, size) for size in (hostile.KILOBYTES, 1024))
-        lines.append(f"| {name} | {short:.0f} | {long:.0f} |")
+        step_ms = hostile.longest_step_ms(motif, detector)
+        lines.append(f"| {name} | {short:.0f} | {long:.0f} | {step_ms:.1f} |")
     lines += ["", "| type alone | its worst text | µs a KB |", "|---|---|---:|"]
     alone = hostile.each_alone(each_s, seed)
     for name, (cost_us, motif) in sorted(alone.items(), key=lambda each: -each[1][0])[:12]:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
+from forebay.privacy.policy import Actions
 from forebay.privacy.recogniser import Recogniser, load
+from forebay.privacy.redact import redaction
+from forebay.privacy.replace import Names, Replacer
 from forebay.privacy.search import spans_of
 
 KILOBYTES = 64
@@ -43,7 +46,7 @@ KNOWN = {
 
 def cost_us_per_kb(motif: str, detector: Detector, kilobytes: int = KILOBYTES) -> float:
     """CPU time of a kilobyte of a text of nothing but `motif`, within what one call may be searched for."""
-    text = (motif * (kilobytes * 1024 // len(motif.encode()) + 1))[: kilobytes * 1024]
+    text = _repeated(motif, kilobytes)
     size_kb = len(text.encode()) / 1024
     best = float("inf")
     for _ in range(2):
@@ -51,6 +54,24 @@ def cost_us_per_kb(motif: str, detector: Detector, kilobytes: int = KILOBYTES) -
         spans_of(text, detector, Budget())
         best = min(best, time.thread_time() - began)
     return best / size_kb * 1e6
+
+
+def longest_step_ms(motif: str, detector: Detector, kilobytes: int = KILOBYTES) -> float:
+    """CPU time of the longest step of a search of such a text, at whose end others are served; the least of three."""
+    text = _repeated(motif, kilobytes)
+    best = float("inf")
+    for _ in range(3):
+        replacer = Replacer(Actions(), b"", Names(), frozenset(), detector.endless)
+        longest, began = 0.0, time.thread_time()
+        for _ in redaction(text, detector, replacer, budget=Budget()):
+            longest = max(longest, time.thread_time() - began)
+            began = time.thread_time()
+        best = min(best, max(longest, time.thread_time() - began))
+    return best * 1e3
+
+
+def _repeated(motif: str, kilobytes: int) -> str:
+    return (motif * (kilobytes * 1024 // len(motif.encode()) + 1))[: kilobytes * 1024]
 
 
 def worst(detector: Detector, seconds: float, seed: int) -> list[tuple[float, str]]:

@@ -20,7 +20,8 @@ from forebay.gateway.parts import Parts
 from forebay.gateway.privacy.guard import Guard, is_anyones
 from forebay.gateway.privacy.inspect import shown
 from forebay.gateway.privacy.outlet import outlet
-from forebay.gateway.privacy.screened import screened
+from forebay.gateway.privacy.screened import screened, searched
+from forebay.gateway.privacy.turns import at_once
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import ClientGone, Refusal
 from forebay.gateway.residency import at_home
@@ -127,7 +128,7 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
     try:
         if isinstance(answered.answer, WholeAnswer):
             said = answered.answer if asked.guard is None else await shown(call, answered.answer, asked.guard, parts)
-            _answer_whole(call, said, asked, parts)
+            await _answer_whole(call, said, asked, parts)
         else:
             await _stream(call, answered.answer, parts)
     finally:
@@ -163,7 +164,7 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
         parts.meter.count(catalogue.CUT_STREAMS, pump.cut)
 
 
-def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
+async def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
     """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
     began_at = parts.clock()
     if answer.status >= 400:
@@ -176,14 +177,14 @@ def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -
         if call.ledger.lane:
             call.ledger.finish = finish_in(answer.body)
     if asked.guard is not None:
-        answer = asked.guard.searched(answer, asked.route.endpoint)
+        answer = await searched(call, answer, asked.guard)
     _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)
 
 
 def _answer_searched(call: Call, status: int, body: bytes, *, guard: Guard) -> None:
     """A whole answer that the cascade gives."""
-    _answer(call, status, guard.whole(body, call.ledger.endpoint))
+    _answer(call, status, at_once(guard.whole(body, call.ledger.endpoint)))
 
 
 def _answer_probe(call: Call, route: Route, view: View, parts: Parts) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import mul
+
+# Every number that looks like a value is tried by each of these: a table takes a third of the time of `int`.
+_VALUES = {str(value): value for value in range(10)}
+_DOUBLED = {str(value): value * 2 - 9 if value > 4 else value * 2 for value in range(10)}
 
 
 def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1."""
-    total = 0
-    for index, digit in enumerate(reversed(digits)):
-        value = int(digit)
-        total += (value * 2 - 9 if value > 4 else value * 2) if index % 2 else value
-    return total % 10 == 0
+    doubled = sum(map(_DOUBLED.__getitem__, digits[-2::-2]))
+    return (doubled + sum(map(_VALUES.__getitem__, digits[-1::-2]))) % 10 == 0
 
 
 def weighted(digits: str, weights: Sequence[int]) -> int:
     """The sum of digits times weights, as far as there are weights."""
-    return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
+    return sum(map(mul, map(_VALUES.__getitem__, digits), weights))
 
 
 def mod_97_10(text: str) -> bool:

@@ -75,6 +75,7 @@ class Detector:
         self._gate.Add(numbers.GATE if self._by_length else "[^\\x00-\\xff]")
         self._gate.Add("")  # matches everywhere: the gate's word that it has looked
         self._gate.Compile()
+        self._match = self._gate._set.Match  # the wrapper around it costs a fifth of a look
 
     def passes(self, text: str) -> bool:
         """Whether `text` may hold anything at all; False is certain, and cheap."""
@@ -117,7 +118,7 @@ class Detector:
         return looked
 
     def _hits(self, folded: bytes) -> list[int]:
-        hits: list[int] = self._gate.Match(folded)
+        hits: list[int] = self._match(folded)
         if not hits:
             raise DetectorFailed("the gate gave up")
         return hits

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from functools import cache
-
-import msgspec
+from bisect import bisect_left, bisect_right
+from functools import cache, lru_cache
 
 from forebay.privacy.alphabet import folds, nothing
 
@@ -20,27 +18,46 @@ _WORD = "(?:" + "|".join(_WORDS) + ")[是为]?"
 _SHORT = {"n": "\n", "r": "\n", "t": " ", "b": " ", "f": " ", '"': '"', "/": "/"}
 
 
-_SPECIAL = re.compile(f"(?P<escape>{_ESCAPE})|(?P<tag>{_TAG})|(?P<word>{_WORD})")
+_SPECIALS = f"(?P<escape>{_ESCAPE})|(?P<tag>{_TAG})|(?P<word>{_WORD})"
+_SPECIAL = re.compile(_SPECIALS)
 _SPECIAL_ANY = ("\\", "<", "&#", *_WORDS)
-_NOTHING = re.compile(f"[{nothing()}]")
+_MARK = re.compile(f"{_SPECIALS}|[{nothing()}]+")
+_NO_MARKS: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
+# What a mark begins with: to find that first is several times faster than to try all of them everywhere.
+_FIRST = re.compile(f"[\\\\<&{''.join({word[0] for word in _WORDS})}{nothing()}]")
 
 
-class Folded(msgspec.Struct, frozen=True, gc=False):
-    """Folded text, and where in the text as written each of its bytes begins and ends; None where it is the same."""
+class Folded:
+    """Folded text, and where in the text as written each of its bytes begins and ends.
 
-    text: bytes
-    begins: list[int] | None = None
-    ends: list[int] | None = None
+    Where nothing is marked a byte is a character. A mark stands for what is not: from `begins` to `ends` as written,
+    `lengths` bytes from `at` on. A list with an entry for each byte would cost more than all that is looked for.
+    """
+
+    __slots__ = ("_at", "_begins", "_ends", "_lengths", "text")
+
+    def __init__(self, text: bytes, marks: tuple[list[int], list[int], list[int], list[int]] = _NO_MARKS) -> None:
+        self.text = text
+        self._at, self._lengths, self._begins, self._ends = marks
 
     def index(self, place: int) -> int:
         """The first byte that came from `place` or behind it."""
-        return place if self.begins is None else bisect_left(self.begins, place)
+        number = bisect_left(self._begins, place) - 1
+        if number < 0:
+            return place
+        return self._at[number] + self._lengths[number] + max(0, place - self._ends[number])
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
         """Where bytes came from."""
-        if self.begins is None or self.ends is None:
-            return begin, end
-        return self.begins[begin], self.ends[end - 1]
+        return self._place(begin)[0], self._place(end - 1)[1]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        number = bisect_right(self._at, index) - 1  # of several at one place those before the last have no bytes
+        if number < 0:
+            return index, index + 1
+        end = self._ends[number]
+        beyond = index - self._at[number] - self._lengths[number]
+        return (self._begins[number], end) if beyond < 0 else (end + beyond, end + beyond + 1)
 
 
 def fold(text: str) -> bytes:
@@ -57,32 +74,30 @@ def fold_with_places(text: str) -> Folded:
     """`text` folded, with the way back."""
     if text.isascii() and "\\" not in text and "<" not in text and "&#" not in text:
         return Folded(text.encode())
-    pieces: list[bytes] = []
-    begins: list[int] = []
-    ends: list[int] = []
-    at, table = 0, _table()
-    specials = [(*found.span(), _meant(found).translate(table)) for found in _SPECIAL.finditer(text)]
-    for begin, end, meant in [*specials, (len(text), len(text), "")]:
-        plain = text[at:begin]
-        if plain.isascii() or _NOTHING.search(plain) is None:
-            pieces.append((plain if plain.isascii() else plain.translate(table)).encode("ascii", "replace"))
-            begins += range(at, begin)
-            ends += range(at + 1, begin + 1)
-        else:
-            for index in range(at, begin):
-                _add(table.get(ord(text[index]), text[index]), index, index + 1, (pieces, begins, ends))
-        if meant:
-            _add(meant, begin, end, (pieces, begins, ends))
-        at = end
-    whole = b"".join(pieces)
-    return Folded(whole) if begins == list(range(len(text))) else Folded(whole, begins, ends)
-
-
-def _add(meant: str, begin: int, end: int, to: tuple[list[bytes], list[int], list[int]]) -> None:
-    pieces, begins, ends = to
-    pieces.append(meant.encode("ascii", "replace"))
-    begins += [begin] * len(meant)
-    ends += [end] * len(meant)
+    pieces: list[str] = []
+    marks: tuple[list[int], list[int], list[int], list[int]] = [], [], [], []
+    all_at, lengths, begins, ends = marks
+    at = before = place = 0  # where the folded text and the written one have come to
+    while (first := _FIRST.search(text, place)) is not None:
+        begin = first.start()
+        found = _MARK.match(text, begin)
+        if found is None:
+            place = begin + 1
+            continue
+        place = found.end()
+        pieces.append(text[before:begin])
+        meant = _told(found[0], found.lastgroup)
+        pieces.append(meant)
+        at += begin - before
+        all_at.append(at)
+        lengths.append(len(meant))
+        begins.append(begin)
+        ends.append(place)
+        at += len(meant)
+        before = place
+    pieces.append(text[before:])
+    whole = "".join(pieces)  # each other character becomes one character
+    return Folded((whole if whole.isascii() else whole.translate(_table())).encode("ascii", "replace"), marks)
 
 
 @cache
@@ -91,8 +106,17 @@ def _table() -> dict[int, str]:
 
 
 def _meant(found: re.Match[str]) -> str:
-    kind, text = found.lastgroup, found[0]
-    if kind == "tag":
+    return _told(found[0], found.lastgroup)
+
+
+@lru_cache(maxsize=4_096)
+def _told(text: str, kind: str | None) -> str:
+    """What is meant, in ASCII: nothing, one character, or a word."""
+    return _plain(text, kind).translate(_table()).encode("ascii", "replace").decode()
+
+
+def _plain(text: str, kind: str | None) -> str:
+    if kind == "tag" or kind is None:
         return ""
     if kind == "word":
         return "?" + _WORDS[text[:2]] + ":" * (len(text) > 2)  # a value before it has ended

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.replace import Replacer
 from forebay.privacy.search import Search, search
 from forebay.privacy.span import Span
 from forebay.privacy.stream import Channel
+
+PIECE_CHARACTERS = 2_048
+"""What is searched at once where others wait: the worst that such a piece takes is a few milliseconds."""
 
 
 def redact(
@@ -20,6 +25,31 @@ def redact(
     if not text or not detector.passes(text):
         return text
     return _replaced(text, search(detector, budget), replacer, is_json=is_json)
+
+
+def redaction(
+    text: str,
+    detector: Detector,
+    replacer: Replacer,
+    *,
+    is_json: bool = False,
+    budget: Budget | None = None,
+    piece: int = PIECE_CHARACTERS,
+) -> Generator[None, None, str]:
+    """`redact`, and after each piece of a long text a moment for others. The law of streams: it finds the same."""
+    if len(text) <= piece:
+        return redact(text, detector, replacer, is_json=is_json, budget=budget)
+    channel = Channel(search(detector, budget), replacer, is_json=is_json)
+    starts, told = range(0, len(text), piece), list[str]()
+    for start in starts:
+        channel.add(text[start : start + piece])
+        while (len(told) + 1) * piece <= channel.decided:
+            told.append(channel.take())
+        yield
+    channel.finish()
+    told += [channel.take() for _ in starts[len(told) :]]
+    left = "".join(told)
+    return text if left == text else left
 
 
 def redact_found(text: str, spans: list[Span], replacer: Replacer, *, is_json: bool = False) -> str:

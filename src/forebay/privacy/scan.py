@@ -68,6 +68,8 @@ class Scan:
     def _skip(self, at: int) -> int:
         """Nothing is anywhere in what is held; the open chain at its end alone is undecided."""
         held = self._held
+        if len(held) - at > _BLOCK:
+            at = self._detector.chains.last_between(held, at, len(held))
         while (chain := self._detector.chains.next(held, at)) is not None:
             start, end = chain
             if self._detector.chains.is_open(held, end):

@@ -54,6 +54,19 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("several prompts", "/v1/completions", {"model": "m", "prompt": ["x", f"to {PHONE}"]}),
     ("an input", "/v1/responses", {"model": "m", "input": f"call {PHONE}", "instructions": f"and {PHONE}"}),
     ("an item", "/v1/responses", {"model": "m", "input": [{"role": "user", "content": PHONE}]}),
+    (
+        "an answer's tokens",
+        "/v1/responses",
+        {
+            "model": "m",
+            "input": [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "output_text", "text": "x", "logprobs": [{"token": PHONE}]}],
+                }
+            ],
+        },
+    ),
     ("a message", "/v1/messages", {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": PHONE}]}),
     (
         "a tool's input",

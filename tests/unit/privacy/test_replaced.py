@@ -14,7 +14,7 @@ from forebay.gateway.privacy.walk import Walk
 from forebay.privacy.budget import Budget
 from forebay.privacy.own import BadPattern, recogniser_of, words_of
 from forebay.privacy.policy import Action, Actions, Pattern, PrivacyPolicy, Scope
-from forebay.privacy.redact import redact
+from forebay.privacy.redact import redact, redaction
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
 from forebay.privacy.search import search
@@ -78,6 +78,30 @@ def test_a_stream_leaves_as_the_whole_text_does(text: str, action: Action, data:
         assert whole == text
 
 
+def _by_pieces(text: str, replacer: Replacer, piece: int, *, is_json: bool = False) -> tuple[str, int]:
+    """What is left of a text, and how often there was a moment for others."""
+    steps, moments = redaction(text, RULES.detector, replacer, is_json=is_json, piece=piece), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value, moments
+        moments += 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXTS, st.sampled_from(["mask", "pseudonymise", "hash", "allow"]), st.integers(1, 500))
+def test_a_text_in_pieces_is_left_as_the_whole_is(text: str, action: Action, piece: int) -> None:
+    told, moments = _by_pieces(text, _replacer(action), piece)
+    assert told == redact(text, RULES.detector, _replacer(action))
+    assert moments == (0 if len(text) <= piece else -(-len(text) // piece))
+
+
+def test_a_text_in_which_nothing_is_stays_the_very_same() -> None:
+    text = "nothing personal. " * 500
+    assert _by_pieces(text, _replacer("mask"), 1_000)[0] is text
+
+
 _VALUES = st.recursive(
     st.sampled_from([PHONE, int(PHONE), MAIL, "x\n" + PHONE, 'say "' + MAIL + '"', 1.5, None, True, "\\"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["to", "n", "说"]), inner, max_size=3),
@@ -96,6 +120,7 @@ def test_the_text_of_a_json_value_stays_one(value: object, escaped: bool, data: 
         assert PHONE not in told
         assert MAIL not in told
         assert told == redact(text, RULES.detector, _replacer(action), is_json=True)
+        assert told == _by_pieces(text, _replacer(action), 7, is_json=True)[0]
 
 
 def test_a_name_is_turned_back_into_the_very_value_also_in_json() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import orjson
 
-from forebay.gateway.privacy.walk import Walk
+from forebay.gateway.privacy.walk import Steps, Walk
 from forebay.gateway.refusal import Refusal
 from forebay.observe import catalogue
 from forebay.privacy.budget import Budget
@@ -24,7 +23,6 @@ from forebay.privacy.rules import Rules
 from forebay.wire.openai.content import holds_image
 
 if TYPE_CHECKING:
-    from forebay.gateway.answer import WholeAnswer
     from forebay.gateway.meter import Meter
     from forebay.gateway.screen import Asked
     from forebay.privacy.span import Span
@@ -34,6 +32,8 @@ _WITHOUT_TEXT = frozenset({"/v1/embeddings", "/v1/score", "/v1/tokenize"})
 NOT_READ = frozenset({"model", "stream", "stream_options", "encoding_format", "seed"})
 """Fields that are names of forebay's own or switches, whatever their text."""
 
+_SPOKEN = frozenset({"messages", "input", "tools"})
+_NOTHING = frozenset[str]()
 _UNREADABLE = "This holds an image or token ids, which cannot be searched for personal data; the policy refuses that."
 
 
@@ -64,7 +64,7 @@ class Guard:
         """What looks at the answer."""
         return self._rules.with_names if self.names else self._rules.detector
 
-    def ask(self, fields: dict[str, Any], endpoint: str) -> bool:
+    def ask(self, fields: dict[str, Any], endpoint: str) -> Steps:
         """Whether anything in a request was replaced. Raises Refusal for one that must not be asked."""
         scope = self._scope
         if scope.input.is_idle:
@@ -73,16 +73,16 @@ class Guard:
             raise unreadable()
         replacer = self._replacer(scope.input)
         budget = Budget(self._rules.policy.candidates)
-        walk = Walk(self._rules.detector, replacer, numbers=True, budget=budget)
-        plain = Walk(self._rules.detector, replacer, budget=budget)
+        walk = Walk(self._rules.detector, replacer, numbers=True, budget=budget, unread=_NOTHING)
+        plain = Walk(self._rules.detector, replacer, budget=budget, unread=_NOTHING)
         changed, name = False, ""
         try:
             for name, value in fields.items():
                 if type(value) is str and name not in NOT_READ:
-                    fields[name] = text = plain.text(value)
+                    fields[name] = text = yield from plain.text_steps(value)
                     changed |= text is not value
-                elif type(value) in {dict, list} and not _holds_token_ids(value):
-                    changed |= (walk if name in {"messages", "input", "tools"} else plain).over(value, at=name)
+                elif type(value) in {dict, list} and not _is_token_ids(value):
+                    changed |= yield from (walk if name in _SPOKEN else plain).steps(value, at=name)
         except Blocked as blocked:
             raise refused(blocked.kind, name) from None
         except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no engine
@@ -91,7 +91,7 @@ class Guard:
             self.count(replacer, "input")
         return changed
 
-    def whole(self, body: bytes, endpoint: str) -> bytes:
+    def whole(self, body: bytes, endpoint: str) -> Generator[None, None, bytes]:
         """A whole answer as its client gets it. Raises Refusal where it gets none."""
         if endpoint in _WITHOUT_TEXT or (self._scope.output.is_idle and not self.names):
             return body
@@ -99,7 +99,7 @@ class Guard:
             if self.unseen:  # on a way on which nobody has asked the plug-ins
                 raise BadPlugin
             answer = orjson.loads(body)
-            changed = Walk(self.detector, self.output).over(answer)
+            changed = yield from Walk(self.detector, self.output).steps(answer)
         except Blocked as blocked:
             raise withheld(blocked) from None
         except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no client
@@ -107,10 +107,6 @@ class Guard:
         finally:
             self.count_output()
         return orjson.dumps(answer) if changed else body
-
-    def searched(self, answer: WholeAnswer, endpoint: str) -> WholeAnswer:
-        """An engine's whole answer as its client gets it. Raises Refusal."""
-        return msgspec.structs.replace(answer, body=self.whole(answer.body, endpoint))
 
     def worded(self, refusal: Refusal) -> Refusal:
         """An engine's refusal, whose message may hold what was asked."""
@@ -205,3 +201,12 @@ def _holds_token_ids(value: object) -> bool:
     if type(value) is not list or not value:
         return False
     return any(type(each) is int or (type(each) is list and each and type(each[0]) is int) for each in value)
+
+
+def _is_token_ids(value: Any) -> bool:
+    """Whether there is no text in it: token ids alone, or lists of them."""
+    if type(value) is not list:
+        return False
+    return all(type(each) is int for each in value) or all(
+        type(each) is list and all(type(token) is int for token in each) for each in value
+    )

@@ -59,7 +59,7 @@ async def inspect_request(call: Call, fields: dict[str, Any], guard: Guard, part
         if guard.readers:
             await _read(call, guard, images_in(fields))
         plain = {name: value for name, value in fields.items() if name not in NOT_READ}
-        places = list(_texts(plain))
+        places = list(_texts(plain, unread=frozenset()))
         changed = await _replace(call, guard.finders, places, replacer)
     except Blocked as blocked:
         raise refused(blocked.kind) from None
@@ -127,7 +127,8 @@ async def _through(call: Call, work: Coroutine[Any, Any, bytes]) -> bytes:
         if not done.cancelled() and done.exception() is None:
             call.signal(task, done.result())
         elif not done.cancelled():
-            call.fail(task, BadPlugin(str(done.exception())))
+            error = done.exception()  # any but our own may quote what was sent
+            call.fail(task, error if isinstance(error, BadPlugin) else BadPlugin(type(error).__name__))
 
     task.add_done_callback(told)
     try:
@@ -137,7 +138,9 @@ async def _through(call: Call, work: Coroutine[Any, Any, bytes]) -> bytes:
     return answer
 
 
-def _texts(value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = False) -> Iterator[_Place]:
+def _texts(
+    value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = False, unread: frozenset[str] = UNREAD
+) -> Iterator[_Place]:
     """Every text in a JSON value that somebody may have written.
 
     The outermost object owns none: in a request what it has by the names of tokens are switches.
@@ -146,11 +149,11 @@ def _texts(value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = 
         if type(each) is str:
             if len(each) >= _SHORTEST and not _is_word(at, each, value, free=free):
                 yield _Place(value, at, each, owners)
-        elif type(each) is list and (free or at not in UNREAD):
-            yield from _texts(each, owners, free=free)
-        elif type(each) is dict and (free or at not in UNREAD):
+        elif type(each) is list and (free or at not in unread):
+            yield from _texts(each, owners, free=free, unread=unread)
+        elif type(each) is dict and (free or at not in unread):
             below = free or at in FREE
-            yield from _texts(each, owners if below else (*owners, each), free=below)
+            yield from _texts(each, owners if below else (*owners, each), free=below, unread=unread)
 
 
 def _is_word(at: Any, text: str, value: Any, *, free: bool) -> bool:

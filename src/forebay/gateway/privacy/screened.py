@@ -1,4 +1,4 @@
-"""A call as engines get it under a policy, with the guard of its answer."""
+"""A call as engines get it under a policy, and its whole answer as its client gets that."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ import orjson
 
 from forebay.gateway.privacy.guard import Guard, secret_of
 from forebay.gateway.privacy.inspect import inspect_request
+from forebay.gateway.privacy.turns import Turns
 from forebay.gateway.refusal import Refusal
 from forebay.privacy.rules import Rules
 
 if TYPE_CHECKING:
+    from forebay.gateway.answer import WholeAnswer
     from forebay.gateway.call import Call
     from forebay.gateway.parts import Parts
     from forebay.gateway.screen import Asked
     from forebay.gateway.view import View
 
+_turns = Turns()
+
+
+async def searched(call: Call, answer: WholeAnswer, guard: Guard) -> WholeAnswer:
+    """An engine's whole answer as its client gets it. Raises Refusal where it gets none."""
+    body = await _turns.take(call, guard.whole(answer.body, call.ledger.endpoint))
+    return msgspec.structs.replace(answer, body=body)
+
 
 async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Parts) -> Asked:
-    """Raises Refusal for what must not be asked."""
+    """What is asked, with the guard of its answer. Raises Refusal for what must not be asked."""
     tenant = call.ledger.tenant
     scope = rules.scope(tenant, asked.model.name)
     if scope is None:
@@ -30,7 +40,7 @@ async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Pa
         raise Refusal("stream_unsearchable", "What this policy looks for in answers cannot be looked for in streams.")
     changes: dict[str, Any] = {}
     fields = asked.fields
-    changed = guard.ask(fields, asked.route.endpoint)
+    changed = await _turns.take(call, guard.ask(fields, asked.route.endpoint))
     if guard.finders or guard.readers:
         changed |= await inspect_request(call, fields, guard, parts)
     if changed:

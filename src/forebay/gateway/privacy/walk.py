@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
+from forebay.gateway.privacy.turns import at_once
 from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
-from forebay.privacy.redact import redact
+from forebay.privacy.redact import redaction
 from forebay.privacy.replace import Blocked, Replacer
 
 JSON_TEXT = frozenset({"arguments", "partial_json"})
@@ -25,75 +27,96 @@ _SHORTEST_KEY, _SMALLEST_NUMBER = 6, 10**6
 _MOST_KNOWN_KEYS, _LONGEST_KNOWN_KEY = 4_096, 64
 
 
+Steps = Generator[None, None, bool]
+"""Whether anything was changed; between its steps others may be served."""
+
+
 class Walk:
     """Goes over one value. `numbers`: whole numbers may be telephone numbers, too, and become text then.
 
-    `budget` is what all texts of a request share; without one each text has its own, as it has in a stream.
+    `budget` is what all texts of a request share; without one each text has its own, as it has in a stream. `unread`
+    are members whose inside is not looked at: in a request there are none, since all of it goes to an engine.
     """
 
-    __slots__ = ("_budget", "_detector", "_numbers", "_replacer")
+    __slots__ = ("_budget", "_detector", "_numbers", "_replacer", "_unread")
 
     def __init__(
-        self, detector: Detector, replacer: Replacer, *, numbers: bool = False, budget: Budget | None = None
+        self,
+        detector: Detector,
+        replacer: Replacer,
+        *,
+        numbers: bool = False,
+        budget: Budget | None = None,
+        unread: frozenset[str] = UNREAD,
     ) -> None:
         self._budget = budget
         self._detector = detector
         self._replacer = replacer
         self._numbers = numbers
+        self._unread = unread
 
     def over(self, value: dict[str, Any] | list[Any], *, at: str = "") -> bool:
         """Whether anything in it was changed; `at` is the member that it is of a request. Raises Blocked."""
+        return at_once(self.steps(value, at=at))
+
+    def text(self, text: str) -> str:
+        """One text. Raises Blocked."""
+        return at_once(self.text_steps(text))
+
+    def steps(self, value: dict[str, Any] | list[Any], *, at: str = "") -> Steps:
+        """`over`, a text or a piece of a long one at a time."""
         if isinstance(value, dict):
             return self._object(value, free=at in FREE)
         return self._list(value, free=False)
 
-    def text(self, text: str, *, is_json: bool = False) -> str:
-        """One text."""
-        return redact(text, self._detector, self._replacer, is_json=is_json, budget=self._budget)
+    def text_steps(self, text: str, *, is_json: bool = False) -> Generator[None, None, str]:
+        """`text`, a piece at a time."""
+        return redaction(text, self._detector, self._replacer, is_json=is_json, budget=self._budget)
 
-    def _object(self, fields: dict[str, Any], *, free: bool) -> bool:
+    def _object(self, fields: dict[str, Any], *, free: bool) -> Steps:
         changed = False
         for key, value in fields.items():
-            if not free and (is_image(key, value, fields) if type(value) is str else key in UNREAD):
+            if not free and (is_image(key, value, fields) if type(value) is str else key in self._unread):
                 continue
-            self._check_key(key)
-            changed |= self._member(fields, key, value, free=free)
+            yield from self._check_key(key)
+            changed |= yield from self._member(fields, key, value, free=free)
         if changed and not free:
             for name in TOKENS:
                 if fields.get(name) is not None:
                     fields[name] = [] if name == "logprobs" and type(fields[name]) is list else None
         return changed
 
-    def _list(self, values: list[Any], *, free: bool) -> bool:
+    def _list(self, values: list[Any], *, free: bool) -> Steps:
         changed = False
         for index, value in enumerate(values):
-            changed |= self._member(values, index, value, free=free)
+            changed |= yield from self._member(values, index, value, free=free)
         return changed
 
-    def _member(self, where: Any, at: Any, value: Any, *, free: bool) -> bool:
+    def _member(self, where: Any, at: Any, value: Any, *, free: bool) -> Steps:
         kind = type(value)
         if kind is str:
-            text = self.text(value, is_json=at in JSON_TEXT)
+            text = yield from self.text_steps(value, is_json=at in JSON_TEXT)
         elif kind is dict:
-            return self._object(value, free=free or at in FREE)
+            return (yield from self._object(value, free=free or at in FREE))
         elif kind is list:
-            return self._list(value, free=free)
+            return (yield from self._list(value, free=free))
         elif kind is int and self._numbers and abs(value) >= _SMALLEST_NUMBER:
             value = str(value)
-            text = self.text(value)
+            text = yield from self.text_steps(value)
         else:
             return False
+        yield
         if text == value:
             return False
         where[at] = text
         return True
 
-    def _check_key(self, key: str) -> None:
+    def _check_key(self, key: str) -> Generator[None, None, None]:
         """A key cannot be replaced: what looks for it would not find it."""
         known = self._detector.known_keys
         if len(key) < _SHORTEST_KEY or key in known:
             return
-        if self.text(key) != key:
+        if (yield from self.text_steps(key)) != key:
             raise Blocked("key")
         if len(known) < _MOST_KNOWN_KEYS and len(key) <= _LONGEST_KNOWN_KEY and not self._detector.passes(key):
             known.add(key)

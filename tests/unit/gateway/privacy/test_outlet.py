@@ -12,6 +12,7 @@ import pytest
 from forebay.gateway.privacy import outlet as outlet_module
 from forebay.gateway.privacy.guard import Guard
 from forebay.gateway.privacy.outlet import Outlet
+from forebay.gateway.privacy.turns import at_once
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import ROUTES
 from forebay.privacy.detector import Detector
@@ -89,9 +90,9 @@ def test_a_search_that_fails_refuses_a_whole_answer_and_a_request() -> None:
     rules.detector = FAULTY
     _, _, _, guard = _made(rules)
     for work in (
-        lambda: guard.whole(b'{"choices":[{"message":{"content":"boom"}}]}', "/v1/chat/completions"),
-        lambda: guard.whole(b"no json", "/v1/chat/completions"),
-        lambda: guard.ask({"messages": [{"role": "user", "content": "boom"}]}, "/v1/chat/completions"),
+        lambda: at_once(guard.whole(b'{"choices":[{"message":{"content":"boom"}}]}', "/v1/chat/completions")),
+        lambda: at_once(guard.whole(b"no json", "/v1/chat/completions")),
+        lambda: at_once(guard.ask({"messages": [{"role": "user", "content": "boom"}]}, "/v1/chat/completions")),
     ):
         with pytest.raises(Refusal) as refused:
             work()
