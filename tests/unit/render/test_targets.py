@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,22 @@ def test_a_target_reads_as_its_golden_files(target: str) -> None:
 @pytest.mark.parametrize("target", [*TARGETS, "grafana", "haproxy", "nginx"])
 def test_the_same_configuration_gives_the_same_files(target: str) -> None:
     assert files(target) == files(target)
+
+
+@pytest.mark.parametrize("program", ["nginx", "haproxy"])
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.53", "0.0.0.0", "::1", "::"])  # noqa: S104  nothing listens here
+def test_an_edge_that_may_run_anywhere_leads_to_its_own_machine(program: str, bind: str) -> None:
+    (text,) = [text for name, text in files(program, gateway={"bind": bind}).items() if name.endswith(("conf", "cfg"))]
+    servers = re.findall(r"^\s*server (?:worker-\d+ )?(\S+):\d+\b", text, re.MULTILINE)
+    assert len(servers) == 2
+    assert all(ip_address(each.strip("[]")).is_loopback for each in servers)
+
+
+@pytest.mark.parametrize("program", ["nginx", "haproxy"])
+@pytest.mark.parametrize("bind", ["10.0.0.5", "2001:db8::5"])
+def test_no_edge_is_written_that_would_speak_in_clear_text_over_a_network(program: str, bind: str) -> None:
+    with pytest.raises(ConfigError, match="clear text"):
+        files(program, gateway={"bind": bind})
 
 
 def test_every_metric_of_alerts_and_dashboards_is_in_the_catalogue() -> None:
