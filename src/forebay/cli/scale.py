@@ -17,7 +17,7 @@ from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration, state_dir
 from forebay.config.schema import EmbeddedEngine, VllmEngine
 from forebay.config.schema.scale import EngineScale
-from forebay.controller.status import read_status
+from forebay.controller.status import ScalingStatus, Status, read_status
 from forebay.core.errors import UsageError
 from forebay.engines.fleet import expand
 from forebay.engines.spec import EngineSpec
@@ -62,7 +62,7 @@ class Foretold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """The record played with the rules, and with all copies and the fewest all the time."""
+    """The record played with the rules, and with all copies and the fewest all the time; and how it is `now`."""
 
     model: str
     calls: int
@@ -72,6 +72,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     scaled: Scaled
     most: Scaled
     least: Scaled
+    now: ScalingStatus | None = None
 
 
 @click.group(help=_("Foretell traffic, and show what the rules for the number of copies do with it."))
@@ -129,7 +130,8 @@ def explain(flags: Flags, model: str | None, **given: Any) -> None:
     queue = configuration(flags).config.gateway.queue
     gateway = Gateway(queue_calls=queue.calls, queue_wait_s=queue.wait)
     slo: Slo = sizing.slo_of(given["slo"])
-    start_s = sizing.seconds(given["start"]) if given["start"] else _start_s(flags, scope.model)
+    status = read_status(state_dir(flags).status)
+    start_s = sizing.seconds(given["start"]) if given["start"] else _start_s(status, scope.model)
     told = Explained(
         model=scope.model,
         calls=len(calls),
@@ -139,6 +141,7 @@ def explain(flags: Flags, model: str | None, **given: Any) -> None:
         scaled=scaled(calls, shape, scope.rules, start_s, gateway=gateway, slo=slo),
         most=fixed(calls, shape, scope.rules.most, gateway, slo),
         least=fixed(calls, shape, scope.rules.least, gateway, slo),
+        now=_now(status, scope.spec),
     )
     flags.answer(told, lambda: _explained(told, scope.rules))
 
@@ -222,8 +225,12 @@ def _shape(file: Path | None, calls: list[Arrived], spec: EngineSpec) -> tuple[E
     return shape, how
 
 
-def _start_s(flags: Flags, model: str) -> float:
-    status = read_status(state_dir(flags).status)
+def _now(status: Status | None, spec: EngineSpec) -> ScalingStatus | None:
+    names = (spec.name, spec.name.removesuffix("-1"))
+    return next((each for each in status.scaling if each.name in names), None) if status is not None else None
+
+
+def _start_s(status: Status | None, model: str) -> float:
     took = [each.ready_after_s for each in status.engines if each.model == model] if status is not None else []
     return max([each for each in took if each is not None], default=_USUAL_START_S)
 
@@ -269,7 +276,27 @@ def _explained(told: Explained, rules: Rules) -> str:
     said = _(
         "{saved:.0%} of the copy hours are saved. A start takes {start:.0f} s; the engine is as fast as {how} show."
     )
-    return "\n".join([*turns, "", columns(head, rows), "", said.format(saved=saved, start=told.start_s, how=told.how)])
+    return "\n".join(
+        [
+            *_as_it_is(told.now),
+            *turns,
+            "",
+            columns(head, rows),
+            "",
+            said.format(saved=saved, start=told.start_s, how=told.how),
+        ]
+    )
+
+
+def _as_it_is(now: ScalingStatus | None) -> list[str]:
+    if now is None:
+        return []
+    lines = [
+        _("Now {ready} of {copies} copies are ready: {why}.").format(ready=now.ready, copies=now.copies, why=now.why)
+    ]
+    if now.held:
+        lines.append(_("The number does not follow the load ({code}): {why}.").format(code=now.held, why=now.held_why))
+    return [*lines, ""]
 
 
 def _figures(each: Scaled) -> tuple[object, ...]:

@@ -258,7 +258,7 @@ class Controller:
             return
         wanted = self._wanted.touched if change.slots is None else self._wanted.touched & {*change.slots}
         verdict = judge(
-            [seen_of(each) for each in self._keepers.values() if self._scaling.counts(each)],
+            [seen_of(keeper) for keeper in self._keepers.values() if not keeper.parked],
             wanted if self._changing.forward else self._wanted.touched,
             _POLICY_REFUSED if self._publisher.refused is not None else "",
             late=self._changing.late,

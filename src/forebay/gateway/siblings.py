@@ -57,6 +57,11 @@ class Siblings:
         self._sums_until = 0.0
         self.none = True
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """The workers whose pages were read at the last look."""
+        return frozenset(_pid(path) for path in self._known)
+
     def outstanding_lately(self, engine: str, now: float) -> int:
         """What `outstanding` was, a millisecond ago at most.
 
@@ -132,13 +137,19 @@ class Siblings:
         self._sums_until = 0.0
 
     def _is_other_and_alive(self, path: Path) -> bool:
-        pid = path.name.split(".")[-2]
-        if not pid.isdigit() or int(pid) == self._own_pid:
+        pid = _pid(path)
+        if not pid or pid == self._own_pid:
             return False
         try:
-            os.kill(int(pid), 0)
+            os.kill(pid, 0)
         except ProcessLookupError:
             return False
         except PermissionError:
             return True
         return True
+
+
+def _pid(page: Path) -> int:
+    """0 for what is none."""
+    pid = page.name.split(".")[-2]
+    return int(pid) if pid.isdigit() else 0

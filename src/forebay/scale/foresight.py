@@ -9,50 +9,76 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from forebay.observe.access_lines import calls
-from forebay.scale.forecast import foretell
+from forebay.scale.forecast import errors, foretell
 from forebay.scale.traffic import arrived, busy
 
 SLOT_S = 300.0
 _DAY = round(86_400 / SLOT_S)
+_MOST_DAYS = 15
+"""What lies further back says little, and a clock that was once wrong by years must not ask for years of slots."""
+_FAILURES = 15
+"""So many looks in a row that failed, a quarter of an hour: what was foretold before them is over."""
 
 _Slots = dict[str, dict[int, float]]
+
+
+class Foretold(msgspec.Struct, frozen=True):
+    """Calls in flight on average that are expected; 0 and `why` where nothing is foretold."""
+
+    calls: float = 0.0
+    why: str = ""
+
+
+_NOT_ASKED = Foretold(why="nobody asked")
+_NOT_YET = Foretold(why="the access log has not been read yet")
 
 
 class Foresight:
     """Holds what was last foretold; a log that was rotated is read once.
 
-    `failed` is told what could not be read, and what was foretold before stays.
+    `failed` is told what could not be read; what was foretold before stays for a while, and then nothing is.
     """
 
     def __init__(self, logs: Path, failed: Callable[[str], None], clock: Callable[[], float] = time.time) -> None:
         self._logs, self._failed, self._clock = logs, failed, clock
         self._ahead_s: dict[str, float] = {}
-        self._expected: dict[str, float] = {}
+        self._expected: dict[str, Foretold] = {}
         self._read: dict[tuple[int, int], _Slots] = {}
+        self._failures = 0
 
     def retarget(self, ahead_s: Mapping[str, float]) -> None:
         """Foretell these models, each so long ahead."""
         if ahead_s.keys() != self._ahead_s.keys():
             self._read = {}
         self._ahead_s = dict(ahead_s)
-        self._expected = {model: self._expected.get(model, 0.0) for model in ahead_s}
+        self._expected = {model: self._expected.get(model, _NOT_YET) for model in ahead_s}
 
-    def expected(self, model: str) -> float:
-        """Calls in flight on average; 0 where nobody asked, or a whole day is not recorded yet."""
-        return self._expected.get(model, 0.0)
+    def expected(self, model: str) -> Foretold:
+        """What is foretold for the model."""
+        return self._expected.get(model, _NOT_ASKED)
 
     async def run(self) -> None:
         """Look again and again, in a thread: a day of log takes a second to read."""
         while True:
             if self._ahead_s:
-                try:
-                    self._expected = await asyncio.to_thread(self.look)
-                except (OSError, ValueError) as error:
-                    self._failed(f"the access log cannot be read for a forecast: {error}")
+                await self.turn()
             await asyncio.sleep(SLOT_S / 5 if self._ahead_s else 1.0)
 
-    def look(self) -> dict[str, float]:
+    async def turn(self) -> None:
+        """Look once; what was foretold outlives a few looks that fail."""
+        try:
+            self._expected, self._failures = await asyncio.to_thread(self.look), 0
+        except (OSError, ValueError) as error:
+            self._failures += 1
+            why = f"the access log cannot be read for a forecast: {error}"
+            self._failed(why)
+            if self._failures >= _FAILURES:
+                self._expected = dict.fromkeys(self._ahead_s, Foretold(why=why))
+
+    def look(self) -> dict[str, Foretold]:
         """What is foretold for each model now."""
         models = dict(self._ahead_s)
         slots: dict[str, dict[int, float]] = {model: defaultdict(float) for model in models}
@@ -72,11 +98,20 @@ class Foresight:
             told = list(calls(lines))
         return {model: busy(arrived(told, model), SLOT_S) for model in models}
 
-    def _foretold(self, slots: Mapping[int, float], ahead_s: float) -> float:
-        """From the last slot that is over; the one that is under way is not all there yet."""
+    def _foretold(self, slots: Mapping[int, float], ahead_s: float) -> Foretold:
+        """From the last slot that is over; the one that is under way is not all there yet.
+
+        Copies are started on a forecast only as long as it was the better guess over the last day: beside it stands
+        that all stays as it is, which is what copies follow without one.
+        """
         last = int(self._clock() / SLOT_S) - 1
-        first = min(slots, default=last)
+        first = min((slot for slot in slots if slot > last - _MOST_DAYS * _DAY), default=last)
         if last - first < _DAY:
-            return 0.0
+            return Foretold(why="no whole day is recorded yet")
         values = [slots.get(slot, 0.0) / SLOT_S for slot in range(first, last + 1)]
-        return foretell(values, _DAY, 1 + math.ceil(ahead_s / SLOT_S))
+        ahead = 1 + math.ceil(ahead_s / SLOT_S)
+        found = errors(values, _DAY, ahead, _DAY)
+        if found.forecast > found.last:
+            why = f"it erred by {found.forecast:.2f} calls over the last day, what comes now by {found.last:.2f}"
+            return Foretold(why=why)
+        return Foretold(calls=foretell(values, _DAY, ahead))

@@ -9,8 +9,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from forebay.messages.reasons import Reason
+
 _ROOM = 0.8
 """A copy goes only where those that stay would be at most so full: else it would be wanted back at once."""
+_GAP_S = 10.0
+"""After so long without a look nobody knows what was needed meanwhile, and what was seen before says nothing."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What copies have to do at a moment. `expected`: calls in flight that are foreseen, 0 where nobody foresees."""
+    """What copies have to do at a moment. `expected`: calls in flight that are foreseen, 0 where nobody foresees.
+
+    `held`: calls that the copies themselves say they have, which may be others' too. `unseen`: what does not tell how
+    much there is to do, so that there may be more; None where all do.
+    """
 
     at_s: float
     wall_s: float
@@ -60,6 +68,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     ready: int
     kv_ratio: float | None = None
     expected: float = 0.0
+    held: float = 0.0
+    unseen: Reason | None = None
 
 
 class _Looked(msgspec.Struct, frozen=True):
@@ -70,13 +80,17 @@ class _Looked(msgspec.Struct, frozen=True):
 
 
 class Scaler:
-    """The copies of one engine over time. `copies`: how many are wanted now, and `why`."""
+    """The copies of one engine over time. `copies`: how many are wanted now, and `why`.
+
+    `unseen`: what has not told for so long that no copy goes until it tells again.
+    """
 
     def __init__(self, rules: Rules, copies: int, at_s: float) -> None:
         self.rules = rules
         self.copies = max(rules.least, min(rules.most, copies))
         self.why = "as it was found"
-        self._since_s = at_s
+        self.unseen: Reason | None = None
+        self._since_s = self._seen_at_s = at_s
         self._seen: deque[_Looked] = deque()
 
     def decide(self, load: Load) -> bool:
@@ -88,19 +102,40 @@ class Scaler:
         rules = self.rules
         floor = self._floor(load)
         more, why = self._needed(load)
-        self._seen.append(_Looked(load.at_s, max(more, floor[0]), self._needed_with_room(load), why))
-        while self._seen and self._seen[0].at_s < load.at_s - max(rules.up_s, rules.down_s):
-            self._seen.popleft()
+        self._look(_Looked(load.at_s, max(more, floor[0]), self._enough(load), why))
         if floor[0] > self.copies:
             return self._set(floor[0], floor[1], load.at_s)
-        lately = [each for each in self._seen if each.at_s >= load.at_s - rules.up_s]
-        low = min(lately, key=lambda each: each.more)
-        if low.more > self.copies and self._seen[0].at_s <= load.at_s - rules.up_s:
+        low = min(self._lately(load.at_s - rules.up_s), key=lambda each: each.more, default=None)
+        if low is not None and low.more > self.copies:
             return self._set(low.more, low.why, load.at_s)
-        high = max(floor[0], *(each.fewer for each in self._seen))
-        if high < self.copies and load.at_s - self._since_s >= rules.down_s:
+        needed = [each.fewer for each in self._lately(load.at_s - rules.down_s)]
+        high = max([floor[0], *needed])
+        if needed and high < self.copies and load.at_s - self._since_s >= rules.down_s:
             return self._set(high, f"for {rules.down_s:g} s no more were needed", load.at_s)
         return False
+
+    def _look(self, look: _Looked) -> None:
+        """Keep what the rules look back on, and the look before it: it tells that all of that time was seen."""
+        if self._seen and look.at_s - self._seen[-1].at_s > _GAP_S:
+            self._seen.clear()
+        self._seen.append(look)
+        edge_s = look.at_s - max(self.rules.up_s, self.rules.down_s)
+        while len(self._seen) > 1 and self._seen[1].at_s <= edge_s:
+            self._seen.popleft()
+
+    def _lately(self, since_s: float) -> list[_Looked]:
+        """The looks since then; none where nobody looked that long ago."""
+        return [each for each in self._seen if each.at_s >= since_s] if self._seen[0].at_s <= since_s else []
+
+    def _enough(self, load: Load) -> int:
+        """How many copies would do, with room; as many as there are where that has not been seen for a while."""
+        if load.unseen is None:
+            self._seen_at_s, self.unseen = load.at_s, None
+            return self._needed_with_room(load)
+        if load.at_s - self._seen_at_s <= _GAP_S:  # one answer that was late is no blindness
+            return self._seen[-1].fewer if self._seen else self.copies
+        self.unseen = load.unseen
+        return self.copies
 
     def _set(self, copies: int, why: str, at_s: float) -> bool:
         self.copies, self.why, self._since_s = copies, why, at_s
@@ -124,6 +159,6 @@ class Scaler:
 
     def _needed_with_room(self, load: Load) -> int:
         rules = self.rules
-        by_calls = math.ceil(load.calls / (rules.calls * _ROOM))
+        by_calls = math.ceil(max(load.calls, load.held) / (rules.calls * _ROOM))
         by_cache = 0 if load.kv_ratio is None else math.ceil(load.ready * load.kv_ratio / (rules.kv_ratio * _ROOM))
         return max(rules.least, min(rules.most, max(by_calls, by_cache)))

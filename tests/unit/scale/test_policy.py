@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forebay.messages.reasons import because
 from forebay.scale.policy import Load, Rules, Scaler, Window
 
 RULES = Rules(least=1, most=4, calls=8.0, up_s=3.0, down_s=60.0)
+UNSEEN = because("load_untold", names="e-1")
 MONDAY_NOON_S = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 
 
@@ -91,7 +93,7 @@ def test_a_zone_moves_the_windows() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0.1, 50), st.floats(0, 500), st.floats(0, 1)), min_size=1, max_size=60))
+@given(st.lists(st.tuples(st.floats(0.1, 12), st.floats(0, 500), st.floats(0, 1)), min_size=1, max_size=60))
 def test_there_are_never_fewer_than_least_nor_more_than_most(looks: list[tuple[float, float, float]]) -> None:
     scaler, at_s = Scaler(Rules(least=2, most=5, calls=4.0, down_s=20.0), 3, 0.0), 0.0
     changed_s = 0.0
@@ -104,3 +106,70 @@ def test_there_are_never_fewer_than_least_nor_more_than_most(looks: list[tuple[f
             assert at_s - changed_s >= 20.0
         if scaler.copies != before:
             changed_s = at_s
+
+
+def test_what_nobody_looked_at_is_no_time_in_which_nothing_was_needed() -> None:
+    """After a change of the release, a suspended machine or a hung controller one quiet look takes no copy."""
+    scaler = Scaler(RULES, 3, 0.0)
+    assert run(scaler, [*seconds(20, 0, 10), *seconds(0, 1000, 1060)]) == []
+    assert run(scaler, seconds(0, 1060, 1062)) == [(1060.0, 1)]
+
+
+def test_after_a_gap_one_busy_look_starts_no_copy() -> None:
+    assert run(Scaler(RULES, 1, 0.0), [*seconds(0, 0, 10), (500.0, 30), (501.0, 0)]) == []
+
+
+@pytest.mark.parametrize("step_s", [0.5, 0.7, 1.1])
+def test_a_copy_comes_also_where_it_may_go_sooner_than_that(step_s: float) -> None:
+    scaler = Scaler(Rules(least=1, most=4, calls=8.0, up_s=10.0, down_s=1.0), 1, 0.0)
+    (change,) = run(scaler, [(step_s * number, 20.0) for number in range(30)])
+    assert 10.0 <= change[0] < 10.0 + 2 * step_s
+
+
+def looks(scaler: Scaler, first: int, last: int, **load: object) -> list[int]:
+    """What is wanted after each second."""
+    found = []
+    for at_s in range(first, last):
+        told = {"wall_s": MONDAY_NOON_S, "calls": 0, "ready": scaler.copies, **load}
+        scaler.decide(Load(at_s=float(at_s), **told))  # type: ignore[arg-type]
+        found.append(scaler.copies)
+    return found
+
+
+def test_no_copy_goes_while_something_does_not_tell_its_load_nor_long_after() -> None:
+    scaler = Scaler(RULES, 3, 0.0)
+    assert {*looks(scaler, 0, 200, unseen=UNSEEN)} == {3}
+    assert scaler.unseen == UNSEEN
+    assert {*looks(scaler, 200, 249)} == {3}
+    assert scaler.unseen is None
+    assert looks(scaler, 249, 270)[-1] == 1
+
+
+def test_copies_come_while_something_does_not_tell_its_load() -> None:
+    assert looks(Scaler(RULES, 1, 0.0), 0, 20, unseen=UNSEEN, calls=20)[-1] == 3
+    assert looks(Scaler(RULES, 1, 0.0), 0, 20, unseen=UNSEEN, expected=20)[-1] == 3
+
+
+def test_one_answer_that_is_late_is_no_blindness() -> None:
+    scaler = Scaler(RULES, 3, 0.0)
+    for at_s in range(0, 70, 7):
+        looks(scaler, at_s, at_s + 2, unseen=UNSEEN)
+        assert scaler.unseen is None
+        looks(scaler, at_s + 2, at_s + 7)
+    assert scaler.copies == 1
+
+
+def test_calls_that_others_have_at_the_copies_keep_them() -> None:
+    assert {*looks(Scaler(RULES, 3, 0.0), 0, 200, held=15)} == {3}
+    assert looks(Scaler(RULES, 3, 0.0), 0, 200, held=3)[-1] == 1
+
+
+@pytest.mark.parametrize("jump_s", [-20 * 365 * 86400.0, -3600.0, 3600.0, 20 * 365 * 86400.0])
+def test_a_clock_that_jumps_moves_windows_alone(jump_s: float) -> None:
+    day = Window(days=frozenset(range(7)), from_minute=0, to_minute=60, least=3)
+    scaler = Scaler(Rules(least=1, most=4, calls=8.0, down_s=60.0, windows=(day,)), 2, 0.0)
+    looks(scaler, 0, 50, calls=10)
+    looks(scaler, 50, 55, calls=10, wall_s=MONDAY_NOON_S + jump_s)
+    assert looks(scaler, 55, 59, calls=10)[-1] == 2
+    assert looks(scaler, 59, 108, calls=0)[-1] == 2
+    assert looks(scaler, 108, 125, calls=0)[-1] == 1

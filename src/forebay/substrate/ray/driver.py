@@ -58,6 +58,8 @@ def main(argv: list[str]) -> int:
         if actor is not None:
             _follow(actor, remote, tell)
     except RayActorError as error:
+        # Nobody may come to want it again: what is lost must not keep room.
+        _give_room_back(remote)
         tell(Told(ended=f"its actor is gone: {str(error).strip().splitlines()[-1]}"))
     return 0
 
@@ -152,6 +154,10 @@ def _follow(actor: Any, remote: Remote, tell: Teller) -> None:
 def _end(actor: Any, remote: Remote) -> None:
     """Forget the actor and give its room back."""
     ray.kill(actor)
+    _give_room_back(remote)
+
+
+def _give_room_back(remote: Remote) -> None:
     try:
         remove_placement_group(ray.util.get_placement_group(remote.actor))
     except ValueError:
