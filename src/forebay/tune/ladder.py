@@ -64,6 +64,8 @@ class Climbed(msgspec.Struct, frozen=True, kw_only=True):
 
 _LEAST_START_S = 2.0
 _AS_SLOW = 1.05
+_LOADS_AGAIN = 3
+"""The baseline's load, the best one and its neighbour."""
 
 
 class BudgetEnded(Exception):
@@ -128,18 +130,25 @@ class Ladder:
                 return "nothing is left to try"
             if self._rules.way == "strides":
                 left.sort(key=lambda change: -change.gain)
-                if not self._time_for(left[0]):
+                if not self._time_for(left[:1]):
                     self._settle()
                     raise BudgetEnded("no time is left for another change")
             self._try(left[:1])
 
-    def _time_for(self, change: Change) -> bool:
-        """Whether a change can be tried, and the winner confirmed after it."""
+    def _time_for(self, changes: Sequence[Change]) -> bool:
+        """Whether changes can be tried, and the winner confirmed after them."""
         present = self._present.setting
-        settings = [change.applied(present)]
+        needed_s = self._pace().least_s(together(changes, present))
         if present != self._first.setting:
-            settings += [each for each in (self._first.setting, present) if self._recorded(each, 1) is None]
-        return sum(map(self._pace().least_s, settings)) <= self._until_s - self._rules.clock()
+            again = [each for each in (self._first.setting, present) if self._recorded(each, 1) is None]
+            needed_s += sum(map(self._again_s, again))
+        return needed_s <= self._until_s - self._rules.clock()
+
+    def _again_s(self, setting: Setting) -> float:
+        """How long another start of a setting takes, by its first: it looks at fewer loads."""
+        first = next(trial for trial in self._seen if trial.setting == setting)
+        loads = min(1.0, _LOADS_AGAIN / max(1, len(first.rungs)))
+        return first.start_s + loads * (first.whole_s - first.start_s)
 
     def _settle(self) -> None:
         """Baseline and winner started anew: what chose the winner does not judge it."""
@@ -198,7 +207,9 @@ class Ladder:
         if not kept and len(changes) > 1:
             middle = (len(changes) + 1) // 2
             for half in (changes[:middle], changes[middle:]):
-                self._try(half)
+                # What was won is worth more confirmed than the rest of a stride taken apart.
+                if before.setting == self._first.setting or self._time_for(half):
+                    self._try(half)
 
     def _judge(self, changes: Sequence[Change], setting: Setting, trial: Trial) -> bool:
         before = self._present

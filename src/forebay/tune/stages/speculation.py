@@ -15,6 +15,8 @@ def speculation(at: Situation) -> Iterator[Change]:
     """By n-grams of the prompt: needs no second model; pays where few sequences run and answers repeat prompts."""
     if not at.space.is_vllm or not at.space.has("speculative-config") or "speculative-config" in at.setting.args:
         return
+    if at.setting.args.get("load-format") == "dummy":
+        return  # random weights repeat themselves: guesses would hit as they never do
     if at.objective.concurrency > 4 * _FEW and "bandwidth" not in at.causes:
         return  # a full batch has no arithmetic to spare for guesses
     guess = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4}

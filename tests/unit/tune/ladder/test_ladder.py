@@ -89,6 +89,13 @@ def test_time_is_kept_back_to_confirm_what_strides_have_won(tmp_path: Path) -> N
     assert last.gain == pytest.approx(1.8, rel=0.15)
 
 
+def test_a_stride_that_fails_is_not_taken_apart_in_the_time_that_confirms_the_one_before(tmp_path: Path) -> None:
+    """Lower precision brings nothing here; its halves would cost the two starts that are left."""
+    source = Simulated(lambda setting: 1.0 if setting.args.get("enforce-eager") is True else 1.8)
+    climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=5.5 * 60.0)
+    assert [ask.repeat for ask in source.asked] == [0, 0, 0, 1, 1]
+
+
 def test_a_winner_that_new_starts_do_not_bear_out_is_none(tmp_path: Path) -> None:
     source = Simulated(nothing)
     lucky = source.run

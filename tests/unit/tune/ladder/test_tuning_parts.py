@@ -17,7 +17,7 @@ from forebay.tune.hardware import Machine
 from forebay.tune.objective import OBJECTIVES, Objective, objective
 from forebay.tune.roofline import distance
 from forebay.tune.setting import Change, Setting
-from forebay.tune.stage import ORDER, Situation, load_stages, proposals
+from forebay.tune.stage import ORDER, Situation, load_stages, proposals, stages
 from forebay.tune.trial import Failure, FailureKind, Rung, Trial
 
 BASE = {"max-num-seqs": 256, "gpu-memory-utilization": 0.9, "kv-cache-dtype": "auto"}
@@ -60,6 +60,15 @@ def test_proposals_make_a_difference_and_lint_allows_them_or_says_why(name: str,
             made = change.applied(at.setting)
             assert made != at.setting
             assert all(finding.why for finding in where.objections(made, at.setting))
+
+
+def test_guesses_are_not_tried_on_random_weights(tmp_path: Path) -> None:
+    load_stages()
+    for args, offered in (({}, 1), ({"load-format": "dummy"}, 0)):
+        where = space(tmp_path, VLLM)
+        setting = Setting(args={**where.baseline().args, **args})
+        at = Situation(space=where, objective=objective("chat"), setting=setting)
+        assert len(list(stages["speculation"](at))) == offered
 
 
 def test_a_change_takes_flags_away_and_lays_them_on() -> None:
