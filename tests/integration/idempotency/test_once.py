@@ -214,7 +214,7 @@ def test_what_a_killed_worker_had_is_undecided_for_ever(engine: FakeEngine, tmp_
         engine.script = say_hello
         worker.start()
         assert code(ask(worker, "dies")) in {(409, "idempotency_in_progress"), (409, "idempotency_undecided")}
-        wait_for("its lease is over", lambda: code(ask(worker, "dies")) == (409, "idempotency_undecided"), 30)
+        wait_for("its lease is over", lambda: code(ask(worker, "dies")) == (409, "idempotency_undecided"))
         assert engine.requests == before + 1
         assert worker.counted("forebay_idempotency_total", result="undecided") >= 1
 

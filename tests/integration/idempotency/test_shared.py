@@ -77,7 +77,7 @@ def begin(worker: GatewayWorker, key: str, engine: FakeEngine) -> threading.Thre
 
 
 def test_ten_racing_clients_have_one_generation(engine: FakeEngine, valkey: ValkeyServer, tmp_path: Path) -> None:
-    with pair(tmp_path, engine, valkey) as (first, second):
+    with pair(tmp_path, engine, valkey, lease_s=60.0) as (first, second):
         for number in range(5):
             before = engine.requests
             found = race([first, second], f"ten-{number}", 10)
@@ -102,7 +102,7 @@ def test_a_killed_workers_call_is_undecided_on_all_others(
         caller.join()
         engine.script = say_hello
         before = engine.requests
-        wait_for("its lease is over", lambda: code(ask(second, "dies")) == (409, "idempotency_undecided"), 30)
+        wait_for("its lease is over", lambda: code(ask(second, "dies")) == (409, "idempotency_undecided"))
         assert engine.requests == before
 
 
@@ -186,7 +186,7 @@ def test_what_a_call_came_to_while_valkey_was_away_is_told_when_it_is_back(engin
 
 
 def test_a_poisoned_answer_is_not_given(engine: FakeEngine, valkey: ValkeyServer, tmp_path: Path) -> None:
-    with pair(tmp_path, engine, valkey) as (first, second):
+    with pair(tmp_path, engine, valkey, lease_s=60.0) as (first, second):
         assert ask(first, "poison")[0] == 200
         wait_for("it is kept", lambda: ask(second, "poison")[0] == 200)
         (name,) = names(valkey)

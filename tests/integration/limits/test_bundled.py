@@ -22,16 +22,19 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_toke
 def test_a_service_counts_in_its_own_valkey(tmp_path: Path) -> None:
     with FakeEngine() as engine:
         models = {"m": {"engines": [{"kind": "external", "url": f"http://127.0.0.1:{engine.port}", "name": "e"}]}}
-        valkey = {"kind": "bundled", "port": free_port(), "lease": "1s"}
+        valkey = {"kind": "bundled", "port": free_port(), "lease": "3s"}
         limits = {"tenant": {"requests_per_minute": 6}}
         with Service(tmp_path, models, valkey=valkey, limits=limits, edge={"kind": "none"}) as service:
             wait_for("it runs", lambda: _pid(service) > 0)
             first = _pid(service)
             command = Path(f"/proc/{first}/cmdline").read_text()
             assert (service.state.valkey / "password").read_text() not in command
+            wait_for("workers share", lambda: _shared(service) == 2)
+            before = _lost(service)
             os.kill(first, signal.SIGKILL)
-            wait_for("it runs again", lambda: _pid(service) not in (0, first), 60)
-            wait_for("workers share", lambda: _shared(service) == 2, 60)
+            wait_for("both workers have noticed", lambda: _lost(service) >= before + 2)
+            wait_for("it runs again", lambda: _pid(service) not in (0, first))
+            wait_for("workers share", lambda: _shared(service) == 2)
             found = [_post(service) for _ in range(12)]
             assert found.count(200) == 6
             assert set(found) == {200, 429}
@@ -64,9 +67,17 @@ def _pid(service: Service) -> int:
 
 
 def _shared(service: Service) -> float:
+    return _told(service, "forebay_limits_shared")
+
+
+def _lost(service: Service) -> float:
+    return _told(service, "forebay_limits_lost_total")
+
+
+def _told(service: Service, metric: str) -> float:
     with urllib.request.urlopen(service.metrics_url, timeout=60) as answer:  # noqa: S310  http, ours
         lines = answer.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("forebay_limits_shared"))
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(metric))
 
 
 def _post(service: Service) -> int:

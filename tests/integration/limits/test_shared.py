@@ -43,6 +43,8 @@ def two_workers(
     for worker in made:
         worker.snapshot = msgspec.structs.replace(worker.snapshot, limits=policy)
     with made[0] as first, made[1] as second:
+        # A worker waits a second for Valkey as it starts, and begins alone where a busy machine takes longer.
+        wait_for("both share", lambda: shared(first) and shared(second))
         yield first, second
 
 
@@ -240,8 +242,7 @@ LIES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_valkey_that_was_just_started_is_no_loss(engine: FakeEngine, tmp_path: Path) -> None:
     with ValkeyServer(tmp_path / "valkey") as valkey:
         bounds = Bounds(requests_per_minute=10)
-        with two_workers(tmp_path, engine, bounds, reference(valkey, lease_s=1.0)) as workers:
-            wait_for("both share", lambda: all(shared(worker) for worker in workers), 60)
+        with two_workers(tmp_path, engine, bounds, reference(valkey)) as workers:
             assert not any(worker.counted("forebay_limits_lost_total") for worker in workers)
             assert not [line for worker in workers for line in worker.log_lines() if line["level"] == "error"]
 

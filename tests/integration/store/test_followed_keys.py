@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -136,7 +137,9 @@ def test_a_machine_that_is_silent_is_named_and_forgotten(server: PostgresServer,
         machines.tell(keys.database, "closed", 1, 10.0)
         keys.database.execute("UPDATE machines SET told_at = told_at - interval '41 seconds'")
         (late,) = machines.behind(keys.database, 2, besides="who asks")
-        assert str(late).startswith("site-b (not heard for 41 s, takes no key any more in 356")
+        # A busy machine may take a minute from one line to the next.
+        since, left = r"(4[1-9]|[5-9]\d|10\d) s", r"3[45]\d\d"
+        assert re.match(rf"site-b \(not heard for {since}, takes no key any more in {left}", str(late))
         machines.forget(keys.database, "site-b#0123456789abcdef")
         assert machines.behind(keys.database, 2, besides="who asks") == ()
 
