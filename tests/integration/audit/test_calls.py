@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import orjson
+import psutil
 import pytest
 from tests.integration.audit.writing import records, writer
 
@@ -78,8 +79,9 @@ def test_an_answer_waits_for_a_writer_that_hangs_and_is_then_refused(tmp_path: P
         worker = GatewayWorker(tmp_path, [engine.port])
         worker.snapshot = msgspec.structs.replace(worker.snapshot, audit=AuditPolicy(wait_s=1.0))
         with writer(worker.state) as running, worker:
-            assert worker.post(CALL)[0] == 200
+            wait_for("calls are answered", lambda: worker.post(CALL)[0] == 200)
             running.send_signal(signal.SIGSTOP)
+            wait_for("it hangs", lambda: psutil.Process(running.pid).status() == psutil.STATUS_STOPPED)
             status, _body = worker.post(CALL)
             assert status == 503
             running.send_signal(signal.SIGCONT)

@@ -121,7 +121,7 @@ def test_a_valkey_that_dies_forgets_or_refuses_costs_no_engine(server: Server) -
                 server.start()
                 await followed.until("it is registered again", lambda: not followed.follower.trouble)
                 assert followed.names == ["a"]
-                assert said[0] == said[-1] == "registered as a for org/m"
+                await followed.until("it says so", lambda: said[0] == said[-1] == "registered as a for org/m")
             await followed.until("an empty answer is told", lambda: "empty" in followed.follower.trouble)
             assert followed.names == ["a"]
         wrong = Valkey(Address.of(f"valkey://127.0.0.1:{server.port}", "wrong"))

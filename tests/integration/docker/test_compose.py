@@ -155,7 +155,10 @@ def test_prometheus_reads_forebay(project: Project) -> None:
     argv = (sys.executable, "-c", script, "http://127.0.0.1:9091/api/v1/targets")
 
     def up() -> bool:
-        targets = orjson.loads(project.machine.output(*argv))["data"]["activeTargets"]
+        try:
+            targets = orjson.loads(project.machine.output(*argv))["data"]["activeTargets"]
+        except subprocess.CalledProcessError:  # it does not answer yet
+            return False
         return any(each["health"] == "up" and "forebay:9090" in each["scrapeUrl"] for each in targets)
 
     wait_for("Prometheus has read forebay's page", up, WITHIN_S)

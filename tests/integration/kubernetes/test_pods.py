@@ -53,8 +53,8 @@ def test_an_engine_serves_while_the_api_server_is_away(cluster: Cluster, running
     cluster.go_away()
     told(running, "tried again in")
     assert running.serves() == url
-    cluster.come_back()
     watched = cluster.server.asked.count("watch")
+    cluster.come_back()
     wait_for("the agent is back", lambda: cluster.server.asked.count("watch") > watched, WITHIN_S)
     assert running.serves() == url
 
