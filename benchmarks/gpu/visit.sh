@@ -11,7 +11,7 @@ set -uo pipefail
 t0=$(date +%s)
 acc=${ACC:-$HOME/acc} lanes=${LANES_DIR:-$HOME/lanes} tree=${TREE:-$HOME/tree} python=${PYTHON:-python3}
 OUT=${OUT:-$HOME/out}
-LANES=${LANES:-'chat:930,by-hand;batch:720,killers/parallel'}
+LANES=${LANES:-'chat:880,by-hand;batch:720,killers/parallel'}
 GPUS=${GPUS:-0,1} CORES=${CORES:-'0-15;16-31'} MORE=${MORE:---hardware h200 --release 0.25.1 --model $HOME/model-8b}
 mkdir -p "$lanes" "$OUT"
 export PATH=$HOME/bin:$PATH HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_USE_FLASHINFER_SAMPLER=0 PYTHONUNBUFFERED=1

@@ -64,8 +64,6 @@ class Climbed(msgspec.Struct, frozen=True, kw_only=True):
 
 _LEAST_START_S = 2.0
 _AS_SLOW = 1.05
-_LOADS_AGAIN = 3
-"""The baseline's load, the best one and its neighbour."""
 
 
 class BudgetEnded(Exception):
@@ -138,17 +136,13 @@ class Ladder:
     def _time_for(self, changes: Sequence[Change]) -> bool:
         """Whether changes can be tried, and the winner confirmed after them."""
         present = self._present.setting
-        needed_s = self._pace().least_s(together(changes, present))
+        latest = self._present.latest
+        # A candidate that is looked at under fewer loads than the present one would be judged by worse ones.
+        needed_s = self._pace().start_s(together(changes, present)) + latest.whole_s - latest.start_s
         if present != self._first.setting:
             again = [each for each in (self._first.setting, present) if self._recorded(each, 1) is None]
-            needed_s += sum(map(self._again_s, again))
+            needed_s += sum(next(trial.whole_s for trial in self._seen if trial.setting == each) for each in again)
         return needed_s <= self._until_s - self._rules.clock()
-
-    def _again_s(self, setting: Setting) -> float:
-        """How long another start of a setting takes, by its first: it looks at fewer loads."""
-        first = next(trial for trial in self._seen if trial.setting == setting)
-        loads = min(1.0, _LOADS_AGAIN / max(1, len(first.rungs)))
-        return first.start_s + loads * (first.whole_s - first.start_s)
 
     def _settle(self) -> None:
         """Baseline and winner started anew: what chose the winner does not judge it."""
