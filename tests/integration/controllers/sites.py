@@ -37,6 +37,7 @@ class Valkey:
         (binary, _) = server_argv(self._folder)
         argv = (binary, "--port", str(VALKEY_PORT), "--bind", self._machine.address, "--protected-mode", "no")
         argv = (*argv, "--unixsocket", str(self._socket), "--appendonly", "yes", "--appendfsync", "no")
+        argv = (*argv, "--dir", str(self._folder), "--save", "")  # whoever enters a machine is in its /
         self._process = self._machine.run(argv, {}, cwd=self._folder, stdout=subprocess.DEVNULL)
         wait_for("Valkey answers", self._answers)
 

@@ -36,7 +36,7 @@ class Cluster:
         head = machines[0]
         self.address = f"{head.address}:{HEAD_PORT}"
         (binary, _) = server_argv(folder)
-        valkey = (binary, "--port", str(VALKEY_PORT), "--bind", head.address, "--protected-mode", "no")
+        valkey = (binary, "--port", str(VALKEY_PORT), "--bind", head.address, "--protected-mode", "no", "--save", "")
         self._started.append(head.run(valkey, {}, cwd=folder, stdout=subprocess.DEVNULL))
         self._head: subprocess.Popen[bytes] | None = None
         self.start_head()
