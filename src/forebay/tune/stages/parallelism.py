@@ -30,7 +30,7 @@ def parallelism(at: Situation) -> Iterator[Change]:
         copies = gpus // other
         yield Change(
             stage="parallelism",
-            name=f"{copies} engines of {other} GPUs",
+            name=f"{copies} x TP {other}",
             why=_why(other < size),
             args={_FLAG: other if other > 1 else None},
             copies=copies,
