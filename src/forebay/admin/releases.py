@@ -12,6 +12,8 @@ from starlette.responses import Response
 from forebay.admin.answers import Refused, answer, not_found
 from forebay.admin.body import read_body
 from forebay.admin.guard import Administrator
+from forebay.audit.client import decided
+from forebay.audit.record import Fact
 from forebay.release.rollout.orders import Order, Wish, leave
 from forebay.release.running import Running, Side, read_running
 from forebay.store.state_dir import StateDir
@@ -46,8 +48,15 @@ class ReleasesApi:
         if change is None or change.rollout is None or change.id != wanted.change:
             raise Refused(409, "no_rollout", "No rollout of this id is under way.")
         order = Order(change=change.id, wish=wanted.wish, by=f"key {who.id}", reason=wanted.reason[:500])
-        await run_in_threadpool(leave, self._state.run, order)
+        await run_in_threadpool(self._left, order, who)
         return answer({"change": change.id, "wish": wanted.wish}, 202)
+
+    def _left(self, order: Order, who: Administrator) -> None:
+        facts: dict[str, Fact] = {"change": order.change, "reason": order.reason}
+        # A rollout that does harm is ended, recorded or not.
+        unrecorded = (lambda _why: None) if order.wish in {"abort", "pause"} else None
+        with decided(self._state, f"rollout.{order.wish}", who.id, facts, unrecorded):
+            leave(self._state.run, order)
 
 
 def _public(running: Running) -> dict[str, Any]:

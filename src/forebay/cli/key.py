@@ -118,7 +118,8 @@ def revoke(flags: Flags, identity: str) -> None:
 def suspend(flags: Flags, identity: str, why: str) -> None:
     """Like revoke, but it can be taken back."""
     with opened_keys(flags) as (state, keys):
-        key_store.suspend(keys.database, identity, why or _("by an operator"))
+        with decided(state, "key.suspend", urgent=True, key=identity):
+            key_store.suspend(keys.database, identity, why or _("by an operator"))
         late = _await(flags, state, keys, lambda snapshot: all(known.id != identity for known in snapshot.keys))
         row = key_store.find(keys.database, identity)
     if late:
@@ -132,7 +133,8 @@ def suspend(flags: Flags, identity: str, why: str) -> None:
 def resume(flags: Flags, identity: str) -> None:
     """The key does again what it did."""
     with opened_keys(flags) as (state, keys):
-        row = key_store.resume(keys.database, identity)
+        with decided(state, "key.resume", key=identity):
+            row = key_store.resume(keys.database, identity)
         late = _await(flags, state, keys, lambda snapshot: any(known.id == identity for known in snapshot.keys))
     if late and row.state(time.time()) == "active":
         raise _not_in_force(identity, late)

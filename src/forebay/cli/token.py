@@ -7,6 +7,7 @@ import time
 
 import click
 
+from forebay.cli.auditing import decided
 from forebay.cli.flags import Flags, common
 from forebay.cli.key_opening import opened_keys
 from forebay.cli.wiring import configuration, state_dir
@@ -77,6 +78,9 @@ def revoke(flags: Flags, issuer: str, jti: str, subject: str) -> None:
         raise UsageError(_("say which token or subject is revoked"), fix=_("Give --jti or --subject"))
     what = ("jti", jti) if jti else ("sub", subject)
     keep_s = written.lifetime + 2 * written.leeway
-    with opened_keys(flags) as (_state, keys):
+    with (
+        opened_keys(flags) as (state, keys),
+        decided(state, "token.revoke", urgent=True, issuer=issuer, kind_of=what[0]),
+    ):
         revoked.revoke(keys.database, keys.pepper, issuer, what, time.time(), keep_s)
     flags.answer({"issuer": issuer, "kind": what[0], "revoked": True}, lambda: _("revoked"))

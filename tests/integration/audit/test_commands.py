@@ -21,6 +21,10 @@ from forebay.audit.recorder import LOG, open_recorder
 from forebay.audit.store import SCHEMA
 from forebay.audit.witness_feed import WITNESSED, Asked, Refused, ask
 from forebay.cli.main import run
+from forebay.config.schema.store import Store
+from forebay.observe.anomaly.watcher import Anomaly
+from forebay.observe.log import JsonLog
+from forebay.ops.watch.suspending import Suspender
 from forebay.store.state_dir import StateDir
 from forebay.testing.worker import free_port, wait_for
 
@@ -78,6 +82,8 @@ def test_what_operators_decide_is_recorded_before_it_is_done(
         running.__enter__()
     try:
         identity = json.loads(told(capsys, "key", "create", "-o", "json", "--tenant", "acme"))["id"]
+        told(capsys, "key", "suspend", identity)
+        told(capsys, "key", "resume", identity)
         told(capsys, "key", "revoke", identity)
     finally:
         if running is not None:
@@ -86,9 +92,35 @@ def test_what_operators_decide_is_recorded_before_it_is_done(
     assert found == [
         ("key.create", "asked", "acme", None),
         ("key.create", "done", "acme", None),
-        ("key.revoke", "asked", None, identity),
-        ("key.revoke", "done", None, identity),
+        *(
+            (f"key.{action}", result, None, identity)
+            for action in ("suspend", "resume", "revoke")
+            for result in ("asked", "done")
+        ),
     ]
+
+
+def test_a_token_that_is_revoked_is_recorded_without_whose_it_is(
+    state: StateDir, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    open_recorder(state.audit, "test").close()
+    path = tmp_path / "forebay.yaml"
+    issuer = "{issuer: https://id.example.com, audience: forebay, algorithm: RS256, tenant: t}"
+    path.write_text(f"{path.read_text().rstrip()}\nsecurity: {{issuers: {{id: {issuer}}}}}\n")
+    told(capsys, "token", "revoke", "--issuer", "id", "--subject", "alice")
+    found = [(each["action"], each["result"], each["issuer"], each["kind_of"]) for each in records(state)]
+    assert found == [("token.revoke", "asked", "id", "sub"), ("token.revoke", "done", "id", "sub")]
+    assert b"alice" not in (state.audit / LOG).read_bytes()
+
+
+def test_a_key_that_is_held_back_by_itself_is_recorded(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
+    identity = json.loads(told(capsys, "key", "create", "-o", "json"))["id"]
+    open_recorder(state.audit, "test").close()
+    suspender = Suspender(state, Store(), ["probing"], JsonLog("test"))
+    suspender.hear(Anomaly(kind="probing", key_id=identity, tenant="t", networks=(), at_s=1.0, why="doors"))
+    suspender.turn(1.0)
+    found = [(each["action"], each["by"], each["result"], each["key"]) for each in records(state)]
+    assert found == [("key.suspend", "watch", result, identity) for result in ("asked", "done")]
 
 
 def test_what_cannot_be_recorded_is_not_done_but_a_key_is_revoked_all_the_same(

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.unit.admin.asking import Desk
 
+from forebay.audit.database import read_only
+from forebay.audit.recorder import LOG, open_recorder
+from forebay.audit.store import leaves_of
+from forebay.release.rollout.state import Rollout
+from forebay.release.running import Change, Running, Side, write_running
 from forebay.security.key_store import suspend
 from forebay.security.keys import parse
 
@@ -139,6 +146,28 @@ def test_a_rollout_is_ordered_by_its_id_alone(desk: Desk) -> None:
         assert (answer.status, answer.body["error"]["code"]) == (409, "no_rollout")
     assert desk.ask("system", "POST", "/v1/rollout", {"wish": "explode", "change": "x"}).status == 400
     assert not (desk.state.run / "rollout.order").exists()
+
+
+def test_what_is_ordered_of_a_rollout_is_recorded_and_what_ends_it_is_done_without(desk: Desk) -> None:
+    side = Side(name="r", digest="0" * 64, config={})
+    rollout = Rollout(strategy="canary", steps=(), slots={})
+    change = Change(id="c", kind="apply", by="b", pid=1, at=0.0, by_s=1.0, to=side, rollout=rollout)
+    write_running(desk.state.running, Running(environment="e", release=side, change=change))
+    open_recorder(desk.state.audit, "test").close()
+    assert desk.ask("system", "POST", "/v1/rollout", {"wish": "promote", "change": "c"}).status == 202
+    with closing(read_only(desk.state.audit / LOG)) as log:
+        found = [orjson.loads(kept.leaf) for kept in leaves_of(log)]
+    assert [(each["action"], each["result"], each["change"]) for each in found] == [
+        ("rollout.promote", "asked", "c"),
+        ("rollout.promote", "done", "c"),
+    ]
+    assert {each["by"] for each in found} == {desk.rows["system"].id}
+    (desk.state.audit / "stopped").write_text("the disk\n")
+    (desk.state.run / "rollout.order").unlink()
+    assert desk.ask("system", "POST", "/v1/rollout", {"wish": "promote", "change": "c"}).status == 400
+    assert not (desk.state.run / "rollout.order").exists()
+    assert desk.ask("system", "POST", "/v1/rollout", {"wish": "abort", "change": "c"}).status == 202
+    assert (desk.state.run / "rollout.order").exists()
 
 
 def test_a_suspended_key_is_shown_as_such_and_why(desk: Desk) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Collection
 from pathlib import Path
 
+from forebay.audit.client import decided
 from forebay.config.schema.store import Store
 from forebay.core.errors import ForebayError
 from forebay.observe.anomaly.watcher import Anomaly
@@ -49,9 +51,14 @@ class Suspender:
 
     def _suspend(self, database: Database, key: str, anomaly: Anomaly, now_s: float) -> None:
         try:
-            fresh = key_store.suspend(database, key, anomaly.why)
+            with decided(self._state, "key.suspend", "watch", {"key": key, "why": anomaly.kind}, self._unrecorded):
+                fresh = key_store.suspend(database, key, anomaly.why)
         except UnknownKey as error:
             self._log.write("error", f"the key {key} could not be suspended: {error}", now_s)
             return
         if fresh:
             self._log.write("warning", "key suspended", now_s, key_id=key, kind=anomaly.kind)
+
+    def _unrecorded(self, why: str) -> None:
+        """A key that must be held back is held back, recorded or not."""
+        self._log.write("error", f"the audit log does not have that a key is suspended: {why}", time.time())
