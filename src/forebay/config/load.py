@@ -134,7 +134,9 @@ def _merged(written: Node, profiles: list[Profile]) -> _Merged:
     if config is not None:
         config, findings = validate(tree)
     if config is not None:
-        findings = crosscheck(config, tree)
+        found = crosscheck(config, tree)
+        findings = [each for each in found if each.severity == "error"]
+        notes = [*notes, *(each for each in found if each.severity != "error")]
     return _Merged(config, tree, findings, notes)
 
 

@@ -42,6 +42,13 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(write: Write)
     assert [finding.where.partition(": ")[0] for finding in found] == [f"forebay.yaml:{n}" for n in (2, 5, 6, 6)]
 
 
+def test_a_warning_is_told_and_refuses_no_file(write: Write) -> None:
+    issuer = "{issuer: https://id.example.com, audience: forebay, algorithm: RS256, tenant: t}"
+    path = write(f"{HEAD}{MODEL}security: {{issuers: {{id: {issuer}}}}}\n")
+    (warning,) = [note for note in load(path).notes if note.severity == "warning"]
+    assert "no token of this issuer may do anything" in warning.why
+
+
 def test_no_finding_speaks_the_validators_language(write: Write) -> None:
     jargon = re.compile(
         r"pydantic|Input should|valid (string|integer)|discriminator|extra_forbidden|literal_error|BaseModel"
