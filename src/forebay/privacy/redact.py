@@ -11,7 +11,7 @@ from forebay.privacy.search import Search, search
 from forebay.privacy.span import Span
 from forebay.privacy.stream import Channel
 
-PIECE_CHARACTERS = 2_048
+PIECE_CHARACTERS = 1_024
 """What is searched at once where others wait: the worst that such a piece takes is a few milliseconds."""
 
 
