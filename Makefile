@@ -5,10 +5,13 @@ VENV := .venv
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet --no-deps
 LOCKED := $(PIP) --require-hashes
 
-.PHONY: up down acme postgres semantic test test-long lint bench bench-check lock messages docs clean
+.PHONY: up install down acme postgres semantic test test-long lint bench bench-check lock messages docs clean
 
 up: $(VENV)/.installed
 	@$(VENV)/bin/forebay up --detach
+
+# What `up` needs, without starting anything.
+install: $(VENV)/.installed
 
 down: $(VENV)/.installed
 	@$(VENV)/bin/forebay down

@@ -15,6 +15,7 @@ import click
 from docs import api_page
 from pydantic.fields import FieldInfo
 
+from forebay.cli.examples import EXAMPLES
 from forebay.cli.flags import columns
 from forebay.cli.main import COMMANDS, program
 from forebay.config.layers import profile, profile_names
@@ -256,7 +257,15 @@ def _default(field: FieldInfo) -> str:
 
 
 def _text(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split()).replace("|", "\\|")
+    return " ".join((field.description or _what_it_holds(field)).split()).replace("|", "\\|")
+
+
+def _what_it_holds(field: FieldInfo) -> str:
+    """The first sentence about the section that a key stands for."""
+    for kind in alternatives(field.annotation):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return (kind.__doc__ or "").partition(". ")[0].strip().rstrip(".") + "."
+    return ""
 
 
 def _profiles() -> Iterator[str]:
@@ -280,6 +289,7 @@ def _command(command: click.Command, parent: click.Context, name: str) -> list[s
         rows = [record for part in command.params if (record := part.get_help_record(context)) is not None]
         usage = " ".join((context.command_path, *command.collect_usage_pieces(context)))
         lines += ["```text", usage, "", columns(("flag", ""), rows), "```", ""]
+        lines += ["```sh", *EXAMPLES.get(context.command_path.partition(" ")[2], ()), "```", ""]
         return lines
     for below in command.list_commands(context):
         found = command.get_command(context, below)

@@ -81,7 +81,10 @@ def compare(flags: Flags, before: Path, after: Path, **given: Any) -> None:
 def prices(flags: Flags, file: Path | None, currency: str) -> None:
     """Stale prices are told on stderr."""
     if file is None:
-        click.echo(EXAMPLE.read_text("utf-8"), nl=False)
+        if flags.output == "json":
+            flags.answer(read_costs(EXAMPLE))
+        else:
+            click.echo(EXAMPLE.read_text("utf-8"), nl=False)
         return
     found = ownership(_costs(flags, file), currency)
     answer = {**msgspec.to_builtins(found), "month": found.month, "hour": found.hour}

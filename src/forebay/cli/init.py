@@ -41,7 +41,7 @@ def init(flags: Flags, *, from_script: Path | None, from_compose: Path | None, c
     for change in changes:
         flags.say(change)
     if flags.dry_run:
-        click.echo(text, nl=False)
+        flags.answer({"file": str(flags.config), "text": text, "changes": list(changes)}, lambda: text.rstrip("\n"))
         return
     if flags.config.exists():
         refusal = _("{file} exists").format(file=flags.config)

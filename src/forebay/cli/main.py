@@ -13,7 +13,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
+from forebay.cli.examples import START, shown, taught
 from forebay.cli.flags import chosen_language, wants_json
 from forebay.core.errors import ConfigError, ForebayError, UsageError
 from forebay.messages import CATALOGUES, LANGUAGES, N_, _, speak
@@ -50,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scale": ("forebay.cli.scale:scale", N_("Foretell traffic, and try the rules for the number of copies.")),
     "cost": ("forebay.cli.cost:cost", N_("Say what the service costs, and who caused it.")),
     "doctor": ("forebay.cli.doctor:doctor", N_("Check this machine and say how to fix what is wrong.")),
+    "completion": ("forebay.cli.completion:completion", N_("Have a shell complete these commands.")),
 }
 
 
@@ -71,7 +74,12 @@ class Commands(click.Group):
             raise UsageError(_("{command} is not part of this build").format(command=cmd_name)) from missing
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{attribute} is not a click command")
-        return command
+        return taught(command, cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table: nobody who presses Tab waits until every command is imported."""
+        found = [CompletionItem(name, help=_(line)) for name, (_place, line) in COMMANDS.items()]
+        return [each for each in found if each.value.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):
@@ -81,7 +89,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             raise UsageError(_("there is no command {name}").format(name=name), fix=_nearest(name))
         return super().resolve_command(ctx, args)
 
@@ -121,7 +129,7 @@ def program() -> click.Command:
     group = Commands(
         name="forebay",
         help=_("Turn one file into a production vLLM service."),
-        epilog=_("Flags come after the command. `forebay COMMAND --help` explains one."),
+        epilog=f"{shown(START)}\n\n{_('Flags come after the command. `forebay COMMAND --help` explains one.')}",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         no_args_is_help=False,
         invoke_without_command=True,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-import click
-
 from forebay.cli.flags import Flags
 from forebay.config.layers import profile_names
 from forebay.config.load import load
@@ -21,10 +19,10 @@ def write_pipeline(flags: Flags, kind: str) -> None:
     """For every environment that the configuration can run in; ConfigError where that is none."""
     environments = [flags.environment] if flags.environment else _environments(flags.config)
     text = pipeline(kind, flags.config.name, environments, version("forebay"))
-    if flags.dry_run:
-        click.echo(text, nl=False)
-        return
     path = flags.config.resolve().parent / KINDS[kind]
+    if flags.dry_run:
+        flags.answer({"file": str(path), "text": text, "environments": environments}, lambda: text.rstrip("\n"))
+        return
     if path.exists():
         refusal = _("{file} exists").format(file=path)
         flags.confirm(_("{file} exists. Replace it?").format(file=path), refusal)

@@ -26,7 +26,7 @@ from forebay.release.difference import Step
 from forebay.release.history import Event, change_id
 from forebay.release.plan import Plan
 from forebay.release.rollout.begin import Begun
-from forebay.release.running import Strategy, refuse_second
+from forebay.release.running import Running, Strategy, refuse_second
 from forebay.release.version import Release, config_path, read_config
 
 _CHANGES = 2
@@ -121,7 +121,7 @@ def apply(flags: Flags, file: Path | None, **options: Any) -> None:
         if made.refused:
             raise ConfigError(_("the plan cannot be applied"), findings=made.refused)
         if not made.changes:
-            flags.say(_("nothing changes"))
+            _unchanged(flags, at.running, _("nothing changes"))
             return
         if saved is None:
             flags.say(_text(made))
@@ -137,6 +137,7 @@ def apply(flags: Flags, file: Path | None, **options: Any) -> None:
         _finish(flags, at, going)
     elif wish.detach:
         flags.say(_("begun: `forebay status` tells how it goes"))
+        _answered(flags, stored.name, stored.digest, "begun")
 
 
 @click.command(help=_("Go back to the release before, or to VERSION; no plan is needed."))
@@ -159,7 +160,7 @@ def rollback(flags: Flags, version: str | None, strategy: Strategy, reason: str)
         stored = at.store.read(name)
         if stored.digest == at.digest:
             at.store.make_current(at.environment, stored.name)
-            flags.say(_("{name} runs already").format(name=stored.name))
+            _unchanged(flags, at.running, _("{name} runs already").format(name=stored.name))
             return
         made = planning.make(flags, at, stored.files, strategy)
         errors = tuple(finding for finding in made.refused if finding.rule != "release_approvals")
@@ -217,8 +218,18 @@ def _finish(flags: Flags, at: planning.Here, going: _Going) -> None:
 
 def _done(flags: Flags, stored: Release, status: Status) -> None:
     flags.say(_("{name} runs").format(name=stored.name))
+    _answered(flags, stored.name, stored.digest, status.state)
+
+
+def _unchanged(flags: Flags, running: Running, text: str) -> None:
+    flags.say(text)
+    _answered(flags, running.release.name, running.release.digest, "unchanged")
+
+
+def _answered(flags: Flags, release: str, digest: str, state: str) -> None:
+    """What programs are told of a command that changes, or would: on every way out."""
     if flags.output != "table":
-        flags.answer({"release": stored.name, "digest": stored.digest, "state": status.state})
+        flags.answer({"release": release, "digest": digest, "state": state})
 
 
 def _text(made: Plan) -> str:
@@ -251,8 +262,15 @@ def _diff(step: Step) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    text = (
-        "-" if value is None else msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
-    )
+    is_tree = isinstance(value, dict | list)
+    text = "-" if value is None else msgspec.json.encode(_said(value)).decode() if is_tree else str(value)
     first, *more = text.splitlines() or [""]
     return first if len(first) <= 48 and not more else f"{first[:45]}..."
+
+
+def _said(value: Any) -> Any:
+    """A section without what nobody said: no line of a table has room for every default."""
+    if not isinstance(value, dict):
+        return value
+    pruned = {key: _said(below) for key, below in value.items()}
+    return {key: below for key, below in pruned.items() if below not in (None, {}, [])}

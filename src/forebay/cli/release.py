@@ -190,5 +190,5 @@ def _row(each: dict[str, Any]) -> list[object]:
     if "damaged" in each:
         return [each["name"], _("damaged"), "-", "-", ", ".join(each["current"]), each["damaged"].splitlines()[0]]
     made = datetime.fromtimestamp(each["at"], UTC).strftime("%Y-%m-%d %H:%M")
-    where = ", ".join([*each["current"], *([_("(runs)")] if each["runs"] else [])])
+    where = " ".join([", ".join(each["current"]), *([_("(runs)")] if each["runs"] else [])]).strip()
     return [each["name"], each["digest"][:12], made, each["by"], where, each["reason"]]

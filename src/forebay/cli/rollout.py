@@ -81,8 +81,13 @@ def abort(flags: Flags, reason: str) -> None:
 
 def lines(found: RolloutStatus) -> list[str]:
     """A rollout for people, as `forebay status` shows it too."""
+    text = _("{strategy}, {stage}: step {step} of {steps}, {share:.4g}% of the calls, until {until}")
+    if found.stage == "watching" and found.step_ends_at is not None and found.step_ends_at < time.time():
+        text = _(
+            "{strategy}, {stage}: step {step} of {steps}, {share:.4g}% of the calls; over at {until}, asks for more"
+        )
     told = [
-        _("{strategy}, {stage}: step {step} of {steps}, {share:.4g}% of the calls, until {until}").format(
+        text.format(
             strategy=found.strategy,
             stage=found.stage,
             step=found.step,
