@@ -26,7 +26,8 @@ unpacked() {
   [ ! -d "$acc/pieces" ] || bash "$acc/unpack.sh" "$acc" || { echo "UNPACK FAILED"; exit 1; }
   mkdir -p "$tree" && tar xzf "$acc/tree.tgz" -C "$tree" || { echo "NO TREE"; exit 1; }
   # Journals of a machine that was lost are gone on with; its deadlines are over.
-  [ ! -f "$acc/lanes.tgz" ] || { tar xzf "$acc/lanes.tgz" -C "$lanes" && rm -f "$lanes"/*/until "$lanes"/pid "$lanes"/done; }
+  [ ! -f "$acc/lanes.tgz" ] || tar xzf "$acc/lanes.tgz" -C "$lanes" --exclude=./ends --exclude=./done \
+    --exclude=./pid --exclude=./unpacked --exclude='*/until' --exclude='*/state'
   (cd "$tree" && "$python" -m benchmarks.gpu.imports) || { echo "IMPORTS FAILED"; exit 1; }
   {
     date -u; cat "$acc/commit"; nvidia-smi; nvidia-smi topo -m; lscpu | head -20; free -g
