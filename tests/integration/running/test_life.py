@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def models(count: int, **more: object) -> dict[str, Any]:
-    return {"smollm2": {"engines": [{"kind": "embedded", "count": count, **more}]}}
+    # Threads that wait for one another stand still on a machine whose cores are all busy.
+    return {"smollm2": {"engines": [{"kind": "embedded", "count": count, "threads": 1, **more}]}}
 
 
 @pytest.fixture
@@ -94,18 +95,21 @@ def test_a_killed_engine_and_a_killed_holder_come_back(service: Service) -> None
     assert first.program is not None
     os.kill(first.program.pid, signal.SIGKILL)
     os.kill(second.holder.pid, signal.SIGKILL)
-    wait_for("others run", lambda: not set(pids(service).values()) & {first.program and first.program.pid}, 60)
-    wait_for("all are ready", lambda: service.status()["state"] == "ready", 60)
-    assert [engine["restarts"] for engine in service.status()["engines"]] == [1, 1]
+
+    def both_are_back() -> bool:
+        status = service.status()
+        return status["state"] == "ready" and [engine["restarts"] for engine in status["engines"]] == [1, 1]
+
+    wait_for("both were started again, and are ready", both_are_back)
 
 
 def test_an_edge_whose_holder_is_killed_leaves_no_nginx_and_comes_back(service: Service) -> None:
     before = {pid for pid, unit in LocalSubstrate(service.state).processes().items() if unit == "edge"}
     assert len(before) > 3, "holder, watcher, master and workers"
     os.kill(units(service)["edge"].holder.pid, signal.SIGKILL)
-    wait_for("all are gone", lambda: not before & set(LocalSubstrate(service.state).processes()), 20)
-    wait_for("another edge is ready", lambda: service.status()["edge"]["restarts"] == 1, 30)
-    wait_for("all are ready", lambda: service.status()["state"] == "ready", 60)
+    wait_for("all are gone", lambda: not before & set(LocalSubstrate(service.state).processes()))
+    wait_for("another edge is ready", lambda: service.status()["edge"]["restarts"] == 1)
+    wait_for("all are ready", lambda: service.status()["state"] == "ready")
 
 
 def test_a_frozen_engine_leaves_routing_and_is_replaced(stopped: Service) -> None:
@@ -127,7 +131,7 @@ def test_a_second_controller_adopts_everything_and_can_stop_it(service: Service)
     after = pids(service)
     assert after.pop("controller") != controller
     assert after == before
-    assert states(service) == ["ready", "ready"]
+    wait_for("it finds both ready", lambda: states(service) == ["ready", "ready"])
     service.run("engine", "drain", "smollm2-embedded-1", "--timeout", "60s")
     assert "smollm2-embedded-1" not in {name for name, record in units(service).items() if record.ended_at is None}
     service.run("down")
@@ -153,7 +157,7 @@ def test_an_edited_file_that_nobody_applied_changes_nothing(service: Service) ->
     service.content["models"] = {"smollm2": {"engines": [{"kind": "embedded", "weights": "missing.gguf"}], "bad": 1}}
     service.write()
     os.kill(units(service)["controller"].holder.pid, signal.SIGHUP)
-    wait_for("it has read again", lambda: service.status()["controller"]["read_at"] > read_at, 30)
+    wait_for("it has read again", lambda: service.status()["controller"]["read_at"] > read_at)
     assert service.status()["controller"]["findings"] == []
     assert pids(service) == before
     assert states(service) == ["ready", "ready"]
@@ -161,17 +165,23 @@ def test_an_edited_file_that_nobody_applied_changes_nothing(service: Service) ->
 
 def test_draining_waits_for_the_work_in_the_engine(service: Service) -> None:
     port = units(service)["smollm2-embedded-1"].port
+    answers: list[Future[str]] = []
     with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(ask, port, "Tell me a long story.", max_tokens=400)
-        wait_for("it works", lambda: service.status()["engines"][0]["running"] == 1, 30)
+
+        def is_seen_at_work() -> bool:
+            if not answers or answers[-1].done():  # however fast it is: a story that is over is followed by another
+                answers.append(threads.submit(ask, port, "Tell me a long story.", max_tokens=400))
+            return bool(service.status()["engines"][0]["running"] == 1)
+
+        wait_for("it is seen at work", is_seen_at_work)
         service.run("engine", "drain", "smollm2-embedded-1", "--timeout", "60s")
-        assert answer.done()
-        assert len(answer.result()) > 100
+        assert answers[-1].done()
+        assert len(answers[-1].result()) > 100
 
 
 def test_a_revoked_key_leaves_every_worker_within_a_second(service: Service) -> None:
     made = orjson.loads(service.run("key", "create", "-o", "json").stdout)
-    wait_for("all workers have it", lambda: made["id"] in taken_keys(service), 10)
+    wait_for("all workers have it", lambda: made["id"] in taken_keys(service))
     service.run("key", "revoke", made["id"])
     wait_for("no worker has it", lambda: made["id"] not in taken_keys(service), 1)
 
@@ -242,7 +252,7 @@ def test_down_ends_what_lost_its_holder(stopped: Service) -> None:
     lost = subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], "FOREBAY_UNIT": mark})
     try:
         stopped.run("down")
-        assert lost.wait(10) == -signal.SIGKILL
+        assert lost.wait(60) == -signal.SIGKILL
     finally:
         lost.kill()
         lost.wait()

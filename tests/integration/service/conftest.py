@@ -8,7 +8,8 @@ import pytest
 
 from forebay.testing.service import Service
 
-EMBEDDED = {"smollm2": {"aliases": ["gpt-4o-mini"], "engines": [{"kind": "embedded", "count": 2}]}}
+# One thread each: several that wait for one another stand still on a machine whose cores are all busy.
+EMBEDDED = {"smollm2": {"aliases": ["gpt-4o-mini"], "engines": [{"kind": "embedded", "count": 2, "threads": 1}]}}
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from forebay.tune.cost.costs import EXAMPLE
 def test_the_calls_of_a_service_are_shared_out(tmp_path: Path) -> None:
     import httpx2  # noqa: PLC0415  beside the client that uses it
 
-    with Service(tmp_path, {"smollm2": {"engines": [{"kind": "embedded", "count": 2}]}}) as service:
+    with Service(tmp_path, {"smollm2": {"engines": [{"kind": "embedded", "count": 2, "threads": 1}]}}) as service:
         http = httpx2.Client(verify=service.tls(), timeout=120)
         with OpenAI(base_url=service.url, api_key=service.key, http_client=http, max_retries=0) as client:
             for _call in range(3):

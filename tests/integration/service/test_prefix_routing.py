@@ -20,7 +20,7 @@ ORDER = [prompt for prompt in PROMPTS for _ in range(2)]
 def cached_tokens(folder: Path, routing: dict[str, Any]) -> int:
     """Tokens that the engines say they had in their cache, over the whole order of calls."""
     folder.mkdir()
-    engine = {"kind": "embedded", "count": 2, "max_sequences": 1, "context_tokens": 2048}
+    engine = {"kind": "embedded", "count": 2, "threads": 1, "max_sequences": 1, "context_tokens": 2048}
     model = {"engines": [engine], "routing": routing}
     total = 0
     with Service(folder, {"smollm2": model}, gateway={"workers": 1}) as service, client_of(service) as client:

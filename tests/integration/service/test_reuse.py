@@ -25,7 +25,7 @@ CAPITAL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def reusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    engines = [{"kind": "embedded", "count": 1}]
+    engines = [{"kind": "embedded", "threads": 1}]
     model = {"engines": engines, "cache": {"exact": True, "single_flight": True}}
     folder: Path = tmp_path_factory.mktemp("reusing")
     with Service(folder, {"smollm2": model}, gateway={"workers": 1}) as running:

@@ -22,7 +22,7 @@ _KIND = {"role": "system", "content": "You are a helpful assistant."}
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     # A busy machine must not turn a hit into a miss: the longest wait that may be set.
     cache = {"exact": True, "semantic": {"enabled": True, "deadline": "5s"}}
-    model = {"engines": [{"kind": "embedded", "count": 1}], "cache": cache}
+    model = {"engines": [{"kind": "embedded", "threads": 1}], "cache": cache}
     folder: Path = tmp_path_factory.mktemp("semantic")
     with Service(folder, {"smollm2": model}, gateway={"workers": 1}) as running:
         yield running

@@ -16,7 +16,7 @@ from forebay.testing.worker import free_port
 def embedded(folder):
     port = free_port()
     argv = [sys.executable, "-m", "forebay.engines.embedded_server", "--port", str(port), "--model", "smollm2"]
-    argv += ["--parallel", "4", "--context", "1024"]
+    argv += ["--parallel", "4", "--context", "1024", "--threads", "1"]
     with (folder / "engine.log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
             deadline = time.monotonic() + 90
