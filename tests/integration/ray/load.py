@@ -1,4 +1,4 @@
-"""`load.py PORT KEY STOP`: calls one after another until the file STOP is there.
+"""`load.py PORT KEY STOP CLIENTS`: calls, of each client one after another, until the file STOP is there.
 
 Runs inside a machine. Prints what came of the calls as JSON: answered ones, and what was said to the others.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import orjson
 
-CLIENTS = 2
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 8})
 
 
@@ -39,8 +38,9 @@ def client(port: int, key: str, stop: Path) -> tuple[int, list[str]]:
 
 def main() -> None:
     port, key, stop = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        done = list(pool.map(lambda _: client(port, key, stop), range(CLIENTS)))
+    clients = int(sys.argv[4])
+    with ThreadPoolExecutor(clients) as pool:
+        done = list(pool.map(lambda _: client(port, key, stop), range(clients)))
     failures = [failure for _, failed in done for failure in failed]
     sys.stdout.buffer.write(orjson.dumps({"answered": sum(count for count, _ in done), "failures": failures}))
 

@@ -1,0 +1,197 @@
+"""What holds of copies that follow the load, wherever engines run: each claim is a test of every substrate."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import orjson
+from tests.integration.ray.clients import WITHIN_S, Load, Runs
+from tests.integration.scale import stream
+
+from forebay.controller.status import EngineStatus, ScalingStatus, Status, read_status
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+CALLS = 3
+"""Calls for each copy: two streams leave room in one."""
+TWO, THREE = 6, 9
+"""Clients that ask for so many copies, also while one or two of them are between calls."""
+SCALE = {"least": 1, "most": 3, "calls": CALLS, "up": "1s", "down": "3s"}
+ENGINE: dict[str, Any] = {
+    "kind": "embedded",
+    "count": 3,
+    "threads": 1,
+    "context_tokens": 3072,
+    "max_sequences": 4,
+    "drain": "300s",
+    "scale": SCALE,
+}
+GATEWAY = {"queue": {"wait": "120s"}}
+
+
+class Site(Protocol):
+    """A service beside engines that are elsewhere; `machine` is where it and its clients run."""
+
+    service: Service
+
+    @property
+    def machine(self) -> Runs: ...
+
+    def held(self) -> int:
+        """How many engines the substrate holds, or holds room for."""
+        ...
+
+
+class Streams:
+    """Two streams on one copy each; begun by `begin`, with nothing else in flight, as when they are made.
+
+    They outlast `down`, a controller's death and its successor's first looks.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._begin = site.service.folder / "begin"
+        for left in (self._begin, self._begin.with_suffix(".flow"), self._begin.with_suffix(".tried")):
+            left.unlink(missing_ok=True)
+        port, key = str(site.service.content["gateway"]["port"]), site.service.key
+        argv = (sys.executable, stream.__file__, port, key, str(self._begin))
+        self._running = site.machine.run(argv, {}, stdout=subprocess.PIPE)
+        wait_for("one has been tried", self._begin.with_suffix(".tried").exists, WITHIN_S)
+
+    def begin(self) -> None:
+        self._begin.touch()
+        wait_for("two streams flow", self._begin.with_suffix(".flow").exists, WITHIN_S)
+
+    @property
+    def flow(self) -> bool:
+        return self._running.poll() is None
+
+    def end(self) -> None:
+        """Whatever became of them."""
+        self._running.kill()
+        self._running.communicate()
+
+    def are_whole(self) -> None:
+        said, _ = self._running.communicate(timeout=300)
+        found = orjson.loads(said)
+        assert [each["tokens"] for each in found] == [each["asked"] for each in found]
+        assert [(each["finish"], each["ended"]) for each in found] == [("length", "done")] * 2
+
+
+def status(site: Site) -> Status:
+    """As the controller last wrote it: a command takes longer than a change."""
+    found = read_status(site.service.state.status)
+    assert found is not None
+    return found
+
+
+def scaling(site: Site) -> ScalingStatus:
+    (found,) = status(site).scaling
+    return found
+
+
+def ready(site: Site) -> list[EngineStatus]:
+    return [each for each in status(site).engines if each.state == "ready"]
+
+
+def load(site: Site, clients: int) -> Load:
+    return Load(site.service, site.machine, clients)
+
+
+def rests(site: Site) -> bool:
+    """Whether one copy runs, and nothing else is there."""
+    running = [each.state for each in status(site).engines if each.pid]
+    return scaling(site).copies == 1 and running == ["ready"] and site.held() == 1
+
+
+def stays(site: Site, claim: str, true: Callable[[], bool], looks: int = 12) -> None:
+    """What holds now holds in each of the next statuses too."""
+    seen: set[float] = set()
+
+    def is_so() -> bool:
+        seen.add(status(site).controller.updated_at)
+        assert true(), claim
+        return len(seen) > looks
+
+    wait_for(claim, is_so, WITHIN_S)
+
+
+def kill_controller(site: Site) -> None:
+    """SIGKILL; wait until another one leads."""
+    before = status(site).controller.pid
+    site.machine.output("kill", "-9", str(before))
+    wait_for("another controller adopts it all", lambda: status(site).controller.pid != before, WITHIN_S)
+
+
+def comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+    streams, calls = Streams(site), load(site, TWO)
+    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+    calls.all_answered()
+    streams.begin()
+    wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+    assert streams.flow, "the copy went before its stream had ended"
+    assert [each.state for each in status(site).engines if each.pid].count("draining") == 1
+    streams.are_whole()
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def outlives_its_controller_while_it_grows(site: Site) -> None:
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+    calls = load(site, TWO)
+    wait_for("a copy is coming", lambda: scaling(site).copies == 2 and len(ready(site)) == 1, WITHIN_S)
+    kill_controller(site)
+    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+    assert site.held() == scaling(site).copies
+    calls.all_answered()
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def outlives_its_controller_while_it_shrinks(site: Site) -> None:
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+    streams, calls = Streams(site), load(site, TWO)
+    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+    calls.all_answered()
+    streams.begin()
+    wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+    kill_controller(site)
+    streams.are_whole()
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def leaves_no_engine_where_its_agent_is_killed(site: Site) -> None:
+    """While it drains: nobody would want the engine again, and nobody else knows of it."""
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+    streams, calls = Streams(site), load(site, TWO)
+    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+    calls.all_answered()
+    streams.begin()
+    wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+    (drains,) = (each for each in status(site).engines if each.state == "draining" and each.pid)
+    site.machine.output("kill", "-9", str(drains.pid))
+    streams.are_whole()
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def keeps_its_number_while_a_release_is_put_in_force(site: Site) -> None:
+    """Though the load would have copies go meanwhile, and has them go afterwards, in a time of its own."""
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+    calls = load(site, TWO)
+    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+    site.service.content["models"]["m"]["engines"][0]["context_tokens"] += 256
+    site.service.write()
+    argv = [sys.executable, "-m", "forebay", "apply", "--yes", "-c", str(site.service.file)]
+    applying = site.machine.run(argv, {}, stdout=subprocess.DEVNULL)
+    wait_for("the change is under way", lambda: scaling(site).held == "change", WITHIN_S)
+    copies = scaling(site).copies
+    calls.all_answered()
+    while applying.poll() is None:
+        found = scaling(site)
+        assert found.held != "change" or found.copies == copies
+        time.sleep(0.05)
+    assert applying.returncode == 0
+    assert ready(site)
+    wait_for("one rests", lambda: rests(site), WITHIN_S)

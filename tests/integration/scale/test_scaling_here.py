@@ -1,0 +1,96 @@
+"""Copies that follow the load on this machine: they outlive a controller, a lost one and a lost source of counts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.ray.clients import WITHIN_S
+from tests.integration.scale import claims
+
+from forebay.substrate.local import LocalSubstrate, is_running
+from forebay.testing.service import Service
+from forebay.testing.worker import wait_for
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+
+class Here:
+    """This machine, as a machine of namespaces."""
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str], **how: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(argv, env={**os.environ, **env}, stdin=subprocess.DEVNULL, **how)
+
+    def output(self, *argv: str) -> str:
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+class Site:
+    """A service without an edge."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = Here()
+        models = {"m": {"engines": [dict(claims.ENGINE)]}}
+        self.service = Service(folder, models, gateway=dict(claims.GATEWAY), edge={"kind": "none"})
+
+    def held(self) -> int:
+        units = LocalSubstrate(self.service.state).observe()
+        return sum(name.startswith("m-embedded") and is_running(each) for name, each in units.items())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    found = Site(tmp_path_factory.mktemp("here"))
+    with found.service:
+        yield found
+
+
+def test_a_copy_comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
+    claims.comes_with_the_load_and_goes_with_its_streams_whole(site)
+
+
+def test_it_outlives_its_controller_while_it_grows(site: Site) -> None:
+    claims.outlives_its_controller_while_it_grows(site)
+
+
+def test_it_outlives_its_controller_while_it_shrinks(site: Site) -> None:
+    claims.outlives_its_controller_while_it_shrinks(site)
+
+
+def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
+    claims.keeps_its_number_while_a_release_is_put_in_force(site)
+
+
+def test_a_copy_that_drains_is_called_back_when_the_last_other_one_is_lost(site: Site) -> None:
+    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
+    streams, calls = claims.Streams(site), claims.load(site, claims.TWO)
+    wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
+    calls.all_answered()
+    streams.begin()
+    wait_for("one drains", lambda: claims.scaling(site).copies == 1 and len(claims.ready(site)) == 1, WITHIN_S)
+    (last,) = claims.ready(site)
+    (drains,) = (each for each in claims.status(site).engines if each.state == "draining" and each.pid)
+    os.kill(last.pid, signal.SIGKILL)
+    wait_for("it takes calls again", lambda: drains.name in {each.name for each in claims.ready(site)}, WITHIN_S)
+    streams.end()
+    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
+
+
+def test_where_calls_cannot_be_counted_no_copy_goes(site: Site) -> None:
+    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
+    calls = claims.load(site, claims.TWO)
+    wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
+    for page in site.service.state.counters.glob("*.page"):
+        page.unlink()
+    wait_for("that is told", lambda: claims.scaling(site).held == "unseen", WITHIN_S)
+    calls.all_answered()
+    claims.stays(site, "both copies stay", lambda: len(claims.ready(site)) == 2)
+    assert any("the counters of worker-1" in reason for reason in claims.status(site).reasons)
+    for worker in claims.status(site).gateway.workers:
+        os.kill(worker.pid, signal.SIGKILL)
+    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
