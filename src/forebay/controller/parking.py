@@ -68,7 +68,7 @@ def short_of(mine: Collection[Copy], copies: int) -> Short:
     """Why not all of the copies are there that are to run."""
     waiting = next((each for each in mine if each.waits_s), None)
     if waiting is not None:
-        return Short(held="no_room", why=_of(waiting))
+        return Short(held="failed" if waiting.why.code == "image_missing" else "no_room", why=_of(waiting))
     failed = next((each for each in mine if each.troubled and each.state == "failed"), None)
     if failed is not None and sum(each.state == "ready" for each in mine) < copies:
         return Short(held="failed", why=_of(failed))

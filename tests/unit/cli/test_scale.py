@@ -14,6 +14,16 @@ from click.testing import CliRunner
 
 from forebay.cli.main import COMMANDS
 from forebay.cli.scale import scale
+from forebay.controller.status import (
+    ControllerStatus,
+    EdgeStatus,
+    GatewayStatus,
+    ScalingStatus,
+    Status,
+    write_status,
+)
+from forebay.messages.reasons import because
+from forebay.store.state_dir import StateDir
 
 FILE = """
 version: 1
@@ -73,6 +83,35 @@ def test_the_record_is_played_with_the_rules_beside_all_and_the_fewest(folder: P
 def test_rules_can_be_tried_that_the_file_does_not_have(folder: Path) -> None:
     found = told("explain", "--start", "5s", "--last", "2h", "--least", "2", "--most", "3")
     assert {each["copies"] for each in found["scaled"]["turns"]} <= {2, 3}
+
+
+def test_it_says_what_stands_against_the_number_now(folder: Path) -> None:
+    waits = because("no_node", needs="1 GPU")
+    now = ScalingStatus(
+        name="m-embedded", model="m", copies=3, least=1, most=3, why="9 calls", ready=2, held="no_room",
+        held_why=str(waits), cause=waits,
+    )  # fmt: skip
+    since = {"url": "", "pid": 0, "since": 0.0, "reason": ""}
+    status = Status(
+        state="degraded",
+        reasons=(),
+        edge=EdgeStatus(name="edge", state="none", **since),
+        gateway=GatewayStatus(url="", admin_url="", workers=()),
+        console_url=None,
+        engines=(),
+        scaling=(now,),
+        controller=ControllerStatus(pid=0, read_at=0.0, updated_at=0.0, environment="development"),
+        snapshot="",
+    )
+    state = StateDir(folder / ".forebay")
+    state.prepare()
+    write_status(state.status, status)
+    assert told("explain", "--start", "5s", "--last", "6h")["now"]["held"] == "no_room"
+    done = CliRunner().invoke(scale, ["explain", "--start", "5s", "--last", "6h", "--log", "access.log"])
+    assert done.stdout.splitlines()[:2] == [
+        "Now 2 of 3 copies are ready: 9 calls.",
+        "The number does not follow the load (no_room): no node has room for 1 GPU.",
+    ]
 
 
 def test_it_is_a_command() -> None:
