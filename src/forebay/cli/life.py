@@ -52,7 +52,8 @@ def up(flags: Flags, detach: bool) -> int:
         try:
             state.prepare()
             with sole(state):
-                fresh = controller_record(state) is None
+                # A controller that lost its state directory lives, and has nothing to tell.
+                fresh = controller_record(state) is None or not (state.running.exists() and state.status.exists())
                 if fresh:
                     refuse_unclaimed(loaded.config, state, flags)
                 findings = preflight(loaded.config, specs, state, flags.config.resolve().parent)

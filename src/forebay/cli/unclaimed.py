@@ -9,8 +9,8 @@ import click
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration, state_dir
 from forebay.config.schema import Config
-from forebay.controller.unclaimed import end, survey
-from forebay.core.errors import RunError, UsageError
+from forebay.controller.unclaimed import end, refuse_second_fleet, survey
+from forebay.core.errors import UsageError
 from forebay.engines.fleet import expand
 from forebay.messages import _
 from forebay.store.state_dir import StateDir
@@ -50,22 +50,9 @@ def unclaimed(flags: Flags, adopted: str | None, ended: str | None, leave: bool)
 
 
 def refuse_unclaimed(config: Config, state: StateDir, flags: Flags) -> None:
-    """RunError where `up` would start a second fleet beside one that this state directory knows nothing of."""
-    if has_number(config, state):
-        return
-    found = survey(config, state)
-    for host in found.silent:
+    """RunError where `up` would start a second fleet beside one that is not known here."""
+    for host in refuse_second_fleet(config, state):
         flags.say(_("{host} does not answer: what it runs is not seen").format(host=host))
-    if not found.found:
-        return
-    what = _("engines of {service} run already, and this state directory knows nothing of them").format(
-        service=config.service
-    )
-    fix = _(
-        "`forebay engine unclaimed --adopt NUMBER` goes on with them, `--end NUMBER` ends them; "
-        "where they are another service's, give this one another name in `service`, or say `--leave`"
-    )
-    raise RunError(f"{what}\n{_table(found.found)}", where=str(state.root), fix=fix, code="engines_unclaimed")
 
 
 def _adopt(flags: Flags, config: Config, state: StateDir, found: Sequence[Unclaimed]) -> None:

@@ -19,6 +19,7 @@ from forebay.controller.journal import Journal
 from forebay.controller.lease.candidate import Candidate
 from forebay.controller.loop import Controller
 from forebay.controller.losses import refuse_lost_keys, restore_running
+from forebay.controller.unclaimed import refuse_second_fleet
 from forebay.controller.wanted import Arguments, config_of
 from forebay.core.errors import ForebayError
 from forebay.observe.log import JsonLog
@@ -47,6 +48,7 @@ async def _run(arguments: Arguments, unit: str) -> int:
     restore_running(arguments.state, arguments.config, Journal("forebay", "info"))
     config = config_of(arguments)
     refuse_lost_keys(arguments.state, shared=config.store.postgres is not None)
+    await asyncio.to_thread(refuse_second_fleet, config, arguments.state)
     base = arguments.config.resolve().parent
     candidate = Candidate(config, arguments.state, base, unit, lambda fence, peers: Controller(arguments, fence, peers))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from forebay.config.schema import Config
+from forebay.core.errors import RunError
+from forebay.messages import _
 from forebay.render.kubernetes_engine import namespace
 from forebay.store.state_dir import StateDir
 from forebay.substrate.docker import survey as docker
@@ -24,6 +26,27 @@ def survey(config: Config, state: StateDir) -> Survey:
         return found
     own = owner_of(config, state)
     return Survey(tuple(each for each in found.found if not own.startswith(each.owner)), found.silent)
+
+
+def refuse_second_fleet(config: Config, state: StateDir) -> tuple[str, ...]:
+    """RunError where a fleet of this service runs that is not known here; the hosts that do not answer.
+
+    Before the first start there is no number. There is none either where all of the state directory was lost.
+    """
+    if config.substrate.kind == "local" or has_number(config, state):
+        return ()
+    survey = _all(config)
+    if survey.found:
+        names = ", ".join(f"{each.unit} ({each.owner}{each.where and ', '}{each.where})" for each in survey.found)
+        what = _("engines of {service} run already, and this state directory knows nothing of them: {names}")
+        fix = _(
+            "`forebay engine unclaimed --adopt NUMBER` goes on with them, `--end NUMBER` ends them; "
+            "where they are another service's, give this one another name in `service`, or say `--leave`"
+        )
+        what = what.format(service=config.service, names=names)
+        raise RunError(what, where=str(state.root), fix=fix, code="engines_unclaimed")
+    owner_of(config, state)
+    return survey.silent
 
 
 def end(config: Config, found: Sequence[Unclaimed]) -> None:
