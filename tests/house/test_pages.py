@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from forebay.cli.examples import EXAMPLES, START
 from forebay.cli.main import program
+from forebay.messages.update import texts
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(chain(ROOT.glob("*.md"), (ROOT / "docs").rglob("*.md"), (ROOT / "benchmarks").rglob("*.md")))
@@ -125,6 +127,14 @@ def read(words: list[str], *, whole: bool = False) -> None:
         assert not (whole and parameter.required and parameter.name not in given)
 
 
+def known(words: list[str]) -> bool:
+    try:
+        read(words)
+    except (AssertionError, click.NoSuchOption):
+        return False
+    return True
+
+
 def leaves(command: click.Command = PROGRAM, path: tuple[str, ...] = ()) -> Iterator[str]:
     if not isinstance(command, click.Group):
         yield " ".join(path)
@@ -133,3 +143,12 @@ def leaves(command: click.Command = PROGRAM, path: tuple[str, ...] = ()) -> Iter
         below = command.get_command(ROOT_CONTEXT, name)
         assert below is not None
         yield from leaves(below, (*path, name))
+
+
+def test_no_text_of_the_program_names_a_command_or_flag_that_is_not_there() -> None:
+    wrong = []
+    for message in texts():
+        for span in SPAN.findall(str(message.id).replace("{{", "{")):
+            with contextlib.suppress(click.BadOptionUsage):  # the value is left to whoever reads it
+                wrong += [span for words in calls(span) if "COMMAND" not in words and not known(words)]
+    assert not wrong

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from forebay.cli.foreign import Source, foreign_engines
@@ -42,7 +43,8 @@ def adoption(source: Source, head: dict[str, str | None], argument: str | None) 
     tell: list[str] = []
     adopted = adopt(engines, tell) if not errors else []
     if not adopted:
-        raise ConfigError(_("nothing can be taken over"), where=source.subject, findings=errors)
+        fix = _("`forebay check` with --script or --compose says what is wrong with it")
+        raise ConfigError(_("nothing can be taken over"), where=source.subject, findings=errors, fix=fix)
     whole: dict[str, Any] = {"version": 1} | {key: value for key, value in head.items() if value is not None}
     whole["models"] = _models(adopted)
     if head["environment"] != "development":
@@ -134,7 +136,10 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _quoted(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_quoted(item) for item in value]
+        items = CommentedSeq(_quoted(item) for item in value)
+        if not any(isinstance(item, dict) for item in value):
+            items.fa.set_flow_style()
+        return items
     if isinstance(value, str) and not value.replace("_", "").replace("-", "").replace("/", "").isalpha():
         return DoubleQuotedScalarString(value)
     return value

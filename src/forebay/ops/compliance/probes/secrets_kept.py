@@ -58,7 +58,7 @@ def keys_end(subject: Subject) -> Outcome:
         active=len(active), endless=len(endless)
     )
     if endless:
-        fix = _("Rotate them: `forebay key rotate ID --expires 90d`")
+        fix = _("Replace them: `forebay key create --expires 90d`, then `forebay key revoke ID`")
         return failed(_("keys live longer than a year"), evidence, *endless[:20], fix=fix)
     return passed(_("every key ends within a year"), evidence)
 
