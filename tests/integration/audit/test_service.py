@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    models = {"smollm2": {"engines": [{"kind": "embedded"}]}}
+    models = {"smollm2": {"engines": [{"kind": "embedded", "threads": 1}]}}
     with Service(tmp_path, models, audit={"enabled": True, "wait": "30s"}) as running:
         yield running
 

@@ -22,13 +22,13 @@ from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
 pytestmark = pytest.mark.timeout(300)
-MODELS = {"smollm2": {"engines": [{"kind": "embedded"}]}}
+MODELS = {"smollm2": {"engines": [{"kind": "embedded", "threads": 1}]}}
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("controllers")
-    with Service(folder, MODELS, controller={"replicas": 2, "lease": {"ttl": "2s"}}) as running:
+    with Service(folder, MODELS, controller={"replicas": 2, "lease": {"ttl": "5s"}}) as running:
         wait_for("the other one stands by", lambda: len(standing_by(running.state)) == 1)
         yield running
     assert LocalSubstrate(running.state).processes() == {}
@@ -117,7 +117,7 @@ def test_without_any_controller_calls_are_served_keys_expire_and_what_runs_is_ad
         more(load, 5)
     assert no_call_failed(load), load.outcomes
     assert served_by(service) == before
-    assert seen(service).state == "ready"
+    wait_for("all are ready", lambda: seen(service).state == "ready")
     wait_for("one leads and one stands by", lambda: len(standing_by(service.state)) == 1)
 
 

@@ -36,7 +36,7 @@ CONFIG: dict[str, Any] = {
     "environment": "development",
     "hardware": "cpu",
     "models": {
-        "own": {"engines": [{"kind": "embedded", "context_tokens": 1024, "max_sequences": 2}]},
+        "own": {"engines": [{"kind": "embedded", "threads": 1, "context_tokens": 1024, "max_sequences": 2}]},
         "other": {"engines": [{"kind": "vllm", "release": RELEASE, "weights": str(default_weights())}]},
     },
 }

@@ -26,7 +26,7 @@ FINE = {("whole", "answered"), ("streamed", "complete")}
 
 
 def models(count: int, **more: object) -> dict[str, Any]:
-    return {"smollm2": {"engines": [{"kind": "embedded", "count": count, **more}]}}
+    return {"smollm2": {"engines": [{"kind": "embedded", "count": count, "threads": 1, **more}]}}
 
 
 @pytest.fixture(scope="module")

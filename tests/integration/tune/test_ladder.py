@@ -71,6 +71,10 @@ def events(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
+def trials(folder: Path) -> list[dict[str, Any]]:
+    return [each["trial"] for each in events(folder) if each["type"] == "trial"]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_graphs_are_kept_memory_is_learned_and_answers_are_guarded(folder: Path) -> None:
@@ -92,20 +96,22 @@ def test_a_ladder_that_is_killed_goes_on_and_repeats_nothing(folder: Path) -> No
     ladder = subprocess.Popen(command(folder), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 120
     try:
-        while not (sum(each["type"] == "trial" for each in events(folder)) >= 1 and left_running(folder)):
+        while not (trials(folder) and left_running(folder)):
             assert ladder.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.02)
     finally:
         ladder.send_signal(signal.SIGKILL)
         ladder.wait(60)
-    before = (folder / "out" / "journal.jsonl").read_bytes()
-    run(folder, "--resume", "--budget", "12s")
+    before, tried = (folder / "out" / "journal.jsonl").read_bytes(), len(trials(folder))
+    for _again in range(10):  # what a busy machine tries in one budget may be nothing
+        run(folder, "--resume", "--budget", "12s")
+        if len(trials(folder)) > tried:
+            break
     after = (folder / "out" / "journal.jsonl").read_bytes()
     assert after.startswith(before[: before.rfind(b"\n") + 1])
-    trials = [each["trial"] for each in events(folder) if each["type"] == "trial"]
-    keys = [(json.dumps(each["setting"], sort_keys=True), each["repeat"]) for each in trials]
-    assert len(trials) > 1
+    keys = [(json.dumps(each["setting"], sort_keys=True), each["repeat"]) for each in trials(folder)]
+    assert len(keys) > tried
     assert len(keys) == len(set(keys))
     assert not left_running(folder)
 
