@@ -9,6 +9,7 @@ import contextlib
 import gettext
 import importlib
 import os
+import resource
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -96,6 +97,8 @@ class Commands(click.Group):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `forebay` program; never returns."""
+    # What a crash would write to the disk holds keys and the pepper; what is started from here inherits it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     arguments = list(sys.argv[1:] if argv is None else argv)
     sys.exit(run(arguments))
 

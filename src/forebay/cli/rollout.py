@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from forebay.cli import releasing
+from forebay.cli.auditing import decided
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import state_dir
 from forebay.controller.status import ReleaseStatus, RolloutStatus, read_status
@@ -133,7 +134,9 @@ def _ask(flags: Flags, wish: Wish, reason: str) -> Running:
         what = _("no rollout is under way")
         raise RunError(what, fix=_("`forebay apply --rollout canary` begins one"), code="no_rollout")
     releasing.refuse_standby(state)
-    leave(state.run, Order(change=change.id, wish=wish, by=author(flags.config.resolve().parent), reason=reason))
+    # A rollout that does harm is held or ended, recorded or not.
+    with decided(state, f"rollout.{wish}", urgent=wish in {"abort", "pause"}, change=change.id, reason=reason[:500]):
+        leave(state.run, Order(change=change.id, wish=wish, by=author(flags.config.resolve().parent), reason=reason))
     deadline = time.monotonic() + (flags.timeout_s or _TAKEN_S)
     while (state.run / FILE).exists():
         if time.monotonic() > deadline:

@@ -20,11 +20,14 @@ from forebay.audit.note import checkpoint_of, read_note, read_verifier
 from forebay.audit.recorder import LOG, open_recorder
 from forebay.audit.store import SCHEMA
 from forebay.audit.witness_feed import WITNESSED, Asked, Refused, ask
+from forebay.cli import rollout as rollout_commands
 from forebay.cli.main import run
 from forebay.config.schema.store import Store
 from forebay.observe.anomaly.watcher import Anomaly
 from forebay.observe.log import JsonLog
 from forebay.ops.watch.suspending import Suspender
+from forebay.release.rollout.state import Rollout
+from forebay.release.running import Change, Running, Side, write_running
 from forebay.store.state_dir import StateDir
 from forebay.testing.worker import free_port, wait_for
 
@@ -111,6 +114,19 @@ def test_a_token_that_is_revoked_is_recorded_without_whose_it_is(
     found = [(each["action"], each["result"], each["issuer"], each["kind_of"]) for each in records(state)]
     assert found == [("token.revoke", "asked", "id", "sub"), ("token.revoke", "done", "id", "sub")]
     assert b"alice" not in (state.audit / LOG).read_bytes()
+
+
+def test_what_is_wanted_of_a_rollout_is_recorded(
+    state: StateDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout_commands, "_TAKEN_S", 0.1)  # no controller takes it
+    side, rollout = Side(name="r", digest="0" * 64, config={}), Rollout(strategy="canary", steps=(), slots={})
+    change = Change(id="c", kind="apply", by="b", pid=1, at=0.0, by_s=1.0, to=side, slots=(), rollout=rollout)
+    write_running(state.running, Running(environment="development", release=side, change=change))
+    open_recorder(state.audit, "test").close()
+    told(capsys, "rollout", "pause", "--reason", "it looks odd", code=1)
+    found = [(each["action"], each["result"], each["change"], each["reason"]) for each in records(state)]
+    assert found == [("rollout.pause", result, "c", "it looks odd") for result in ("asked", "done")]
 
 
 def test_a_key_that_is_held_back_by_itself_is_recorded(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,3 +64,14 @@ def test_the_named_language_beats_the_locale() -> None:
 
 def test_no_color_in_a_pipe() -> None:
     assert "\x1b[" not in forebay("check", "-c", "forebay.yaml").stdout
+
+
+def test_a_crash_of_a_command_writes_no_memory_to_the_disk() -> None:
+    """It holds keys as they are made, and the pepper; what it starts inherits the limit."""
+    code = (
+        "import resource as r; r.setrlimit(r.RLIMIT_CORE, (r.getrlimit(r.RLIMIT_CORE)[1],) * 2)\n"
+        "from forebay.cli.main import main\n"
+        "try:\n    main(['--version'])\nfinally:\n    print('core', r.getrlimit(r.RLIMIT_CORE)[0], flush=True)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.splitlines()[-1] == "core 0"
