@@ -306,11 +306,10 @@ def test_a_load_that_is_held_up_stays_whole_until_the_last_answer_that_counts():
 
     known = Known()
     with FakeEngine(shared) as engine:
-        come = Arrivals(shape="closed", concurrency=4, hold=True)
-        seen = measure(target(engine), load(come, duration_s=2.0, warm_up_s=1.0), processes=2, limits=PATIENT)
+        come = Arrivals(shape="closed", concurrency=4, spread_s=0.8, hold=True)
+        seen = measure(target(engine), load(come, duration_s=3.0, warm_up_s=2.0), limits=PATIENT)
         assert engine.most_running <= 4
     starts = seen.per_request.start_s
-    assert max(starts) <= 2.0 + seen.client.lag_max_ms / 1000, "what only holds the load up is not counted"
+    assert max(starts) <= 3.0 + seen.client.lag_max_ms / 1000, "what only holds the load up is not counted"
     assert sum(seen.failed.values()) == 0
-    assert begun > len(starts)
-    assert seen.e2e.p50_ms >= 780
+    assert begun > len(starts), "others took the places of those that had ended"
