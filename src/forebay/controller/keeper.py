@@ -22,6 +22,7 @@ from forebay.engines.health import Evidence, Health, advance, begin
 from forebay.engines.record import UnitRecord
 from forebay.engines.scrape import EngineLoad
 from forebay.messages.reasons import Reason, because
+from forebay.substrate.agents import AGENT_ENDED
 from forebay.substrate.local import is_running, why_ended
 from forebay.substrate.place import Place, read_place, write_place
 
@@ -29,6 +30,7 @@ _TURN_S = 0.1
 _LOOK_SOON_S = 0.1
 _LOOK_S = 1.0
 _KILL_MARGIN_S = 15.0
+_AGENT_S = 1.0
 
 
 class Keeper:
@@ -175,6 +177,7 @@ class Keeper:
             return
         record = self._around.substrate.find(self.name) if self.desired.make is not None else None
         if self.desired.make is not None and (record is None or not is_running(record)):
+            self._note_left(record)
             await self._note_end(self._why(record))
             return
         if self._given_up is not None:
@@ -213,7 +216,7 @@ class Keeper:
         if self._handed is None:
             self._become(begin(time.monotonic()))
         else:
-            self._was_ready, self._handed = True, None
+            self._was_ready, self._handed = bool(self._handed.port), None
         self._around.journal.say("info", f"{self.name} is started", unit=self.name, pid=self.pid, port=self.port)
 
     def _mark_up(self, record: UnitRecord | None) -> None:
@@ -227,6 +230,13 @@ class Keeper:
             self.port = record.port or self.port
             self.pid = record.program.pid if record.program else 0
             self.digest = record.digest
+
+    def _note_left(self, record: UnitRecord | None) -> None:
+        """An agent that was killed leaves its engine as it is: another agent has to end it where nobody wants it."""
+        ended = record is not None and record.exit_status in (0, AGENT_ENDED)
+        if self._goes and not ended and self.desired.place is not None and self.serving is not None:
+            self._handed = Place(self.serving.host, self.port)
+            self._start_at_s = time.monotonic() + _AGENT_S
 
     async def _note_end(self, why: Reason) -> None:
         """Decide what an end means: asked for, one more try, or hopeless."""

@@ -12,6 +12,9 @@ from forebay.store.state_dir import StateDir
 from forebay.substrate.base import Substrate
 from forebay.substrate.place import place_path
 
+AGENT_ENDED = 70
+"""How an agent ends whose engine has ended by itself."""
+
 
 def told_path(state: StateDir, name: str) -> Path:
     """What an agent reads as it starts."""

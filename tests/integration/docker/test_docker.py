@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,13 @@ from typing import Any
 import orjson
 import pytest
 from tests.integration.docker import daemon
-from tests.integration.docker.certificates import write_certificates
-from tests.integration.docker.daemon import IMAGE, Daemon, NoDaemon
+from tests.integration.docker.daemon import IMAGE, NoDaemon
+from tests.integration.docker.hosts import Hosts
 from tests.integration.ray.clients import WITHIN_S, Load
 from tests.integration.ray.machines import Machine, Machines
 from tests.integration.release.trial import ENDLESS, FAULTY, WIDE, last, plan
 from tests.integration.release.trial import name as release_of
 
-from forebay.engines.embedded_server import default_weights
-from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
 pytestmark = [
@@ -28,47 +25,11 @@ pytestmark = [
 ]
 
 
-class Site:
-    """Two hosts, one behind a socket and one behind TLS, and a service beside the first with an engine on each."""
+class Site(Hosts):
+    """An engine on each of two hosts."""
 
     def __init__(self, machines: list[Machine], folder: Path) -> None:
-        self.machines, self.folder, self.daemons = machines, folder, list[Daemon]()
-        tls = folder / "tls"
-        write_certificates(tls, machines[1].address)
-        files = ("--tlsverify", f"--tlscacert={tls}/ca.pem", f"--tlscert={tls}/server.pem")
-        behind = (*files, f"--tlskey={tls}/server-key.pem", f"--host=tcp://{machines[1].address}:2376")
-        try:
-            for machine, flags in zip(machines, ((), behind), strict=True):
-                self.daemons.append(Daemon(machine, *flags))
-                self.daemons[-1].load_image()
-        except BaseException:
-            self.stop()
-            raise
-        hosts = [
-            {"name": "one", "docker": self.daemons[0].socket, "address": machines[0].address},
-            {
-                "name": "two",
-                "docker": f"tcp://{machines[1].address}:2376",
-                "address": machines[1].address,
-                "tls": {
-                    "authority": f"{tls}/ca.pem",
-                    "certificate": f"{tls}/client.pem",
-                    "key": f"{tls}/client-key.pem",
-                },
-            },
-        ]
-        substrate = {"kind": "docker", "docker": {"hosts": hosts, "shared_memory_gib": 1}}
-        weights = default_weights()
-        checked = {"weights": str(weights), "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
-        engine = {"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2, **checked}
-        models = {"m": {"engines": [engine]}}
-        self.service = Service(
-            folder, models, prefix=machines[0].argv(), substrate=substrate, edge={"kind": "none"}, admin={"port": 8100}
-        )
-
-    def stop(self) -> None:
-        for each in self.daemons:
-            each.stop()
+        super().__init__(machines, folder, {"kind": "embedded", "count": 2, "context_tokens": 1024, "max_sequences": 2})
 
     def load(self) -> Load:
         return Load(self.service, self.machines[0])
@@ -80,14 +41,6 @@ class Site:
     def ready(self) -> dict[str, str]:
         """Name and URL of the engines that take calls."""
         return {each["name"]: each["url"] for each in self.engines() if each["state"] == "ready"}
-
-    def number_of(self, url: str) -> int:
-        """Which host it is on."""
-        (found,) = (number for number, each in enumerate(self.machines) if f"//{each.address}:" in url)
-        return found
-
-    def containers(self, number: int = 0) -> list[str]:
-        return self.daemons[number].docker("ps", "--quiet", "--no-trunc").stdout.split()
 
     def log_of(self, unit: str) -> str:
         return (self.folder / ".forebay" / "logs" / f"{unit}.log").read_text()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
@@ -13,6 +14,7 @@ from tests.integration.ray.clients import WITHIN_S, Load, Runs
 from tests.integration.scale import stream
 
 from forebay.controller.status import EngineStatus, ScalingStatus, Status, read_status
+from forebay.scale.foresight import SLOT_S
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
@@ -20,7 +22,8 @@ CALLS = 3
 """Calls for each copy: two streams leave room in one."""
 TWO, THREE = 6, 9
 """Clients that ask for so many copies, also while one or two of them are between calls."""
-SCALE = {"least": 1, "most": 3, "calls": CALLS, "up": "1s", "down": "3s"}
+SCALE = {"least": 1, "most": 3, "calls": CALLS, "up": "1s", "down": "3s", "ahead": "10m"}
+_DAY = round(86_400 / SLOT_S)
 ENGINE: dict[str, Any] = {
     "kind": "embedded",
     "count": 3,
@@ -174,6 +177,31 @@ def leaves_no_engine_where_its_agent_is_killed(site: Site) -> None:
     site.machine.output("kill", "-9", str(drains.pid))
     streams.are_whole()
     wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def comes_ahead_of_its_calls(site: Site) -> None:
+    """By a record of two days with a peak that is to come again in a few minutes; without it, it goes."""
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+    assert scaling(site).no_forecast == "no whole day is recorded yet"
+    record = site.service.state.logs / "worker-9.log"
+    record.write_text("".join(f"{orjson.dumps(line).decode()}\n" for line in _recorded(time.time())))
+    wait_for("it is foretold", lambda: scaling(site).expected > CALLS, WITHIN_S)
+    wait_for("two copies are ready", lambda: len(ready(site)) >= 2, WITHIN_S)
+    assert "are foreseen" in scaling(site).why
+    record.unlink()
+    wait_for("one rests", lambda: rests(site), WITHIN_S * 2)
+
+
+def _recorded(now_s: float) -> Iterator[dict[str, Any]]:
+    """A call in flight at any time, and five in the hour that came after this one on earlier days."""
+    first = int(now_s / SLOT_S)
+    for slot in range(first - 2 * _DAY, first):
+        peak = 2 <= (slot - first) % _DAY < 14
+        for _call in range(5 if peak else 1):
+            ended = datetime.fromtimestamp((slot + 1) * SLOT_S - 1, UTC).isoformat()
+            line = {"timestamp": ended, "message": "request", "model": "m", "engine": "m-embedded-1"}
+            tokens = {"input": 9, "output": 9}
+            yield line | {"tokens": tokens, "latency_ms": (SLOT_S - 2) * 1000, "endpoint": "/", "status": 200}
 
 
 def keeps_its_number_while_a_release_is_put_in_force(site: Site) -> None:

@@ -62,6 +62,10 @@ def test_it_outlives_its_controller_while_it_shrinks(site: Site) -> None:
     claims.outlives_its_controller_while_it_shrinks(site)
 
 
+def test_a_copy_comes_ahead_of_its_calls(site: Site) -> None:
+    claims.comes_ahead_of_its_calls(site)
+
+
 def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
     claims.keeps_its_number_while_a_release_is_put_in_force(site)
 

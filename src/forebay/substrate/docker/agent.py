@@ -17,13 +17,13 @@ import msgspec
 from forebay.core.backoff import exponential
 from forebay.core.errors import RunError
 from forebay.messages.reasons import Reason
+from forebay.substrate.agents import AGENT_ENDED
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.log import Log, say
 from forebay.substrate.docker.remote import Home, Remote, read_home, read_remote, write_home, write_seen
 from forebay.substrate.docker.yard import Yard
 from forebay.substrate.place import Place, write_place
 
-_ENDED = 70
 _LONGEST_WAIT_S = 10.0
 _LAST_LINES_S = 5.0
 _SWEEP_S = 15.0
@@ -57,7 +57,7 @@ class Agent:
         if not stop.is_set():
             say("error", f"the engine has ended: {keeping.result()}")
         await self._end()
-        return 0 if stop.is_set() else _ENDED
+        return 0 if stop.is_set() else AGENT_ENDED
 
     async def _keep(self) -> str:
         """Follow the engine, wherever it is; why it has ended."""
@@ -182,7 +182,7 @@ def main(argv: list[str]) -> int:
     remote, place, home = map(Path, argv)
     with contextlib.suppress(BrokenPipeError):
         return asyncio.run(Agent(read_remote(remote), place, home).run())
-    return _ENDED
+    return AGENT_ENDED
 
 
 if __name__ == "__main__":

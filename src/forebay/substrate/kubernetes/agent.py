@@ -17,6 +17,7 @@ from typing import TypeVar
 from forebay.core.backoff import exponential
 from forebay.core.errors import ForebayError, RunError
 from forebay.messages.reasons import because
+from forebay.substrate.agents import AGENT_ENDED
 from forebay.substrate.kubernetes.api import Api, Away, Refused
 from forebay.substrate.kubernetes.credentials import find_credentials
 from forebay.substrate.kubernetes.log import follow_log
@@ -32,7 +33,6 @@ _NOTICE_S = 10.0
 _STOP_MARGIN_S = 15.0
 _LOG_END_S = 5.0
 _STEADY_S = 5.0
-_ENDED = 70
 
 
 class Agent:
@@ -57,7 +57,7 @@ class Agent:
         with contextlib.suppress(asyncio.CancelledError):
             await holding
         self._place_path.unlink(missing_ok=True)
-        status = _ENDED if ended else await self._stop()
+        status = AGENT_ENDED if ended else await self._stop()
         await self._end_log()
         if ended:
             _say("error", f"the engine has ended: {ended}")
@@ -152,11 +152,11 @@ class Agent:
                 wait_s = next(waits)
                 if time.monotonic() + wait_s > until_s:
                     _say("error", f"the engine could not be ended: {error}")
-                    return _ENDED
+                    return AGENT_ENDED
                 await asyncio.sleep(wait_s)
         for name in left:
             _say("error", f"the pod {name} does not go: its node may be lost")
-        return _ENDED if left else 0
+        return AGENT_ENDED if left else 0
 
     async def _delete(self, pods: list[Pod]) -> set[str]:
         """Ask for their end and wait; who overstays is taken from the API server by force. Returns what is left."""
@@ -212,7 +212,7 @@ async def _run(order: Order, place: Path) -> int:
         agent = Agent(order, place)
     except RunError as error:
         _say("error", one_line(error))
-        return _ENDED
+        return AGENT_ENDED
     return await agent.run(asked_to_stop)
 
 

@@ -18,13 +18,13 @@ import msgspec
 
 from forebay.core.backoff import exponential
 from forebay.messages.reasons import because
+from forebay.substrate.agents import AGENT_ENDED
 from forebay.substrate.place import Place, write_place
 from forebay.substrate.ray.driver_line import Told
 from forebay.substrate.ray.placement import read_remote
 
 _TURN_S = 0.5
 _STOP_MARGIN_S = 20.0
-_ENDED = 70
 _PIECE_BYTES = 256 * 1024
 _LONGEST_WAIT_S = 10.0
 _STEADY_S = 30.0
@@ -61,7 +61,7 @@ class Agent:
             self._driver.wait()
         if self._ended and self._stop_by is None:
             _say("error", f"the engine has ended: {self._ended}")
-            return _ENDED
+            return AGENT_ENDED
         return 0
 
     def _wait(self, signals: int) -> None:

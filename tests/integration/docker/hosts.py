@@ -1,0 +1,70 @@
+"""Two real Docker hosts, one behind a socket and one behind TLS, and a service beside the first."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tests.integration.docker.certificates import write_certificates
+from tests.integration.docker.daemon import Daemon
+from tests.integration.ray.machines import Machine
+
+from forebay.engines.embedded_server import default_weights
+from forebay.testing.service import Service
+
+
+class Hosts:
+    """The service is not started yet."""
+
+    def __init__(self, machines: list[Machine], folder: Path, engine: dict[str, Any], **sections: Any) -> None:
+        self.machines, self.folder, self.daemons = machines, folder, list[Daemon]()
+        tls = folder / "tls"
+        write_certificates(tls, machines[1].address)
+        files = ("--tlsverify", f"--tlscacert={tls}/ca.pem", f"--tlscert={tls}/server.pem")
+        behind = (*files, f"--tlskey={tls}/server-key.pem", f"--host=tcp://{machines[1].address}:2376")
+        try:
+            for machine, flags in zip(machines, ((), behind), strict=True):
+                self.daemons.append(Daemon(machine, *flags))
+                self.daemons[-1].load_image()
+        except BaseException:
+            self.stop()
+            raise
+        hosts = [
+            {"name": "one", "docker": self.daemons[0].socket, "address": machines[0].address},
+            {
+                "name": "two",
+                "docker": f"tcp://{machines[1].address}:2376",
+                "address": machines[1].address,
+                "tls": {
+                    "authority": f"{tls}/ca.pem",
+                    "certificate": f"{tls}/client.pem",
+                    "key": f"{tls}/client-key.pem",
+                },
+            },
+        ]
+        substrate = {"kind": "docker", "docker": {"hosts": hosts, "shared_memory_gib": 1}}
+        weights = default_weights()
+        checked = {"weights": str(weights), "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+        models = {"m": {"engines": [engine | checked]}}
+        self.service = Service(
+            folder,
+            models,
+            prefix=machines[0].argv(),
+            substrate=substrate,
+            edge={"kind": "none"},
+            admin={"port": 8100},
+            **sections,
+        )
+
+    def stop(self) -> None:
+        for each in self.daemons:
+            each.stop()
+
+    def containers(self, number: int = 0) -> list[str]:
+        return self.daemons[number].docker("ps", "--quiet", "--no-trunc").stdout.split()
+
+    def number_of(self, url: str) -> int:
+        """Which host it is on."""
+        (found,) = (number for number, each in enumerate(self.machines) if f"//{each.address}:" in url)
+        return found

@@ -1,0 +1,101 @@
+"""Copies that follow the load on two real Docker hosts: they come, go, and lose a host or a controller."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.docker import daemon
+from tests.integration.docker.daemon import NoDaemon
+from tests.integration.docker.hosts import Hosts
+from tests.integration.ray.clients import WITHIN_S
+from tests.integration.ray.machines import Machine, Machines
+from tests.integration.scale import claims
+
+from forebay.testing.worker import wait_for
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(bool(daemon.why_not()), reason=daemon.why_not()),
+]
+
+
+class Site(Hosts):
+    """An engine of three copies on two hosts."""
+
+    def __init__(self, machines: list[Machine], folder: Path) -> None:
+        super().__init__(machines, folder, dict(claims.ENGINE), gateway=dict(claims.GATEWAY))
+        self.machine, self.lost = machines[0], False
+
+    def held(self) -> int:
+        """Containers, stopped ones too."""
+        living = self.daemons[:1] if self.lost else self.daemons
+        return sum(len(each.docker("ps", "--all", "--quiet").stdout.split()) for each in living)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch, Machines(f"fbdscale{os.getpid()}-", 2) as machines:
+        patch.setenv("PATH", daemon.path())
+        try:
+            found = Site(machines, tmp_path_factory.mktemp("docker"))
+        except NoDaemon as error:
+            pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
+        try:
+            with found.service:
+                yield found
+        finally:
+            found.stop()
+
+
+def test_a_copy_comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
+    claims.comes_with_the_load_and_goes_with_its_streams_whole(site)
+
+
+def test_it_outlives_its_controller_while_it_grows(site: Site) -> None:
+    claims.outlives_its_controller_while_it_grows(site)
+
+
+def test_it_outlives_its_controller_while_it_shrinks(site: Site) -> None:
+    claims.outlives_its_controller_while_it_shrinks(site)
+
+
+def test_an_agent_that_is_killed_while_its_engine_drains_leaves_no_engine(site: Site) -> None:
+    claims.leaves_no_engine_where_its_agent_is_killed(site)
+
+
+def test_a_copy_comes_ahead_of_its_calls(site: Site) -> None:
+    claims.comes_ahead_of_its_calls(site)
+
+
+def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
+    claims.keeps_its_number_while_a_release_is_put_in_force(site)
+
+
+def test_a_host_that_is_lost_while_a_copy_starts_on_it_loses_no_call_and_the_copy_comes_up_elsewhere(
+    site: Site,
+) -> None:
+    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
+    calls = claims.load(site, claims.TWO)
+    wait_for("a copy starts on the other host", lambda: 1 in _hosts(site), WITHIN_S)
+    site.machines[1].kill()
+    site.lost = True
+    wait_for("two copies are ready on the host that is left", lambda: _ready_on(site) == [0, 0], WITHIN_S)
+    calls.all_answered()
+    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
+
+
+def _hosts(site: Site) -> set[int]:
+    return {site.number_of(each.url) for each in claims.status(site).engines if each.url}
+
+
+def _ready_on(site: Site) -> list[int]:
+    return [site.number_of(each.url) for each in claims.ready(site)]
+
+
+def test_down_leaves_nothing_on_any_host(site: Site) -> None:
+    site.service.run("down")
+    assert site.held() == 0
