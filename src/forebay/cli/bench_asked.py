@@ -91,7 +91,7 @@ def _arrivals(given: dict[str, Any]) -> list[Arrivals]:
     if given["rate"] is not None:
         rates = [_number(text, "--rate") for text in given["rate"].split(",")]
         return [Arrivals(shape=given["arrivals"], rate_rps=rate, burstiness=given["burstiness"]) for rate in rates]
-    return [Arrivals(shape="closed", concurrency=given["concurrency"] if asked else _USUAL_CONCURRENCY)]
+    return [Arrivals(shape="closed", concurrency=given["concurrency"] if asked else _USUAL_CONCURRENCY, hold=True)]
 
 
 def _pages(status: Status, model: str) -> tuple[str, ...]:
