@@ -23,6 +23,7 @@ from forebay.audit.witness_feed import WITNESSED, Asked, Refused, ask
 from forebay.cli import rollout as rollout_commands
 from forebay.cli.main import run
 from forebay.config.schema.store import Store
+from forebay.controller.status import ControllerStatus, EdgeStatus, GatewayStatus, Status, write_status
 from forebay.observe.anomaly.watcher import Anomaly
 from forebay.observe.log import JsonLog
 from forebay.ops.watch.suspending import Suspender
@@ -123,6 +124,17 @@ def test_what_is_wanted_of_a_rollout_is_recorded(
     side, rollout = Side(name="r", digest="0" * 64, config={}), Rollout(strategy="canary", steps=(), slots={})
     change = Change(id="c", kind="apply", by="b", pid=1, at=0.0, by_s=1.0, to=side, slots=(), rollout=rollout)
     write_running(state.running, Running(environment="development", release=side, change=change))
+    status = Status(
+        state="ready",
+        reasons=(),
+        edge=EdgeStatus(name="edge", state="none", url="", pid=0, since=0.0, reason=""),
+        gateway=GatewayStatus(url="", admin_url="", workers=()),
+        console_url=None,
+        engines=(),
+        controller=ControllerStatus(pid=0, read_at=0.0, updated_at=0.0, environment="development"),
+        snapshot="",
+    )
+    write_status(state.status, status)
     open_recorder(state.audit, "test").close()
     told(capsys, "rollout", "pause", "--reason", "it looks odd", code=1)
     found = [(each["action"], each["result"], each["change"], each["reason"]) for each in records(state)]
