@@ -49,6 +49,14 @@ def test_a_warning_is_told_and_refuses_no_file(write: Write) -> None:
     assert "no token of this issuer may do anything" in warning.why
 
 
+def test_machines_that_share_keys_are_told_that_they_do_not_share_consents(write: Write) -> None:
+    purposes = "processing: {calls: ads, purposes: {ads: {why: to sell, basis: consent}}}\naudit: {enabled: true}\n"
+    assert load(write(f"{HEAD}{MODEL}{purposes}")).notes == ()
+    shared = "store: {postgres: {host: db.example.com, pepper: 'file:pepper'}}\n"
+    (warning,) = load(write(f"{HEAD}{MODEL}{purposes}{shared}")).notes
+    assert (warning.rule, warning.severity) == ("purpose", "warning")
+
+
 def test_no_finding_speaks_the_validators_language(write: Write) -> None:
     jargon = re.compile(
         r"pydantic|Input should|valid (string|integer)|discriminator|extra_forbidden|literal_error|BaseModel"

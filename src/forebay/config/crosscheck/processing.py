@@ -46,6 +46,11 @@ def processing(config: Config, tree: Node) -> Iterator[Finding]:
         where = locate(tree, ("processing", "purposes", needing[0], "basis"))
         fix = _("Let one machine serve what needs consent")
         yield Finding(rule="purpose", severity="error", where=where, why=why.format(name=needing[0]), fix=fix)
+    elif needing and config.store.postgres is not None:
+        why = _("the purpose {name} needs consent, and machines that share keys do not share who consents")
+        where = locate(tree, ("processing", "purposes", needing[0], "basis"))
+        fix = _("Grant and withdraw on every machine, or let one machine serve what needs consent")
+        yield Finding(rule="purpose", severity="warning", where=where, why=why.format(name=needing[0]), fix=fix)
 
 
 def _weekly(config: Config, tree: Node) -> Iterator[Finding]:
