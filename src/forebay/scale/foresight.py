@@ -21,6 +21,8 @@ _MOST_DAYS = 15
 """What lies further back says little, and a clock that was once wrong by years must not ask for years of slots."""
 _FAILURES = 15
 """So many looks in a row that failed, a quarter of an hour: what was foretold before them is over."""
+_EXACT = 0.05
+"""A forecast that errs by no more calls than that is right, however steady the traffic."""
 
 _Slots = dict[str, dict[int, float]]
 
@@ -111,7 +113,7 @@ class Foresight:
         values = [slots.get(slot, 0.0) / SLOT_S for slot in range(first, last + 1)]
         ahead = 1 + math.ceil(ahead_s / SLOT_S)
         found = errors(values, _DAY, ahead, _DAY)
-        if found.forecast > found.last:
+        if found.forecast > max(found.last, _EXACT):
             why = f"it erred by {found.forecast:.2f} calls over the last day, what comes now by {found.last:.2f}"
             return Foretold(why=why)
         return Foretold(calls=foretell(values, _DAY, ahead))
