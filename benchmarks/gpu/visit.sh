@@ -31,7 +31,8 @@ unpacked() {
   (cd "$tree" && "$python" -m benchmarks.gpu.imports) || { echo "IMPORTS FAILED"; exit 1; }
   {
     date -u; cat "$acc/commit"; nvidia-smi; nvidia-smi topo -m; lscpu | head -20; free -g
-    "$python" -c 'import vllm, torch; print("vllm", vllm.__version__, "torch", torch.__version__, torch.cuda.get_device_name(), torch.cuda.device_count())'
+    "$python" -c 'import importlib.metadata as known, torch
+print("vllm", known.version("vllm"), "torch", torch.__version__, torch.cuda.get_device_name(), torch.cuda.device_count())'
   } >"$lanes/hardware.txt" 2>&1
   touch "$lanes/unpacked"
   echo "unpacked after $(($(date +%s) - t0)) s, $(nproc) cores, $(nvidia-smi -L 2>/dev/null | wc -l) GPUs"
