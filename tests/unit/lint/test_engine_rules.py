@@ -78,6 +78,8 @@ ENVIRONMENT = [
     ("VLLM_USE_V1=0", "env_unread"),
     ("VLLM_ATTENTION_BACKEND=FLASH_ATTN", "attention_backend"),
     ("HF_TOKEN=hf_abcdefghijklm", "secret_written"),
+    ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "secret_written"),
+    ("VLLM_API_KEY=abcdefghijkl", "secret_written"),
 ]
 
 

@@ -55,6 +55,15 @@ def test_flags_that_would_be_refused_are_found_with_their_line(tmp_path: Path) -
     assert finding.where.startswith("forebay.yaml:5: models.m.engines[0].args.")
 
 
+def test_a_secret_in_the_file_is_told_with_its_place_and_without_itself(tmp_path: Path) -> None:
+    for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        finding = of("secret_written", findings(tmp_path, "", f", env: {{{name}: hf_abcdefghijklm}}"))
+        assert finding.where.startswith("forebay.yaml:5: models.m.engines[0]")
+        assert "hf_abc" not in str(finding)
+    for harmless in ("TOKENIZERS_PARALLELISM: 'false-ish'", "HF_TOKEN: ''", "MAX_TOKENS_LIMIT: '1000000000'"):
+        assert not findings(tmp_path, "", f", env: {{{harmless}}}")
+
+
 def test_a_v100_needs_an_old_release(tmp_path: Path) -> None:
     finding = of("hardware_release", findings(tmp_path, "hardware: v100\n"))
     assert "0.33.0 is not built for NVIDIA V100" in finding.why
