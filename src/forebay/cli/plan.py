@@ -15,6 +15,7 @@ from forebay.cli.auditing import decided
 from forebay.cli.findings import lines
 from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.service import sole
+from forebay.cli.states import takes_word
 from forebay.cli.wiring import state_dir
 from forebay.config.schema.rollout import RolloutStrategy
 from forebay.controller.status import Status
@@ -240,9 +241,7 @@ def _text(made: Plan) -> str:
     )]  # fmt: skip
     if made.steps:
         head = (_("KEY"), _("NOW"), _("THEN"), _("TAKES"))
-        rows = [
-            (step.key, _short(step.before), _short(step.after), step.restart.replace("_", " ")) for step in made.steps
-        ]
+        rows = [(step.key, _short(step.before), _short(step.after), takes_word(step.restart)) for step in made.steps]
         parts.append(columns(head, rows))
         parts += [text for step in made.steps for text in _diff(step)]
     parts += [paint("~ ", "yellow") + text for text in made.drift]

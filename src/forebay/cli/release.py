@@ -12,6 +12,7 @@ from forebay.cli import releasing
 from forebay.cli.auditing import decided
 from forebay.cli.findings import lines
 from forebay.cli.flags import Flags, columns, common
+from forebay.cli.states import takes_word
 from forebay.cli.wiring import state_dir
 from forebay.core.errors import ConfigError, StateError, UsageError
 from forebay.messages import _
@@ -99,7 +100,7 @@ def diff(flags: Flags, one: str, other: str, with_files: bool) -> None:
     found = steps(before.values(environment), after.values(environment))
     texts = list(file_diff(before, after, environment)) if with_files else []
     head = (_("KEY"), one, other, _("TAKES"))
-    rows = [(each.key, each.before, each.after, each.restart.replace("_", " ")) for each in found]
+    rows = [(each.key, each.before, each.after, takes_word(each.restart)) for each in found]
     answer = {"environment": environment, "steps": found, "files": texts}
     flags.answer(answer, lambda: "\n".join([columns(head, rows), *texts]))
 

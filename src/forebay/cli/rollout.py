@@ -12,6 +12,7 @@ import msgspec
 from forebay.cli import releasing
 from forebay.cli.auditing import decided
 from forebay.cli.flags import Flags, columns, common
+from forebay.cli.states import rollout_word
 from forebay.cli.wiring import state_dir
 from forebay.controller.status import ReleaseStatus, RolloutStatus, read_status
 from forebay.core.errors import RunError
@@ -89,8 +90,8 @@ def lines(found: RolloutStatus) -> list[str]:
         )
     told = [
         text.format(
-            strategy=found.strategy,
-            stage=found.stage,
+            strategy=rollout_word(found.strategy),
+            stage=rollout_word(found.stage),
             step=found.step,
             steps=found.steps,
             share=100 * found.share_ratio,

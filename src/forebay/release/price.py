@@ -124,7 +124,8 @@ def _words(price: Price) -> list[str]:
 def _means(what: str) -> str:
     kind, means = what.split()
     texts = {"starts": _("starts {kind}:"), "stops": _("stops {kind}:"), "restarts": _("restarts {kind}:")}
-    return texts[means].format(kind=kind)
+    kinds = {"engine": _("engine"), "worker": _("worker"), "edge": _("edge"), "valkey": "Valkey"}
+    return texts[means].format(kind=kinds.get(kind, kind))
 
 
 def _time(seconds: float) -> str:
