@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 LASTS_S = 20.0
-LEAST_TOKENS, MOST_TOKENS = 600, 2600
+LEAST_TOKENS, MOST_TOKENS = 1500, 2600
 _TRIAL_TOKENS = 48
 
 

@@ -93,7 +93,7 @@ def test_where_calls_cannot_be_counted_no_copy_goes(site: Site) -> None:
         page.unlink()
     wait_for("that is told", lambda: claims.scaling(site).held == "unseen", WITHIN_S)
     calls.all_answered()
-    claims.stays(site, "both copies stay", lambda: len(claims.ready(site)) == 2)
+    claims.stays(site, "both copies stay", lambda: claims.scaling(site).copies == 2 == site.held())
     assert any("the counters of worker-1" in reason for reason in claims.status(site).reasons)
     for worker in claims.status(site).gateway.workers:
         os.kill(worker.pid, signal.SIGKILL)
