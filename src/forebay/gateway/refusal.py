@@ -73,7 +73,7 @@ CODES: dict[str, Code] = {
     "personal_data_refused": Code(400, _REQUEST, "The request holds what the policy of `privacy` refuses."),
     "privacy_failed": Code(503, _SERVER, "A text could not be searched for personal data, so it went nowhere."),
     "permission_denied": Code(403, "permission_error", "The key's scopes do not allow this."),
-    "queue_full": Code(429, _LIMIT, "More calls wait than gateway.queue.calls, or than the class may have waiting."),
+    "queue_full": Code(429, _LIMIT, "More waits than gateway.queue.calls, the class or the tenant may have waiting."),
     "queue_timeout": Code(503, _SERVER, "No engine had a place within gateway.queue.wait, or the call's own deadline."),
     "rate_limit_exceeded": Code(429, _LIMIT, "The key's, tenant's or model's requests a minute are used up."),
     "stream_unsearchable": Code(400, _REQUEST, "A plug-in of `privacy` looks at answers, which it cannot in streams."),

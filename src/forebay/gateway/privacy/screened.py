@@ -40,7 +40,7 @@ async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Pa
         raise Refusal("stream_unsearchable", "What this policy looks for in answers cannot be looked for in streams.")
     changes: dict[str, Any] = {}
     fields = asked.fields
-    changed = await _turns.take(call, guard.ask(fields, asked.route.endpoint))
+    changed = await _turns.take(call, guard.ask(fields, asked.route.endpoint), len(call.body))
     if guard.finders or guard.readers:
         changed |= await inspect_request(call, fields, guard, parts)
     if changed:

@@ -11,7 +11,7 @@ import pytest
 from forebay.gateway.call import Call, Ledger
 from forebay.gateway.privacy import turns
 from forebay.gateway.privacy.turns import Turns
-from forebay.gateway.refusal import ClientGone
+from forebay.gateway.refusal import ClientGone, Refusal
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +45,13 @@ class Search:
             self.is_closed = True
         return self.name
 
-    async def by_turns(self, taken: Turns, call: Call) -> None:
+    async def by_turns(self, taken: Turns, call: Call, held_bytes: int = 0) -> None:
         try:
-            assert await taken.take(call, self.steps()) == self.name
+            assert await taken.take(call, self.steps(), held_bytes) == self.name
         except ClientGone:
             self.book.append(f"{self.name} left")
+        except Refusal as refusal:
+            self.book.append(f"{self.name} {refusal.code}")
 
 
 def test_of_several_tenants_each_has_its_turn_before_one_has_another() -> None:
@@ -116,3 +118,21 @@ def test_what_is_done_in_one_turn_waits_for_nothing(monkeypatch: pytest.MonkeyPa
 
     asyncio.run(run())
     assert book == ["quick"] * 3
+
+
+def test_what_one_tenant_has_waiting_is_bounded_and_others_wait_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MOST_BYTES", 100)
+
+    async def run() -> list[str]:
+        book: list[str] = []
+        taken = Turns()
+        for rounds in ("first", "second"):
+            calls = [(call_of(tenant), size) for tenant, size in (("a", 150), ("a", 1), ("b", 60), ("b", 40), ("b", 1))]
+            for number, (call, size) in enumerate(calls):
+                call.run(Search(f"{rounds} {number}", book, 2).by_turns(taken, call, size))
+            await over(*(call for call, _size in calls))
+        return book
+
+    refused = [each for each in asyncio.run(run()) if each.endswith("queue_full")]
+    # The first of a tenant waits, however large it is; what has ended leaves its room.
+    assert refused == [f"{rounds} {number} queue_full" for rounds in ("first", "second") for number in (1, 4)]
