@@ -11,8 +11,9 @@ from forebay.core.files import write_atomically
 CONFIGURATION = "valkey.conf"
 _PASSWORD_BYTES = 32
 _MEMORY_BYTES = 256 * 1024 * 1024
-# Every write reaches the kernel before its answer, so that a killed server has forgotten nothing; only a power cut may
-# cost a second. Nothing else is kept here than counts, so little memory is plenty, and none of it may be evicted.
+# Every write reaches the kernel before its answer, so that a killed server has forgotten nothing; a power cut costs
+# what the kernel had not written. Not `everysec`: while that flushes, writes are answered and kept back, for up to 2 s.
+# Nothing else is kept here than counts and claims, so little memory is plenty, and none of it may be evicted.
 _CONF = """\
 bind 127.0.0.1
 port {port}
@@ -25,7 +26,7 @@ daemonize no
 databases 1
 save ""
 appendonly yes
-appendfsync everysec
+appendfsync no
 maxmemory {memory_bytes}
 maxmemory-policy noeviction
 maxclients 4096
