@@ -62,21 +62,20 @@ def ask(client: OpenAI, **options: Any) -> Any:
 
 def metered(service: Service, endpoint: str, *, stream: bool) -> tuple[int, int]:
     """Tokens of the last call of that kind in the workers' logs."""
-    found: list[tuple[int, int]] = []
 
-    def is_there() -> bool:
-        lines = [
-            orjson.loads(line)
-            for number in (1, 2)
-            for line in service.state.log(f"worker-{number}").read_bytes().splitlines()
-            if b'"message":"request"' in line
-        ]
-        mine = [line for line in lines if (line["endpoint"], line.get("stream")) == (endpoint, stream)]
-        found.extend((line["tokens"]["input"], line["tokens"]["output"]) for line in mine if line["status"] == 200)
-        return bool(found)
+    def mine() -> list[dict[str, Any]]:
+        kind = (endpoint, stream, 200)
+        return [line for line in calls(service) if (line["endpoint"], line.get("stream"), line["status"]) == kind]
 
-    wait_for(f"a line of {endpoint}", is_there)
-    return found[-1]
+    wait_for(f"a line of {endpoint}", mine)
+    tokens = max(mine(), key=lambda line: str(line["timestamp"]))["tokens"]
+    return tokens["input"], tokens["output"]
+
+
+def calls(service: Service) -> list[dict[str, Any]]:
+    """The access lines of both workers, but for one that is still being written."""
+    logs = (service.state.log(f"worker-{number}").read_bytes().rpartition(b"\n")[0] for number in (1, 2))
+    return [orjson.loads(line) for log in logs for line in log.splitlines() if b'"message":"request"' in line]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.engine_path.decode())

@@ -18,6 +18,7 @@ from forebay.engines.command import command
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 from tests.engine.conftest import ENGINE_NAME, engine_url
+from tests.engine.test_api import calls
 
 QUESTION = [
     {"role": "system", "content": "You are a helpful assistant."},
@@ -60,8 +61,7 @@ def test_a_stream_says_the_same_and_is_counted(client: OpenAI, real_vllm: Servic
     assert all(chunk.choices for chunk in chunks), "the usage event is the gateway's own and stays there"
 
     def counted() -> bool:
-        lines = [orjson.loads(line) for line in last_lines(real_vllm)]
-        return any(line.get("stream") and line["tokens"]["output"] > 3 for line in lines)
+        return any(line.get("stream") and line["tokens"]["output"] > 3 for line in calls(real_vllm))
 
     wait_for("the stream's tokens are in the log", counted)
 
@@ -71,8 +71,8 @@ def test_a_client_that_leaves_stops_the_work(client: OpenAI, real_vllm: Service)
         stream = client.chat.completions.create(model=ENGINE_NAME, messages=STORY, max_tokens=900, stream=True)
         next(iter(stream))
         stream.close()
-    wait_for("vLLM runs nothing", lambda: counter(real_vllm, "vllm:num_requests_running") == 0)
-    assert counter(real_vllm, "vllm:num_requests_waiting") == 0
+    for gauge in ("vllm:num_requests_running", "vllm:num_requests_waiting"):
+        wait_for(f"{gauge} is 0", lambda gauge=gauge: counter(real_vllm, gauge) == 0)
 
 
 def test_its_metrics_are_scraped(client: OpenAI, real_vllm: Service) -> None:
@@ -98,13 +98,3 @@ def test_the_variable_of_releases_without_the_flag_is_understood(vllm_python: Pa
     ask = "from vllm.config.logging import LoggingConfig; print(LoggingConfig().log_level)"
     told = subprocess.run([vllm_python, "-I", "-c", ask], env=env, capture_output=True, text=True, check=True)
     assert told.stdout.split()[-1] == "ERROR"
-
-
-def last_lines(service: Service) -> list[bytes]:
-    """The access lines of both workers."""
-    return [
-        line
-        for number in (1, 2)
-        for line in service.state.log(f"worker-{number}").read_bytes().splitlines()
-        if b'"message":"request"' in line
-    ]
