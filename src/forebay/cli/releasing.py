@@ -249,7 +249,7 @@ def _tell_step(change: Change, told: str, say: Say) -> str:
         text = _("step {step} of {steps}: {share:.4g}% of the calls").format(
             step=rollout.step + 1, steps=len(rollout.steps), share=100 * rollout.now.share_ratio
         )
-        text += f" ({rollout.held})" if rollout.held else ""
+        text += f" ({rollout.held_shown})" if rollout.held else ""
     if text != told:
         say(text)
     return text

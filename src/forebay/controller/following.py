@@ -136,5 +136,5 @@ def _begun_anew(running: Running) -> Running:
     change = running.change
     if change is None or change.rollout is None:
         return running
-    rollout = msgspec.structs.replace(change.rollout, step_at=0.0, held="")
+    rollout = msgspec.structs.replace(change.rollout, step_at=0.0, held="", cause=None)
     return msgspec.structs.replace(running, change=msgspec.structs.replace(change, rollout=rollout))

@@ -100,7 +100,7 @@ class Rolling:
         if order.wish == "promote":
             self._changing.widen(journal)
             return True
-        self._changing.note(msgspec.structs.replace(rollout, paused=order.wish == "pause", held=""))
+        self._changing.note(msgspec.structs.replace(rollout, paused=order.wish == "pause", held="", cause=None))
         return False
 
     def _begin(self, rollout: Rollout, keepers: Mapping[str, Keeper], journal: Journal) -> bool:
@@ -112,7 +112,7 @@ class Rolling:
         why = "; ".join(f"{each.name}: {each.health.reason}" for each in lost.values()) or rollout.no_baseline
         stay = tuple(slot for slot in rollout.baselines if slot not in lost)
         self._changing.note(
-            msgspec.structs.replace(rollout, step_at=time.time(), baselines=stay, no_baseline=why, held="")
+            msgspec.structs.replace(rollout, step_at=time.time(), baselines=stay, no_baseline=why, held="", cause=None)
         )
         said = f"the first of {len(rollout.steps)} steps begins"
         journal.say("info", said, share=rollout.now.share_ratio, baseline=why or "fresh")
@@ -139,7 +139,7 @@ class Rolling:
     def _follow(self, decision: Decision, watch: Watch, rollout: Rollout, journal: Journal) -> bool:
         """Do what was decided at the step's end."""
         if decision.kind == "fail":
-            self._changing.turn_back(decision.why, journal)
+            self._changing.turn_back(str(decision.why), journal)
             return True
         if decision.kind in ("promote", "next"):
             figures = list(watch.ruling.figures) if watch.ruling is not None else []
@@ -148,12 +148,13 @@ class Rolling:
             self._changing.widen(journal)
             return True
         if decision.kind == "next":
-            self._changing.note(msgspec.structs.replace(rollout, step=rollout.step + 1, step_at=time.time(), held=""))
+            step, now = rollout.step + 1, time.time()
+            self._changing.note(msgspec.structs.replace(rollout, step=step, step_at=now, held="", cause=None))
             return False
-        held = decision.why if decision.kind == "hold" else ""
-        if held.partition(":")[0] != rollout.held.partition(":")[0]:  # the figures in it change with every look
+        held = decision.why if decision.kind == "hold" else None
+        if (held.code if held else "") != rollout.held_for:  # the figures in it change with every look
             journal.say("warning", f"the rollout is held: {held}" if held else "the rollout goes on")
-            self._changing.note(msgspec.structs.replace(rollout, held=held))
+            self._changing.note(msgspec.structs.replace(rollout, held=str(held or ""), cause=held))
         return False
 
 

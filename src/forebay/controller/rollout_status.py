@@ -25,6 +25,7 @@ def rollout_status(change: Change, rolling: Rolling) -> RolloutStatus | None:
         share_ratio=rollout.now.share_ratio if rollout.step_at else 0.0,
         step_ends_at=rollout.step_at + rollout.now.lasts_s if rollout.step_at else None,
         held=rollout.held,
+        cause=rollout.cause,
         no_baseline=rollout.no_baseline,
         lanes=_lanes(rollout, rolling, watch),
         outcome="" if watch is None or watch.ruling is None else watch.ruling.outcome,

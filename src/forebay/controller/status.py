@@ -185,8 +185,9 @@ class EffectStatus(msgspec.Struct, frozen=True, kw_only=True):
 class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A release on part of the calls. `step` counts from 1; `step_ends_at` (epoch) is null before its first step.
 
-    `stage`: starting (its engines), watching, paused, held (for a person; `held` says why), promoting, back.
-    `outcome` so far is empty before the first ruling; `figures`: a line for every measure of every model.
+    `stage`: starting (its engines), watching, paused, held (for a person; `held`, the text of `cause`, says why),
+    promoting, back. `outcome` so far is empty before the first ruling; `figures`: a line for every measure of every
+    model.
     """
 
     strategy: str
@@ -196,6 +197,7 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     share_ratio: float
     step_ends_at: float | None
     held: str
+    cause: Reason | None = None
     no_baseline: str
     lanes: tuple[LaneStatus, ...] = ()
     outcome: str = ""
@@ -295,6 +297,7 @@ def _translated(status: Status) -> Status:
         edge=_unit(status.edge),
         gateway=replace(gateway, workers=tuple(map(_unit, gateway.workers))),
         engines=tuple(map(_unit, status.engines)),
+        release=None if status.release is None else _release(status.release),
         scaling=tuple(map(_scaled, status.scaling)),
         **{name: None if unit is None else _unit(unit) for name, unit in status.beside.items()},
     )
@@ -306,3 +309,10 @@ def _scaled(each: ScalingStatus) -> ScalingStatus:
 
 def _unit(unit: Unit) -> Unit:
     return unit if unit.cause is None else replace(unit, reason=unit.cause.shown)
+
+
+def _release(release: ReleaseStatus) -> ReleaseStatus:
+    rollout = release.rollout
+    if rollout is None or rollout.cause is None:
+        return release
+    return replace(release, rollout=replace(rollout, held=rollout.cause.shown))

@@ -89,6 +89,15 @@ TEXTS = {
     "load_untold": N_("{names} does not tell its load"),
     "counters_lost": N_("the counters of {names} cannot be read"),
     "number_stays": N_("a release is being put in force"),
+    # A rollout
+    "rollout_paused": N_("paused: waits for `forebay rollout resume`"),
+    "rollout_of_two": N_(
+        "an A/B rollout promotes nothing by itself: waits for `forebay rollout promote` or `forebay rollout abort`"
+    ),
+    "rollout_passed": N_("all steps passed: waits for `forebay rollout promote` or `forebay rollout abort`"),
+    "rollout_by_hand": N_("{why}; waits for `forebay rollout promote` or `forebay rollout abort`"),
+    "rollout_undecided": N_("{why}; nobody decided in time"),
+    "data_short": N_("insufficient data: {why}"),
     # The service
     "unit": N_("{name} {state}: {why}"),
     "source_stale": N_("{name} may be out of date: {why}"),

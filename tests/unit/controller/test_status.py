@@ -14,6 +14,8 @@ from forebay.controller.status import (
     EdgeStatus,
     EngineStatus,
     GatewayStatus,
+    ReleaseStatus,
+    RolloutStatus,
     Status,
     WorkerStatus,
     read_status,
@@ -22,6 +24,18 @@ from forebay.controller.status import (
 from forebay.messages import speak
 from forebay.messages.reasons import because
 
+PAUSED = because("rollout_paused")
+HELD = RolloutStatus(
+    strategy="canary",
+    stage="held",
+    step=1,
+    steps=2,
+    share_ratio=0.1,
+    step_ends_at=None,
+    held=str(PAUSED),
+    cause=PAUSED,
+    no_baseline="",
+)
 SILENT = because("health_silent", seconds=7)
 
 
@@ -46,6 +60,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
                 name="m-1", state="stalled", reason=str(SILENT), cause=SILENT, model="m", kind="vllm", **common
             ),
         ),
+        release=ReleaseStatus(name="v1", digest="d", rollout=HELD),
         controller=ControllerStatus(pid=0, read_at=0.0, updated_at=0.0, environment="development"),
         snapshot="",
     ).because(
@@ -74,6 +89,9 @@ def test_it_is_read_in_the_language_of_the_reader(path: Path) -> None:
     assert seen.engines[0].reason == "/health 已 7 秒没有应答"
     assert seen.gateway.workers[0].reason == "有应答"
     assert seen.reasons[0] == "m-1 停滞：/health 已 7 秒没有应答"
+    assert seen.release is not None
+    assert seen.release.rollout is not None
+    assert seen.release.rollout.held == "已暂停：等待 `forebay rollout resume`"
 
 
 def test_what_an_older_build_wrote_is_told_in_its_words(path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from forebay.messages.reasons import Reason
+
 Strategy = Literal["canary", "blue-green", "shadow", "ab"]
 STRATEGIES: tuple[Strategy, ...] = ("canary", "blue-green", "shadow", "ab")
 BASELINE = "baseline"
@@ -34,7 +36,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """A rollout under way. `slots` by model: the engines of the old release that have a canary.
 
     `baselines`: those that have a fresh engine of the old release beside it; `no_baseline` says why there is none.
-    `step` counts from 0, and begins at `step_at` (epoch; 0: it waits for engines). `held`: why it waits for a person.
+    `step` counts from 0, and begins at `step_at` (epoch; 0: it waits for engines). `held`: why it waits for a person,
+    the text of `cause`.
     """
 
     strategy: Strategy
@@ -47,10 +50,21 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     step_at: float = 0.0
     paused: bool = False
     held: str = ""
+    cause: Reason | None = None
 
     @property
     def now(self) -> Step:
         return self.steps[self.step]
+
+    @property
+    def held_for(self) -> str:
+        """Which kind of reason it waits for a person for; empty where it does not."""
+        return self.cause.code if self.cause is not None else self.held
+
+    @property
+    def held_shown(self) -> str:
+        """Why it waits for a person, in the reader's language; empty where it does not."""
+        return self.cause.shown if self.cause is not None else self.held
 
     @property
     def is_last(self) -> bool:

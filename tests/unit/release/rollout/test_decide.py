@@ -41,6 +41,25 @@ def test_a_step_that_has_had_its_time(case: str) -> None:
     assert decide(rollout, plan, outcome, "because", at).kind == wanted
 
 
+@pytest.mark.parametrize(
+    ("case", "code"),
+    [
+        ("passes the last, by hand", "rollout_passed"),
+        ("too little, held", "rollout_by_hand"),
+        ("paused", "rollout_paused"),
+        ("A/B passes", "rollout_of_two"),
+        ("too little, held for too long", "rollout_undecided"),
+        ("fails", "said"),
+    ],
+)
+def test_what_a_person_has_to_know_has_a_code_and_says_what_was_ruled(case: str, code: str) -> None:
+    rollout, given, outcome, at, _wanted = CASES[case]
+    why = decide(rollout, Plan.model_validate(given), outcome, "because", at).why
+    assert why is not None
+    assert why.code == code
+    assert ("because" in str(why)) == bool(why.values)
+
+
 def test_a_step_is_due_once_it_has_begun_and_lasted() -> None:
     assert not due(FIRST, END - 1)
     assert due(FIRST, END)
