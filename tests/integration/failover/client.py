@@ -1,7 +1,8 @@
-"""Clients that run in a machine: `client.py calls|stream URL CA KEY OUT`. What came of it is in OUT, a line each.
+"""Clients in a machine: `client.py calls|patient|stream URL CA KEY OUT`. What came of it is in OUT, a line each.
 
 `calls`: one call after another, each on a connection of its own, until the file OUT.stop is there: when it began and
-ended (`time.time()`), and its status, or 0. `stream`: one streamed call: `on` for each event, `done` at a proper end.
+ended (`time.time()`), and its status, or 0. `patient`: the same, by one who waits for its answers. `stream`: one
+streamed call: `on` for each event, `done` at a proper end.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ PATIENCE_S = 0.5
 PAUSE_S = 0.02
 
 
-def calls(url: str, tls: ssl.SSLContext, key: str, out: TextIO, stop: Path) -> None:
+def calls(url: str, tls: ssl.SSLContext, key: str, out: TextIO, stop: Path, patience_s: float = PATIENCE_S) -> None:
     while not stop.exists():
         begun = time.time()
-        status = one(url, tls, key)
+        status = one(url, tls, key, patience_s)
         out.write(f"{begun} {time.time()} {status}\n")
         out.flush()
         time.sleep(PAUSE_S)
 
 
-def one(url: str, tls: ssl.SSLContext, key: str) -> int:
-    connection = connected(url, tls, PATIENCE_S)
+def one(url: str, tls: ssl.SSLContext, key: str, patience_s: float) -> int:
+    connection = connected(url, tls, patience_s)
     try:
         return asked(connection, key, stream=False).status
     except (OSError, http.client.HTTPException):
@@ -67,4 +68,5 @@ if __name__ == "__main__":
         if kind == "stream":
             stream(where, context, secret, file)
         else:
-            calls(where, context, secret, file, Path(f"{path}.stop"))
+            patience_s = 60.0 if kind == "patient" else PATIENCE_S
+            calls(where, context, secret, file, Path(f"{path}.stop"), patience_s)

@@ -33,7 +33,7 @@ def test_both_gateways_count_one_limit_together(two: Pair) -> None:
     for site in two.sites:
         wait_for("its gateway counts with the other one", site.counts_with_the_other)
     here = [
-        Client(two.shared, "calls", site.machine.address, two, f"small-{number}", two.small_key)
+        Client(two.shared, "patient", site.machine.address, two, f"small-{number}", two.small_key)
         for number, site in enumerate(two.sites)
     ]
     wait_for("both have refused", lambda: all(any(s == 429 for *_t, s in client.answers()) for client in here))
