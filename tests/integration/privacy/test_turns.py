@@ -11,7 +11,9 @@ from forebay.testing.fake_engine import FakeEngine
 from forebay.testing.worker import wait_for
 
 MOTIF = "pwd:=<b>X&#49;<１ "
-KILOBYTES = 1_000
+KILOBYTES = 1_200
+# Before the search begins one or two may be answered whatever it does.
+ENOUGH = 5
 
 
 def test_others_are_answered_while_a_long_text_is_searched(worker: Masking, engine: FakeEngine) -> None:
@@ -28,11 +30,10 @@ def test_others_are_answered_while_a_long_text_is_searched(worker: Masking, engi
     sender = threading.Thread(target=lambda: found.append(ask(text)))
     sender.start()
     answered = 0
-    while not is_asked() and sender.is_alive() and answered < 20:
+    while not is_asked() and sender.is_alive() and answered < ENOUGH:
         assert ask("hi") == 200
         answered += not is_asked()
     sender.join()
-    # Where a search is not interrupted, a few come before it and the next one behind it.
-    assert answered == 20
+    assert answered == ENOUGH
     assert found == [200]
     wait_for("it was asked in the end", is_asked)
