@@ -17,7 +17,7 @@ from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.plugin import BadPlugin
 from forebay.privacy.policy import Actions, Plugin, Scope
-from forebay.privacy.redact import redact, redact_found
+from forebay.privacy.redact import redact_found, redaction
 from forebay.privacy.replace import Blocked, Names, Replacer
 from forebay.privacy.rules import Rules
 from forebay.wire.openai.content import holds_image
@@ -120,12 +120,14 @@ class Guard:
         """What replaces values in the request."""
         return self._replacer(self._scope.input)
 
-    def kept_from_engines(self, texts: list[str], found: list[list[Span]] | None = None) -> str | None:
+    def kept_from_engines(
+        self, texts: list[str], found: list[list[Span]] | None = None
+    ) -> Generator[None, None, str | None]:
         """A type in texts that may not stand in a request, by `found` or else by the recognisers. Raises Blocked."""
         replacer, budget = self.replacer_of_request(), Budget(self._rules.policy.candidates)
         for place, text in enumerate(texts):
             if found is None:
-                redact(text, self._rules.detector, replacer, budget=budget)
+                yield from redaction(text, self._rules.detector, replacer, budget=budget)
             else:
                 redact_found(text, found[place], replacer)
         return next((kind for kind, action in replacer.counts if action != "allow"), None)

@@ -17,6 +17,7 @@ import orjson
 from forebay.gateway.privacy.guard import NOT_READ, failed, refused, unreadable, withheld
 from forebay.gateway.privacy.images import UNKNOWN, images_in
 from forebay.gateway.privacy.plugin_link import ask
+from forebay.gateway.privacy.turns import TURNS, at_once
 from forebay.gateway.privacy.walk import FREE, JSON_TEXT, TOKENS, UNREAD, is_image
 from forebay.gateway.refusal import Refusal
 from forebay.privacy.detector import DetectorFailed
@@ -107,9 +108,9 @@ async def _read(call: Call, guard: Guard, images: list[str]) -> None:
     for reader in guard.readers if images else ():
         body = await _through(call, ask(reader, "/read", asking(reader, "images", images), call.ledger.tenant))
         texts = readings(reader, images, body)
-        kept = guard.kept_from_engines(texts)
+        kept = await TURNS.take(call, guard.kept_from_engines(texts))
         for finder in guard.finders if kept is None else ():
-            kept = kept or guard.kept_from_engines(texts, await _found(call, finder, texts))
+            kept = kept or at_once(guard.kept_from_engines(texts, await _found(call, finder, texts)))
         if kept is not None:
             raise refused(kept)
 

@@ -9,7 +9,7 @@ import orjson
 
 from forebay.gateway.privacy.guard import Guard, secret_of
 from forebay.gateway.privacy.inspect import inspect_request
-from forebay.gateway.privacy.turns import Turns
+from forebay.gateway.privacy.turns import TURNS
 from forebay.gateway.refusal import Refusal
 from forebay.privacy.rules import Rules
 
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from forebay.gateway.screen import Asked
     from forebay.gateway.view import View
 
-_turns = Turns()
-
 
 async def searched(call: Call, answer: WholeAnswer, guard: Guard) -> WholeAnswer:
     """An engine's whole answer as its client gets it. Raises Refusal where it gets none."""
-    body = await _turns.take(call, guard.whole(answer.body, call.ledger.endpoint))
+    body = await TURNS.take(call, guard.whole(answer.body, call.ledger.endpoint))
     return msgspec.structs.replace(answer, body=body)
 
 
@@ -40,7 +38,7 @@ async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Pa
         raise Refusal("stream_unsearchable", "What this policy looks for in answers cannot be looked for in streams.")
     changes: dict[str, Any] = {}
     fields = asked.fields
-    changed = await _turns.take(call, guard.ask(fields, asked.route.endpoint), len(call.body))
+    changed = await TURNS.take(call, guard.ask(fields, asked.route.endpoint), len(call.body))
     if guard.finders or guard.readers:
         changed |= await inspect_request(call, fields, guard, parts)
     if changed:

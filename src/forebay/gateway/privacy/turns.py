@@ -86,6 +86,10 @@ class Turns:
         call.signal(token, None)
 
 
+TURNS = Turns()
+"""The worker's."""
+
+
 def at_once(steps: Generator[None, None, _Result]) -> _Result:
     """Do all of `steps` in one turn, for what is as long as an engine has had time to say."""
     while True:

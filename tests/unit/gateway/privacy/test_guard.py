@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from forebay.gateway.privacy.guard import Guard
+from forebay.gateway.privacy.turns import at_once
 from forebay.privacy.policy import Actions, PrivacyPolicy, Scope
 from forebay.privacy.replace import Blocked
 from forebay.privacy.rules import Rules
@@ -33,12 +34,12 @@ def _guard(actions: Actions) -> Guard:
     ],
 )
 def test_what_may_not_stand_in_an_image(actions: Actions, texts: list[str], kind: str | None) -> None:
-    assert _guard(actions).kept_from_engines(texts) == kind
+    assert at_once(_guard(actions).kept_from_engines(texts)) == kind
 
 
 def test_what_a_plugin_found_in_an_image_is_judged_too() -> None:
     found = [[], [Span("person", 0, 5, 1.0)]]
-    assert _guard(Actions()).kept_from_engines(["a menu", "Alice"], found) == "person"
-    assert _guard(Actions(types={"person": "allow"})).kept_from_engines(["a menu", "Alice"], found) is None
+    assert at_once(_guard(Actions()).kept_from_engines(["a menu", "Alice"], found)) == "person"
+    assert at_once(_guard(Actions(types={"person": "allow"})).kept_from_engines(["a menu", "Alice"], found)) is None
     with pytest.raises(Blocked, match="person"):
-        _guard(Actions("block")).kept_from_engines(["a menu", "Alice"], found)
+        at_once(_guard(Actions("block")).kept_from_engines(["a menu", "Alice"], found))
