@@ -70,6 +70,7 @@ class Cluster:
             "RAY_REDIS_ADDRESS": f"{self.machines[0].address}:{VALKEY_PORT}",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",  # a token that somebody left in the home folder would shut others out
         }
         ray = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
         own = (f"--node-ip-address={machine.address}", f"--temp-dir={self._short}/{machine.name}")
