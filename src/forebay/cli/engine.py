@@ -39,6 +39,8 @@ engine.add_command(unclaimed)
 @common("config", "env", "output")
 def list_engines(flags: Flags) -> None:
     status = read_status(state_dir(flags).status)
+    if status is None:
+        flags.say(_("nothing runs: start it with `forebay up`"))
     engines = status.engines if status is not None else ()
     head = [_("name"), _("model"), _("kind"), _("state"), _("running"), _("waiting"), _("restarts"), _("reason")]
     flags.answer(engines, lambda: columns(head, [_row(each) for each in engines]))

@@ -115,7 +115,9 @@ def run(arguments: list[str]) -> int:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "forebay"
         hint = _("Try `{command} --help`").format(command=command)
-        return _report(UsageError(error.format_message(), fix=hint, code="usage"), arguments)
+        with _click_speaks(language):
+            what = error.format_message()
+        return _report(UsageError(what, fix=hint, code="usage"), arguments)
     except ForebayError as error:
         return _report(error, arguments)
     except (KeyboardInterrupt, click.exceptions.Abort):

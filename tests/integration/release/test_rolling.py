@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -141,6 +142,7 @@ def test_the_only_engine_is_replaced_by_one_beside_it(tmp_path: Path) -> None:
         wait_for("it is ready", lambda: service.status()["state"] == "ready", 60)
         assert engine_pids(service) == after
         assert "nothing changes" in service.run("plan").stdout
+        assert json.loads(service.run("apply", "--yes", "-o", "json").stdout)["state"] == "unchanged"
 
 
 def test_a_rendered_file_that_its_program_refuses_is_taken_back(service: Service) -> None:

@@ -124,6 +124,7 @@ def test_what_makes_no_sense_is_refused_with_a_way_out(
 def test_the_example_is_printed_checked_and_reckoned_in_yuan(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    assert asked(capsys, "cost", "prices")["currency"] == "USD"
     assert run(["cost", "prices"]) == 0
     file = tmp_path / "prices.yaml"
     file.write_text(capsys.readouterr().out.replace("2026-11-22", "2020-01-01"))

@@ -163,7 +163,10 @@ def test_init_writes_what_check_accepts_and_does_not_overwrite(capsys: pytest.Ca
 
 def test_init_with_dry_run_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", "--dry-run"]) == 0
-    assert "version: 1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "version: 1" in shown
+    assert run(["init", "--dry-run", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == shown
     assert not Path("forebay.yaml").exists()
 
 

@@ -58,6 +58,32 @@ def test_errors_and_findings_speak_chinese() -> None:
     assert "没有" in done.stderr
 
 
+def test_a_mistyped_flag_is_told_in_chinese_with_what_was_meant() -> None:
+    told = forebay("plan", "--nix", "--lang", "zh").stderr
+    assert "是不是想写" in told
+    assert "Did you mean" not in told
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_what_makes_it_complete(shell: str) -> None:
+    assert "_FOREBAY_COMPLETE" in forebay("completion", shell).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("forebay be", "bench"),
+        ("forebay key cr", "create"),
+        ("forebay init --scenario ch", "chat"),
+        ("forebay no x", ""),
+    ],
+)
+def test_commands_flags_and_choices_are_completed(words: str, completed: str) -> None:
+    told = forebay(_FOREBAY_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1))
+    assert told.stdout.strip().removeprefix("plain,") == completed
+    assert not told.stderr
+
+
 def test_the_named_language_beats_the_locale() -> None:
     assert "Usage" in forebay("--help", "--lang", "en", LC_ALL="zh_CN.UTF-8").stdout
 
