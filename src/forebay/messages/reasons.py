@@ -25,11 +25,14 @@ class Reason(msgspec.Struct, frozen=True):
         return self._told(_)
 
     def _told(self, translated: Callable[[str], str]) -> str:
-        # A code of a newer build is told as it is.
         values = {
             name: each._told(translated) if isinstance(each, Reason) else each for name, each in self.values.items()
         }
-        return translated(TEXTS.get(self.code, self.code)).format(**values)
+        # A code of another build is told as it is, with its values where ours would be others.
+        try:
+            return translated(TEXTS.get(self.code, self.code)).format(**values)
+        except (KeyError, ValueError, IndexError):
+            return ", ".join([self.code, *(f"{name}: {value}" for name, value in values.items())])
 
 
 def because(code: str, **values: str | int | float | Reason) -> Reason:

@@ -39,6 +39,11 @@ def test_a_code_of_a_newer_build_is_told_as_it_is() -> None:
     assert Reason("not_invented_yet", {"why": "x"}).shown == "not_invented_yet"
 
 
+def test_a_code_with_the_values_of_another_build_is_told_with_them() -> None:
+    assert str(Reason("late", {"what": "x"})) == "late, what: x"
+    assert str(Reason("late", {"what": "x", "seconds": "y"})) == "late, what: x, seconds: y"
+
+
 def test_every_reason_that_is_given_has_a_text_and_the_values_that_it_takes() -> None:
     found = list(_given())
     assert len(found) > 30
