@@ -151,7 +151,7 @@ def _row(each: EngineStatus) -> list[object]:
         return "-" if value is None else value
 
     load = [number(each.running), number(each.waiting)]
-    return [each.name, each.model, each.kind, state_word(each.state), *load, each.restarts, each.reason]
+    return [each.name, each.model, each.kind, state_word(each.state), *load, each.restarts, each.said.shown]
 
 
 def _pause() -> bool:

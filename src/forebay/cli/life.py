@@ -149,7 +149,7 @@ def _welcome(flags: Flags, start: Start, status: Status) -> None:
         flags.answer(status)
         return
     if status.state == "standby":
-        flags.say(_("stands by: {reasons}").format(reasons="; ".join(status.reasons)))
+        flags.say(_("stands by: {reasons}").format(reasons="; ".join(status.shown)))
         return
     flags.say(_("ready: {url}").format(url=status.edge.url))
     if start.config.environment == "development":
@@ -208,7 +208,7 @@ def _corrected(seen: Status, state: StateDir) -> Status:
     if controller_record(state) is not None and start_ticks(seen.controller.pid) is not None:
         return seen
     gone = because("controller_gone")
-    reasons, causes = (gone.shown, *seen.reasons), (gone, *seen.causes)
+    reasons, causes = (str(gone), *seen.reasons), (gone, *seen.causes)
     return msgspec.structs.replace(seen, state="degraded", reasons=reasons, causes=causes)
 
 
@@ -237,7 +237,7 @@ def _leadership(seen: Status) -> list[str]:
 
 
 def _row(unit: UnitStatus) -> list[object]:
-    return [unit.name, _painted(unit.state), unit.pid or "-", unit.restarts, unit.url, unit.reason]
+    return [unit.name, _painted(unit.state), unit.pid or "-", unit.restarts, unit.url, unit.said.shown]
 
 
 def _painted(state: str) -> str:

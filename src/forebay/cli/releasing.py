@@ -137,7 +137,7 @@ def refuse_standby(state: StateDir) -> None:
     """RunError where the controllers of this machine only stand by: they would never make the change."""
     status = read_status(state.status)
     if status is not None and not status.controller.leads:
-        what = _("the controllers of this machine stand by: {reasons}").format(reasons="; ".join(status.reasons))
+        what = _("the controllers of this machine stand by: {reasons}").format(reasons="; ".join(status.shown))
         raise RunError(what, fix=_("Make the change on the machine whose controller leads"))
 
 

@@ -99,7 +99,7 @@ def lines(found: RolloutStatus) -> list[str]:
         )
     ]
     if found.held:
-        told.append(f"! {found.held}")
+        told.append(f"! {found.held_shown}")
     if found.no_baseline:
         told.append(_("no fresh engine of the old release beside it: {why}").format(why=found.no_baseline))
     head = (_("model"), _("canary"), _("calls"), _("compared with"), _("calls"))

@@ -295,7 +295,9 @@ def _as_it_is(now: ScalingStatus | None) -> list[str]:
         _("Now {ready} of {copies} copies are ready: {why}.").format(ready=now.ready, copies=now.copies, why=now.why)
     ]
     if now.held:
-        lines.append(_("The number does not follow the load ({code}): {why}.").format(code=now.held, why=now.held_why))
+        lines.append(
+            _("The number does not follow the load ({code}): {why}.").format(code=now.held, why=now.held_shown)
+        )
     return [*lines, ""]
 
 

@@ -108,9 +108,9 @@ def await_ready(state: StateDir, asked_at: float, timeout_s: float, say: Say) ->
             if status.state == "ready" or (status.state == "standby" and status.controller.leader):
                 return status
             if status.state == "failed":
-                raise RunError("\n".join([_("the service does not start:"), *status.reasons]))
+                raise RunError("\n".join([_("the service does not start:"), *status.shown]))
         time.sleep(_POLL_S)
-    reasons = status.reasons if status is not None else ()
+    reasons = status.shown if status is not None else ()
     raise RunError("\n".join([_("the service is not ready after {n:g} s:").format(n=timeout_s), *reasons]))
 
 
@@ -119,7 +119,7 @@ def tell_changes(status: Status, told: dict[str, str], say: Say) -> None:
     for unit in status.units:
         if told.get(unit.name) != unit.state:
             told[unit.name] = unit.state
-            say(f"  {unit.name}: {state_word(unit.state)}" + (f" ({unit.reason})" if unit.state != "ready" else ""))
+            say(f"  {unit.name}: {state_word(unit.state)}" + (f" ({unit.said.shown})" if unit.state != "ready" else ""))
     for source in status.discovery:
         if told.get(source.name, "") != source.trouble:
             told[source.name] = source.trouble

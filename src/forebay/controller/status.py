@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
-from forebay.messages import spoken
 from forebay.messages.reasons import Reason, because
 
 Overall = Literal["starting", "ready", "degraded", "failed", "stopped", "standby"]
@@ -40,9 +39,6 @@ class UnitStatus(msgspec.Struct, frozen=True, kw_only=True):
     def said(self) -> Reason:
         """Why; in the words of whoever wrote it where that was an older build."""
         return self.cause or because("said", text=self.reason)
-
-
-Unit = TypeVar("Unit", bound=UnitStatus)
 
 
 class EngineStatus(UnitStatus, frozen=True, kw_only=True):
@@ -160,6 +156,11 @@ class ScalingStatus(msgspec.Struct, frozen=True, kw_only=True):
     expected: float = 0.0
     no_forecast: str = ""
 
+    @property
+    def held_shown(self) -> str:
+        """What stands against it, in the reader's language."""
+        return self.cause.shown if self.cause is not None else self.held_why
+
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A model in a rollout: the engines of both sides, and the calls that speak for each."""
@@ -204,6 +205,11 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     figures: tuple[str, ...] = ()
     effects: tuple[EffectStatus, ...] = ()
 
+    @property
+    def held_shown(self) -> str:
+        """What it waits for a person for, in the reader's language; empty where it does not."""
+        return self.cause.shown if self.cause is not None else self.held
+
 
 class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The release that runs. `change`: one that takes its place now; `last`: how the change before ended.
@@ -221,7 +227,7 @@ class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """`reasons` are the texts of `causes`."""
+    """`reasons` are the texts of `causes`, for programs."""
 
     state: Overall
     reasons: tuple[str, ...]
@@ -249,6 +255,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, state=state or self.state, reasons=told, causes=(*self.causes, *causes))
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """Why it is as it is, in the reader's language."""
+        return tuple(cause.shown for cause in self.causes)
+
+    @property
     def units(self) -> tuple[UnitStatus, ...]:
         """Every unit, the edge first."""
         edge = () if self.edge.state == "none" else (self.edge,)
@@ -267,10 +278,9 @@ def write_status(path: Path, status: Status) -> None:
 
 
 def read_status(path: Path) -> Status | None:
-    """The last status, in the reader's language; None where there is none. StateError where it is damaged."""
+    """The last status as it was written, in English; None where there is none. StateError where it is damaged."""
     try:
-        status = msgspec.json.decode(path.read_bytes(), type=Status)
-        return status if spoken() == "en" else _translated(status)
+        return _complete(msgspec.json.decode(path.read_bytes(), type=Status))
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -289,30 +299,11 @@ def overall(units: tuple[UnitStatus, ...], models: frozenset[str], ready_models:
     return "starting"
 
 
-def _translated(status: Status) -> Status:
-    gateway = status.gateway
-    return replace(
-        status,
-        reasons=tuple(cause.shown for cause in status.causes) or status.reasons,
-        edge=_unit(status.edge),
-        gateway=replace(gateway, workers=tuple(map(_unit, gateway.workers))),
-        engines=tuple(map(_unit, status.engines)),
-        release=None if status.release is None else _release(status.release),
-        scaling=tuple(map(_scaled, status.scaling)),
-        **{name: None if unit is None else _unit(unit) for name, unit in status.beside.items()},
-    )
-
-
-def _scaled(each: ScalingStatus) -> ScalingStatus:
-    return each if each.cause is None else replace(each, held_why=each.cause.shown)
-
-
-def _unit(unit: Unit) -> Unit:
-    return unit if unit.cause is None else replace(unit, reason=unit.cause.shown)
-
-
-def _release(release: ReleaseStatus) -> ReleaseStatus:
-    rollout = release.rollout
-    if rollout is None or rollout.cause is None:
-        return release
-    return replace(release, rollout=replace(rollout, held=rollout.cause.shown))
+def _complete(status: Status) -> Status:
+    """An older build wrote reasons alone: those that repeat a unit's row are told from the others by their text."""
+    if status.causes or not status.reasons:
+        return status
+    rows = (because("unit", name=unit.name, state=because(unit.state), why=unit.said) for unit in status.units)
+    known = {str(row): row for row in rows}
+    causes = tuple(known.get(text) or because("said", text=text) for text in status.reasons)
+    return replace(status, causes=causes)

@@ -82,27 +82,42 @@ def test_the_file_holds_english_and_codes_for_programs(path: Path) -> None:
     assert [each["code"] for each in written["causes"]] == ["unit", "edge_closed"]
 
 
-def test_it_is_read_in_the_language_of_the_reader(path: Path) -> None:
+def test_people_are_told_it_in_their_language_and_programs_in_english(path: Path) -> None:
     speak("zh")
     seen = read_status(path)
     assert seen is not None
-    assert seen.engines[0].reason == "/health 已 7 秒没有应答"
-    assert seen.gateway.workers[0].reason == "有应答"
-    assert seen.reasons[0] == "m-1 停滞：/health 已 7 秒没有应答"
+    assert msgspec.json.encode(seen) == path.read_bytes()
+    assert seen.engines[0].said.shown == "/health 已 7 秒没有应答"
+    assert seen.gateway.workers[0].said.shown == "有应答"
+    assert seen.shown[0] == "m-1 停滞：/health 已 7 秒没有应答"
     assert seen.release is not None
     assert seen.release.rollout is not None
-    assert seen.release.rollout.held == "已暂停：等待 `forebay rollout resume`"
+    assert seen.release.rollout.held_shown == "已暂停：等待 `forebay rollout resume`"
 
 
-def test_what_an_older_build_wrote_is_told_in_its_words(path: Path) -> None:
+@pytest.fixture
+def older(path: Path) -> Path:
+    """The file as a build wrote it that knew no codes."""
     written = msgspec.json.decode(path.read_bytes())
     del written["causes"], written["engines"][0]["cause"]
     path.write_bytes(msgspec.json.encode(written))
+    return path
+
+
+def test_what_an_older_build_wrote_is_told_in_its_words(older: Path) -> None:
     speak("zh")
-    seen = read_status(path)
+    seen = read_status(older)
     assert seen is not None
-    assert seen.reasons[0].startswith("m-1 stalled: ")
-    assert seen.engines[0].reason == "/health has not answered for 7 s"
+    assert seen.shown == ("m-1 停滞：/health has not answered for 7 s", str(because("edge_closed")))
+    assert seen.engines[0].said.shown == "/health has not answered for 7 s"
+
+
+def test_status_tells_each_reason_of_an_older_controller_once(older: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "-c", str(older.parents[2] / "forebay.yaml"), "--lang", "en"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("/health has not answered for 7 s") == 1
+    assert shown.count("! the edge waits for its first certificate") == 1
+    assert shown.count("! the controller does not run") == 1
 
 
 @pytest.mark.parametrize(
@@ -122,5 +137,6 @@ def test_people_are_told_each_reason_once_in_their_language(
     assert gone in shown
     assert run(["status", "-c", str(config), "--lang", language, "-o", "json"]) == 0
     answer = msgspec.json.decode(capsys.readouterr().out)
-    assert answer["engines"][0]["reason"] == said
+    assert answer["engines"][0]["reason"] == str(SILENT)
+    assert answer["reasons"][0] == str(because("controller_gone"))
     assert answer["causes"][0] == {"code": "controller_gone", "values": {}}
