@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -57,10 +57,13 @@ def main(argv: list[str]) -> int:
         actor = _attached(remote) or _made(remote, tell)
         if actor is not None:
             _follow(actor, remote, tell)
-    except RayActorError as error:
-        # Nobody may come to want it again: what is lost must not keep room.
-        _give_room_back(remote)
-        tell(Told(ended=f"its actor is gone: {str(error).strip().splitlines()[-1]}"))
+    except ActorDiedError as error:
+        # Nobody may come to want it again: what is lost must not keep room. An actor that is merely out of reach is
+        # none of it: it would be killed with its room.
+        try:
+            _give_room_back(remote)
+        finally:
+            tell(Told(ended=f"its actor is gone: {str(error).strip().splitlines()[-1]}"))
     return 0
 
 
@@ -71,13 +74,25 @@ def _attached(remote: Remote) -> Any:
     except ValueError:
         return None
     try:
-        if ray.get(actor.digest.remote(), timeout=_ANSWER_S) == remote.engine.digest:
+        if _digest(actor) in (remote.engine.digest, None):
             return actor
         ray.get(actor.stop.remote(remote.engine.stop_s), timeout=remote.engine.stop_s + _STOP_MARGIN_S)
     except RayError:
         pass
     _end(actor, remote)
     return None
+
+
+def _digest(actor: Any) -> str | None:
+    """Of the engine that it runs, however long the way to it is broken; None where we are told something meanwhile."""
+    while True:
+        try:
+            found: str = ray.get(actor.digest.remote(), timeout=_ANSWER_S)
+            return found
+        except (GetTimeoutError, ActorUnavailableError):
+            if _is_told():
+                return None
+            time.sleep(_LOOK_S)
 
 
 def _made(remote: Remote, tell: Teller) -> Any:
@@ -140,7 +155,8 @@ def _follow(actor: Any, remote: Remote, tell: Teller) -> None:
             return
         try:
             seen = msgspec.json.decode(ray.get(actor.look.remote(offset), timeout=_ANSWER_S), type=Seen)
-        except GetTimeoutError:  # the node or the head is away: Ray says when it is for good
+        except (GetTimeoutError, ActorUnavailableError):  # the way to it is broken: Ray says when it is for good
+            time.sleep(_LOOK_S)
             continue
         offset = seen.offset
         tell(Told(place=seen.place if seen.place != place else None, log=seen.log, ended=seen.ended))
@@ -166,12 +182,16 @@ def _give_room_back(remote: Remote) -> None:
 
 def _asked_to_stop() -> float | None:
     """Within how many seconds, if asked; an agent that has died asks for nothing, its successor comes."""
-    if not select.select([0], [], [], 0)[0]:
+    if not _is_told():
         return None
     said = os.read(0, 256)
     if not said:
         os._exit(0)
     return float(said.split()[-1])
+
+
+def _is_told() -> bool:
+    return bool(select.select([0], [], [], 0)[0])
 
 
 def _wanted(remote: Remote) -> str:
