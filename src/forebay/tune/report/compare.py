@@ -62,7 +62,7 @@ def compare(before: Measured, after: Measured) -> Comparison:
     sure = [each for each in raw if each.deviation is not None]
     measures = tuple(_judged(each, _ALPHA / max(1, len(sure))) for each in raw)
     verdicts = {each.verdict for each in measures}
-    whole: Verdict = "unknown" if verdicts <= {"unknown"} else "same"
+    whole: Verdict = "unknown" if "unknown" in verdicts or not verdicts else "same"
     whole = "worse" if "worse" in verdicts else "better" if "better" in verdicts else whole
     return Comparison(measures=measures, verdict=whole, notes=tuple(_notes(before, after)))
 

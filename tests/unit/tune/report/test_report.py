@@ -37,6 +37,12 @@ def test_a_faster_one_is_better():
     assert compare(run(1, factor=1.3), run(2)).verdict == "better"
 
 
+def test_runs_too_short_to_tell_are_not_called_the_same():
+    found = compare(run(1, rate_rps=1.0, length_s=10.0), run(2, rate_rps=1.0, length_s=10.0))
+    assert "unknown" in verdicts(found).values()
+    assert found.verdict == "unknown"
+
+
 def test_failures_count_against_it_even_where_it_is_faster():
     found = compare(run(1, factor=1.3), run(2, failing=0.1))
     assert verdicts(found)["failed, share"] == "worse"
