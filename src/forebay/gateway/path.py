@@ -18,7 +18,6 @@ from forebay.gateway.idempotency.claims import replays
 from forebay.gateway.identity import admit, client_ip, identify, permit
 from forebay.gateway.parts import Parts
 from forebay.gateway.privacy.guard import Guard, is_anyones
-from forebay.gateway.privacy.inspect import shown
 from forebay.gateway.privacy.outlet import outlet
 from forebay.gateway.privacy.screened import screened, searched
 from forebay.gateway.privacy.turns import at_once
@@ -127,8 +126,9 @@ async def _generate(call: Call, asked: Asked, view: View, parts: Parts) -> None:
         mirror(call, asked, view, parts)
     try:
         if isinstance(answered.answer, WholeAnswer):
-            said = answered.answer if asked.guard is None else await shown(call, answered.answer, asked.guard, parts)
-            await _answer_whole(call, said, asked, parts)
+            _note_whole(call, answered.answer, asked)
+            said = answered.answer if asked.guard is None else await searched(call, answered.answer, asked.guard, parts)
+            _answer_whole(call, said, parts)
         else:
             await _stream(call, answered.answer, parts)
     finally:
@@ -164,9 +164,8 @@ async def _stream(call: Call, pump: StreamPump, parts: Parts) -> None:
         parts.meter.count(catalogue.CUT_STREAMS, pump.cut)
 
 
-async def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Parts) -> None:
-    """Pass on what the engine said; its failures are ours to word, since they may name its insides."""
-    began_at = parts.clock()
+def _note_whole(call: Call, answer: WholeAnswer, asked: Asked) -> None:
+    """Note what the engine counted; its failures are ours to word, since they may name its insides."""
     if answer.status >= 400:
         refusal = refusal_of(answer, asked.model.name, asked.route.endpoint)
         raise refusal if asked.guard is None else asked.guard.worded(refusal)
@@ -176,8 +175,10 @@ async def _answer_whole(call: Call, answer: WholeAnswer, asked: Asked, parts: Pa
             call.ledger.cached_tokens = cached_in(answer.body)
         if call.ledger.lane:
             call.ledger.finish = finish_in(answer.body)
-    if asked.guard is not None:
-        answer = await searched(call, answer, asked.guard)
+
+
+def _answer_whole(call: Call, answer: WholeAnswer, parts: Parts) -> None:
+    began_at = parts.clock()
     _answer(call, answer.status, answer.body, media_type(answer.content_type))
     parts.meter.answer.observe(parts.clock() - began_at)
 

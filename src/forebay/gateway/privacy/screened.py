@@ -8,7 +8,7 @@ import msgspec
 import orjson
 
 from forebay.gateway.privacy.guard import Guard, secret_of
-from forebay.gateway.privacy.inspect import inspect_request
+from forebay.gateway.privacy.inspect import inspect_request, shown
 from forebay.gateway.privacy.turns import TURNS
 from forebay.gateway.refusal import Refusal
 from forebay.privacy.rules import Rules
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from forebay.gateway.view import View
 
 
-async def searched(call: Call, answer: WholeAnswer, guard: Guard) -> WholeAnswer:
+async def searched(call: Call, answer: WholeAnswer, guard: Guard, parts: Parts) -> WholeAnswer:
     """An engine's whole answer as its client gets it. Raises Refusal where it gets none."""
+    answer = await shown(call, answer, guard, parts)
     body = await TURNS.take(call, guard.whole(answer.body, call.ledger.endpoint))
     return msgspec.structs.replace(answer, body=body)
 
