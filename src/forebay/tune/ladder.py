@@ -111,7 +111,7 @@ class Ladder:
         if self._rules.way == "strides":
             for precision in (False, True):
                 stride = self._choices.bundle(self._present, self._seen, precision=precision)
-                if stride:
+                if stride and self._affords(stride):
                     self._try(stride)
         why = self._singles()
         if self._rules.way == "strides":
@@ -133,9 +133,16 @@ class Ladder:
                     raise BudgetEnded("no time is left for another change")
             self._try(left[:1])
 
+    def _affords(self, changes: Sequence[Change]) -> bool:
+        """What was won is worth more confirmed than anything else tried; with nothing won, all time is for trying."""
+        return self._present.setting == self._first.setting or self._time_for(changes)
+
     def _time_for(self, changes: Sequence[Change]) -> bool:
         """Whether changes can be tried, and the winner confirmed after them."""
         present = self._present.setting
+        known = self._recorded(together(changes, present), 0) is not None
+        if known or self._choices.fits(changes, present, self._seen):
+            return True  # it costs nothing, and a ladder that is resumed must not leave out what it was led by
         latest = self._present.latest
         # A candidate that is looked at under fewer loads than the present one would be judged by worse ones.
         needed_s = self._pace().start_s(together(changes, present)) + latest.whole_s - latest.start_s
@@ -201,8 +208,7 @@ class Ladder:
         if not kept and len(changes) > 1:
             middle = (len(changes) + 1) // 2
             for half in (changes[:middle], changes[middle:]):
-                # What was won is worth more confirmed than the rest of a stride taken apart.
-                if before.setting == self._first.setting or self._time_for(half):
+                if self._affords(half):
                     self._try(half)
 
     def _judge(self, changes: Sequence[Change], setting: Setting, trial: Trial) -> bool:

@@ -67,8 +67,8 @@ def test_strides_climb_with_few_starts(tmp_path: Path) -> None:
         return (1.0 if eager else 1.8) * (1.3 if fp8 else 1.0)
 
     source = Simulated(effect)
-    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=200.0)
-    assert len(source.asked) == 3
+    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=5 * 60.0)
+    assert [ask.repeat for ask in source.asked] == [0, 0, 0, 1, 1]
     assert "enforce-eager" not in climbed.present.setting.args
     assert climbed.present.setting.args["quantization"] == "fp8"
     assert climbed.present.precision
@@ -94,6 +94,43 @@ def test_a_stride_that_fails_is_not_taken_apart_in_the_time_that_confirms_the_on
     source = Simulated(lambda setting: 1.0 if setting.args.get("enforce-eager") is True else 1.8)
     climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=5.5 * 60.0)
     assert [ask.repeat for ask in source.asked] == [0, 0, 0, 1, 1]
+
+
+def test_the_second_stride_is_not_tried_in_the_time_that_confirms_the_first(tmp_path: Path) -> None:
+    source = Simulated(lambda setting: 1.0 if setting.args.get("enforce-eager") is True else 1.8)
+    climbed = climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=4.5 * 60.0)
+    assert [ask.repeat for ask in source.asked] == [0, 0, 1, 1]
+    assert climbed.present.latest.repeat == 1
+
+
+def test_the_second_half_of_a_stride_is_not_tried_in_the_time_that_confirms_the_first(tmp_path: Path) -> None:
+    """The first half is won, and the second one is what had spoiled the whole."""
+
+    def effect(setting: Setting) -> float:
+        graphs, large = setting.args.get("enforce-eager") is not True, setting.args["max-num-seqs"] > 64
+        return (1.8 if graphs else 1.0) * (0.5 if large else 1.0)
+
+    source = Simulated(effect)
+    climb(tmp_path, source, space(tmp_path, VLLM), way="strides", budget_s=5.5 * 60.0)
+    assert [ask.repeat for ask in source.asked] == [0, 0, 0, 1, 1]
+
+
+def test_a_resume_without_time_ends_where_the_session_before_did(tmp_path: Path) -> None:
+    """What is in the journal costs nothing: the half that was won once the second stride had failed is won again."""
+
+    def effect(setting: Setting) -> float:
+        graphs, fp8 = setting.args.get("enforce-eager") is not True, setting.args.get("quantization") == "fp8"
+        cache = str(setting.args.get("kv-cache-dtype", "auto")) != "auto"
+        return (1.8 if graphs else 1.0) * (1.5 if fp8 else 1.0) * (0.3 if cache else 1.0)
+
+    where, source = space(tmp_path, VLLM), Simulated(effect)
+    whole = climb(tmp_path, source, where, way="strides", budget_s=9 * 60.0)
+    assert whole.present.setting.args["quantization"] == "fp8"
+    made = len(source.asked)
+    again = climb(tmp_path, source, where, way="strides", budget_s=1.0)
+    assert len(source.asked) == made
+    assert again.present.setting == whole.present.setting
+    assert again.present.trials == whole.present.trials
 
 
 def test_a_winner_that_new_starts_do_not_bear_out_is_none(tmp_path: Path) -> None:
