@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
@@ -17,7 +18,10 @@ LONG_START_S = 60.0
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit as its keeper sees it. `failed_starts` in a row; `lived_s`: how long the last life was."""
+    """A unit as its keeper sees it. `failed_starts` in a row; `lived_s`: how long the last life was.
+
+    `overdue`: it has waited for a place for longer than a start may take.
+    """
 
     name: str
     slot: str
@@ -26,6 +30,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     failed_starts: int
     lived_s: float
     outdated: bool
+    overdue: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -43,7 +48,8 @@ def judge(units: Iterable[Seen], touched: Collection[str], refused: str, *, late
         return Verdict("failed", refused)
     mine = [unit for unit in units if unit.slot in touched]
     for unit in mine:
-        if unit.failed_starts >= FAILED_STARTS or (unit.failed_starts and unit.lived_s > LONG_START_S):
+        failed = unit.failed_starts >= FAILED_STARTS or (unit.failed_starts and unit.lived_s > LONG_START_S)
+        if failed or (unit.overdue and not unit.outdated):  # what is to be replaced may have waited for long before
             return Verdict("failed", f"{unit.name}: {unit.reason}")
     waiting = [unit for unit in mine if unit.outdated or unit.state != "ready"]
     if not waiting and taken:
@@ -58,6 +64,7 @@ def judge(units: Iterable[Seen], touched: Collection[str], refused: str, *, late
 
 
 def seen_of(keeper: Keeper) -> Seen:
+    waits_since_s = keeper.health.waits_since_s
     return Seen(
         name=keeper.name,
         slot=keeper.slot,
@@ -66,6 +73,7 @@ def seen_of(keeper: Keeper) -> Seen:
         failed_starts=keeper.history.never_ready,
         lived_s=keeper.lived_s,
         outdated=keeper.outdated,
+        overdue=waits_since_s is not None and time.monotonic() - waits_since_s > keeper.probe.patience.start_s,
     )
 
 

@@ -66,7 +66,7 @@ def roomless(copies: int, least: int, mine: Collection[Copy], tried: Collection[
 
 def short_of(mine: Collection[Copy], copies: int) -> Short:
     """Why not all of the copies are there that are to run."""
-    waiting = next((each for each in mine if each.waits_s), None)
+    waiting = next((each for each in mine if each.waits_s > LONG_WAIT_S), None)
     if waiting is not None:
         return Short(held="failed" if waiting.why.code == "image_missing" else "no_room", why=_of(waiting))
     failed = next((each for each in mine if each.troubled and each.state == "failed"), None)

@@ -83,7 +83,7 @@ class Scaling:
                     group = _group(model, engine, units, running)
                     known = before.get(group.name)
                     if known is not None and (known.slots, known.scaler.rules) == (group.slots, group.scaler.rules):
-                        group.scaler = known.scaler
+                        group.scaler, group.short = known.scaler, known.short
                     self._groups[group.name] = group
                     if engine.scale.ahead is not None:
                         ahead_s[model] = max(engine.scale.ahead, ahead_s.get(model, 0.0))
@@ -204,7 +204,7 @@ def _copy(keeper: Keeper) -> Copy:
         slot=keeper.slot,
         state=health.state,
         why=health.why,
-        waits_s=time.monotonic() - health.since_s if health.waits else 0.0,
+        waits_s=0.0 if health.waits_since_s is None else time.monotonic() - health.waits_since_s,
         runs=keeper.runs,
         troubled=keeper.hopeless or keeper.leave,
     )

@@ -26,6 +26,10 @@ GIVE_UP_FACTOR = 2.0
 """A stalled engine is given up after this many times its `stall_s`."""
 
 
+_NO_ROOM = ("no_host", "no_node", "unscheduled", "said")
+"""What others may end by leaving; `said` are a cluster's own words on a quota that is used up."""
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen in one round. `ended` says how the process ended, or None while it lives.
 
@@ -52,14 +56,15 @@ class Patience(msgspec.Struct, frozen=True):
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """A state, why, since when, and what must be remembered to judge the next round.
 
-    `waits`: for room somewhere, which `why` tells; the time for a start begins once there is some.
+    `waits_since_s`: since when it waits for a place somewhere, which `why` tells; None while it does not. Where it
+    waits for room, the time for a start begins once there is some.
     """
 
     state: State = "starting"
     why: Reason = because("process_started")
     since_s: float
     begun_s: float
-    waits: bool = False
+    waits_since_s: float | None = None
     answered_s: float | None = None
     progress: float | None = None
     moved_s: float | None = None
@@ -96,10 +101,14 @@ def _starting(health: Health, evidence: Evidence, patience: Patience, now_s: flo
         return _enter(health, "ready", because("answers"), now_s)
     if evidence.answers:
         return _enter(health, "warming", because("generation_awaited"), now_s)
-    if evidence.waits is not None:  # another try would wait for the same
-        return msgspec.structs.replace(health, why=evidence.waits, waits=True, begun_s=now_s)
-    if health.waits:
-        health = msgspec.structs.replace(health, why=because("process_started"), waits=False)
+    if evidence.waits is not None:
+        since_s = now_s if health.waits_since_s is None else health.waits_since_s
+        health = msgspec.structs.replace(health, why=evidence.waits, waits_since_s=since_s)
+        if evidence.waits.code not in _NO_ROOM:
+            return _enter(health, "failed", evidence.waits, now_s) if _is_late(health, patience, now_s) else health
+        return msgspec.structs.replace(health, begun_s=now_s)  # another try would wait for the same
+    if health.waits_since_s is not None:
+        health = msgspec.structs.replace(health, why=because("process_started"), waits_since_s=None)
     return _unless_late(health, because("health_never"), patience, now_s)
 
 
@@ -175,13 +184,17 @@ def _holds_work(load: EngineLoad | None) -> bool:
 
 
 def _unless_late(health: Health, what: Reason, patience: Patience, now_s: float) -> Health:
-    if not patience.owned or now_s - health.begun_s <= patience.start_s:
+    if not _is_late(health, patience, now_s):
         return health
     return _enter(health, "failed", because("late", what=what, seconds=patience.start_s), now_s)
+
+
+def _is_late(health: Health, patience: Patience, now_s: float) -> bool:
+    return patience.owned and now_s - health.begun_s > patience.start_s
 
 
 def _enter(health: Health, state: State, why: Reason, now_s: float, **more: float) -> Health:
     if state == health.state:
         return health
     fresh = {"moved_s": now_s} if state == "ready" and health.progress is not None else {}
-    return msgspec.structs.replace(health, state=state, why=why, since_s=now_s, waits=False, **fresh, **more)
+    return msgspec.structs.replace(health, state=state, why=why, since_s=now_s, waits_since_s=None, **fresh, **more)

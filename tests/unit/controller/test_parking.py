@@ -72,6 +72,7 @@ def test_a_canary_takes_no_copys_place() -> None:
     ("copies", "states", "held"),
     [
         (2, ("ready", "starting"), ""),
+        (2, ("ready", "new"), ""),
         (2, ("ready", "waits"), "no_room"),
         (3, ("ready", "new", "waits"), "no_room"),
         (2, ("ready", "hopeless"), "failed"),

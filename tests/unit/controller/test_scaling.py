@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from tests.unit.controller.test_adopting import adopting
 from tests.unit.controller.test_placing import NEW, OLD, planned, record, spec
 
 from forebay.config.crosscheck.names import engine_names
@@ -12,6 +16,8 @@ from forebay.config.schema import Config
 from forebay.controller.journal import Journal
 from forebay.controller.placing import Fleet, place
 from forebay.controller.scaling import Scaling
+from forebay.engines.health import begin
+from forebay.messages.reasons import because
 from forebay.store.state_dir import StateDir
 
 ENGINE = {"kind": "embedded", "count": 4, "scale": {"least": 1, "most": 4}}
@@ -40,3 +46,25 @@ def test_copies_that_run_are_counted_whatever_their_units_are_called(
     scaling = Scaling(StateDir(tmp_path), lambda: Journal("test", "error"))
     scaling.retarget(CONFIG, units, found.slots_of(running))
     assert [each.copies for each in scaling.status] == [copies]
+
+
+def test_that_there_is_no_room_is_told_once_it_has_lasted_and_a_new_file_does_not_tell_it_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = {"kind": "embedded", "name": "e", "scale": {"least": 1, "most": 1}}
+    config = Config.model_validate({"version": 1, "models": {"m": {"engines": [engine]}}})
+    state = StateDir(tmp_path / ".forebay")
+    state.prepare()
+    keeper, units = adopting(state, os.getpid(), "starting"), {"e": planned(spec("e"))}
+    journal = Journal("test", "warning")
+    scaling = Scaling(state, lambda: journal)
+    for waited_s, held in ((0.0, ""), (5.0, ""), (60.0, "no_room"), (70.0, "no_room")):
+        scaling.retarget(config, units, {"e"})
+        now_s = time.monotonic()
+        waiting = msgspec.structs.replace(
+            begin(now_s - 600.0), why=because("no_node", needs="1 GPU"), waits_since_s=now_s - waited_s
+        )
+        keeper.health = waiting
+        scaling.turn([keeper], (), still=False)
+        assert [each.held for each in scaling.status] == [held]
+    assert capfd.readouterr().out.count("copies are ready") == 1

@@ -100,7 +100,15 @@ def test_the_time_for_a_start_begins_where_there_is_room() -> None:
     waiting, room = begin(0.0), because("no_node", needs="1 GPU")
     for now_s in range(0, 1000, 50):
         waiting = advance(waiting, silent(waits=room), PATIENCE, float(now_s))
-        assert (waiting.state, waiting.why, waiting.waits) == ("starting", room, True)
+        assert (waiting.state, waiting.why, waiting.waits_since_s) == ("starting", room, 0.0)
     placed = advance(waiting, silent(), PATIENCE, 1040.0)
-    assert (placed.state, placed.waits) == ("starting", False)
+    assert (placed.state, placed.waits_since_s) == ("starting", None)
     assert advance(placed, silent(), PATIENCE, 1060.0).state == "failed"
+
+
+def test_an_image_that_cannot_be_pulled_is_not_waited_for_for_ever() -> None:
+    missing = silent(waits=because("image_missing", why="no such image"))
+    waiting = advance(begin(0.0), missing, PATIENCE, 100.0)
+    assert (waiting.state, waiting.why, waiting.waits_since_s) == ("starting", missing.waits, 100.0)
+    late = advance(waiting, missing, PATIENCE, 101.0)
+    assert (late.state, late.why) == ("failed", missing.waits)
