@@ -97,6 +97,11 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         except ValidationError as error:
             raise ConfigError(_("no engine can be so"), where=str(error.errors()[0]["loc"])) from error
 
+    @property
+    def gpus_named(self) -> int:
+        """How many GPUs the file gives the engine, for all of its copies."""
+        return len(self.engine.gpus) if isinstance(self.engine, VllmEngine) else 0
+
     def gpus_of_copy(self, setting: Setting) -> int:
         """How many of the engine's GPUs each copy has; copies that are more than these share them."""
         if not isinstance(self.engine, VllmEngine):
@@ -105,10 +110,15 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.engine.gpus) // (copies if divides(self.engine, copies) else 1)
 
     def gpus_of(self, setting: Setting) -> int:
-        """How many GPUs compute for the setting; 1 where none is named."""
+        """How many GPUs compute for the setting; 1 where none is named.
+
+        Copies that have none of their own all run on those that the first has: its flags say how many it takes.
+        """
         if not isinstance(self.engine, VllmEngine):
             return 1
-        return max(1, min(len(self.engine.gpus), self.gpus_of_copy(setting) * setting.copies))
+        copies = setting.copies if divides(self.engine, setting.copies) else 1
+        served = self.served(setting)
+        return max(1, min(self.gpus_named, copies * served.gpus_per_copy * served.count("data-parallel-size", 1)))
 
     def served(self, setting: Setting) -> Served:
         """The setting as the rules of lint see it."""

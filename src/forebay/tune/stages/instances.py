@@ -24,7 +24,7 @@ def instances(at: Situation) -> Iterator[Change]:
     known = at.space.loaded.weights.get(str(getattr(at.space.engine, "weights", "")))
     if not at.space.is_vllm or facts is None or known is None or not facts.memory_bytes:
         return
-    if at.space.gpus_of(at.setting) > 1:
+    if at.space.gpus_named > 1:
         return  # how several GPUs are divided is the parallelism's to say
     if known.total_bytes > _SMALL * facts.memory_bytes or at.space.cores < 8:
         return

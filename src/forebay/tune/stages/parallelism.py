@@ -19,7 +19,7 @@ def parallelism(at: Situation) -> Iterator[Change]:
     Only where the setting has all of its GPUs: what one copy of several shows says nothing of another division. Lint
     refuses engines that would not hold the weights.
     """
-    gpus, size = at.space.gpus_of(at.setting), int(at.number(_FLAG, 1))
+    gpus, size = at.space.gpus_named, int(at.number(_FLAG, 1))
     if not at.space.is_vllm or gpus < 2 or size * at.setting.copies != gpus:
         return
     known = at.space.loaded.weights.get(str(getattr(at.space.engine, "weights", "")))

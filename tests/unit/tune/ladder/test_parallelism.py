@@ -93,6 +93,37 @@ def test_gpus_are_counted_by_copy_and_in_all(tmp_path: Path) -> None:
     assert shared.gpus_of(Setting(copies=6)) == 1
 
 
+@pytest.mark.parametrize(
+    ("gpus", "setting", "computing"),
+    [
+        ([0, 1], Setting(), 1),
+        ([0, 1], Setting(copies=2), 2),
+        ([0, 1], Setting(copies=4), 1),
+        ([0, 1, 2, 3], Setting(args={"tensor-parallel-size": 2}), 2),
+        ([0, 1, 2, 3], Setting(args={"tensor-parallel-size": 2, "pipeline-parallel-size": 2}), 4),
+        ([0, 1, 2, 3], Setting(args={"data-parallel-size": 2, "tensor-parallel-size": 2}), 4),
+        ([0, 1, 2, 3], Setting(args={"tensor-parallel-size": 2}, copies=3), 2),
+    ],
+)
+def test_only_gpus_that_compute_are_counted(tmp_path: Path, gpus: list[int], setting: Setting, computing: int) -> None:
+    """Copies that cannot divide the GPUs evenly all run on those of the first."""
+    assert written(tmp_path, gpus).gpus_of(setting) == computing
+
+
+@pytest.mark.parametrize(("gpus", "count", "size"), [([0, 1], 2, 1), ([0, 1], 1, 1), ([0, 1, 2, 3], 1, 2), ([0], 1, 1)])
+def test_no_candidate_has_more_gpus_than_its_baseline(tmp_path: Path, gpus: list[int], count: int, size: int) -> None:
+    """A model so small that several engines are worth while, on however many GPUs the file names."""
+    (tmp_path / "small").mkdir()
+    small = SHAPE | {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 12}
+    (tmp_path / "small" / "config.json").write_text(json.dumps(small), encoding="utf-8")
+    found = written(tmp_path, gpus, count=count, weights=str(tmp_path / "small"), tensor_parallel_size=size)
+    where = msgspec.structs.replace(found, only=("parallelism", "instances"))
+    source = Simulated(lambda setting: float(setting.copies))
+    climb(tmp_path, source, where)
+    assert {where.gpus_of(ask.setting) for ask in source.asked} == {where.gpus_of(where.baseline())}
+    assert (max(ask.setting.copies for ask in source.asked) > 1) == (len(gpus) == 1)
+
+
 def test_a_better_division_is_found_confirmed_and_written(tmp_path: Path) -> None:
     where = written(tmp_path, [0, 1], tensor_parallel_size=2)
     climbed = climb(tmp_path, Simulated(lambda setting: 1.6 if setting.copies == 2 else 1.0), where)
