@@ -64,6 +64,7 @@ class Keeper:
         self._given_up: Reason | None = None
         self._adopted = False
         self._handed: Place | None = None
+        self._left = History()
 
     @property
     def name(self) -> str:
@@ -232,11 +233,19 @@ class Keeper:
             self.digest = record.digest
 
     def _note_left(self, record: UnitRecord | None) -> None:
-        """An agent that was killed leaves its engine as it is: another agent has to end it where nobody wants it."""
+        """An agent that failed or was killed leaves its engine: another one has to end it where nobody wants it."""
         ended = record is not None and record.exit_status in (0, AGENT_ENDED)
-        if self._goes and not ended and self.desired.place is not None and self.serving is not None:
-            self._handed = Place(self.serving.host, self.port)
-            self._start_at_s = time.monotonic() + _AGENT_S
+        if not self._goes or ended or self.desired.place is None or self.serving is None:
+            self._left = History()
+            return
+        self._left = after_end(self._left, lived_s=0.0, was_ready=False)
+        if self._left.hopeless:
+            said = f"its agent ended {self._left.never_ready} times in a row without ending it: end it where it runs"
+            self._around.journal.say("error", f"the engine {self.name} may still run: {said}", unit=self.name)
+            self._left = History()
+            return
+        self._handed = Place(self.serving.host, self.port)
+        self._start_at_s = time.monotonic() + max(_AGENT_S, self._left.wait_s)
 
     async def _note_end(self, why: Reason) -> None:
         """Decide what an end means: asked for, one more try, or hopeless."""
@@ -268,6 +277,7 @@ class Keeper:
         else:  # an agent that is killed leaves its engine as it is: it is asked to end it
             stop_s = self.desired.make(self.port).stop_s + _KILL_MARGIN_S
             await asyncio.to_thread(self._around.substrate.stop, [self.name], stop_s)
+            self._note_left(self._around.substrate.find(self.name))
         await self._note_end(
             because("both", first=why, second=self._why(record)) if record and record.ended_at else why
         )
@@ -379,6 +389,7 @@ class Keeper:
         self._up = False
         self.pid = 0
         self._start_at_s = 0.0
+        self._note_left(self._around.substrate.find(self.name))
         self._settle("draining", self._gone)
 
     def _may_stop(self) -> bool:

@@ -39,6 +39,8 @@ def start(spec: UnitSpec, unit_mark: str, holder_mark: str) -> tuple[subprocess.
             os._exit(127)
         # What a crash would write to the disk holds prompts, keys and the pepper.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if spec.stop_waits:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {spec.stop_signal})
         if spec.cpus:
             os.sched_setaffinity(0, set(spec.cpus))
 

@@ -81,7 +81,8 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     was asked to be, so that an unchanged unit is left alone; `env` is the whole environment. `json_log`: lines that
     are not JSON are wrapped into the log form of `service` and `version`. `inherit` names variables that come from
     the environment of whoever starts the unit and are not written down: secrets. `leash`: the process with which the
-    unit ends, where nobody else is to take it over.
+    unit ends, where nobody else is to take it over. `stop_waits`: the program starts with its `stop_signal` blocked,
+    and lets it in itself once it can answer it.
     """
 
     name: str
@@ -97,6 +98,7 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     log_span_s: float = 0.0
     stop_s: float = 30.0
     stop_signal: int = 15
+    stop_waits: bool = False
     restart: bool = False
     leash: int | None = None
     json_log: bool = True

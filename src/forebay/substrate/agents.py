@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from forebay.substrate.place import place_path
 
 AGENT_ENDED = 70
 """How an agent ends whose engine has ended by itself."""
+
+AGENT_LEFT = 71
+"""How an agent ends whose engine may still be where it was."""
 
 
 def told_path(state: StateDir, name: str) -> Path:
@@ -33,7 +37,17 @@ def agent_unit(
     program: str, unit: UnitSpec, state: StateDir, *, digest: str, stop_s: float, more: tuple[Path, ...] = ()
 ) -> UnitSpec:
     """`python -m PROGRAM TOLD PLACE` and `more` paths; `unit`, what would run the engine here, lends name, log and
-    environment. `stop_s` has to hold the engine's own and whatever lies between the two."""
+    environment. `stop_s` has to hold the engine's own and whatever lies between the two.
+
+    The agent is deaf to its stop until it calls `hear_stop`: ended as it starts, it would leave its engine.
+    """
     paths = (told_path(state, unit.name), place_path(state, unit.name), *more)
     argv = (sys.executable, "-m", program, *map(str, paths))
-    return msgspec.structs.replace(unit, argv=argv, digest=digest, port=0, cpus=(), inherit=(), stop_s=stop_s)
+    return msgspec.structs.replace(
+        unit, argv=argv, digest=digest, port=0, cpus=(), inherit=(), stop_s=stop_s, stop_waits=True
+    )
+
+
+def hear_stop() -> None:
+    """Let the stop signal in, now that the agent can answer it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -218,3 +218,13 @@ def test_a_unit_on_a_leash_ends_with_whoever_started_it(state: StateDir, tmp_pat
             program.kill()
     wait_for("all are gone", lambda: gone([*pids_of(record), *pids]))
     assert said(state, "whoever started this has ended")
+
+
+def test_a_program_that_starts_deaf_to_its_stop_answers_it_in_the_end(state: StateDir) -> None:
+    substrate = LocalSubstrate(state)
+    waits = "import signal, sys; sys.exit(40 + signal.sigwait({signal.SIGTERM}))"
+    substrate.start(unit(state, *python(waits), stop_waits=True))
+    assert substrate.stop(["unit"], 15.0) == ()
+    record = substrate.find("unit")
+    assert record is not None
+    assert record.exit_status == 55

@@ -17,7 +17,7 @@ import msgspec
 from forebay.core.backoff import exponential
 from forebay.core.errors import RunError
 from forebay.messages.reasons import Reason
-from forebay.substrate.agents import AGENT_ENDED
+from forebay.substrate.agents import AGENT_ENDED, AGENT_LEFT, hear_stop
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.log import Log, say
 from forebay.substrate.docker.remote import Home, Remote, read_home, read_remote, write_home, write_seen
@@ -48,6 +48,7 @@ class Agent:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        hear_stop()
         async with asyncio.TaskGroup() as group:
             keeping, asked = group.create_task(self._keep()), group.create_task(stop.wait())
             sweeping = group.create_task(self._sweep())
@@ -182,7 +183,7 @@ def main(argv: list[str]) -> int:
     remote, place, home = map(Path, argv)
     with contextlib.suppress(BrokenPipeError):
         return asyncio.run(Agent(read_remote(remote), place, home).run())
-    return AGENT_ENDED
+    return AGENT_LEFT
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import TypeVar
 from forebay.core.backoff import exponential
 from forebay.core.errors import ForebayError, RunError
 from forebay.messages.reasons import because
-from forebay.substrate.agents import AGENT_ENDED
+from forebay.substrate.agents import AGENT_ENDED, AGENT_LEFT, hear_stop
 from forebay.substrate.kubernetes.api import Api, Away, Refused
 from forebay.substrate.kubernetes.credentials import find_credentials
 from forebay.substrate.kubernetes.log import follow_log
@@ -152,11 +152,11 @@ class Agent:
                 wait_s = next(waits)
                 if time.monotonic() + wait_s > until_s:
                     _say("error", f"the engine could not be ended: {error}")
-                    return AGENT_ENDED
+                    return AGENT_LEFT
                 await asyncio.sleep(wait_s)
         for name in left:
             _say("error", f"the pod {name} does not go: its node may be lost")
-        return AGENT_ENDED if left else 0
+        return AGENT_LEFT if left else 0
 
     async def _delete(self, pods: list[Pod]) -> set[str]:
         """Ask for their end and wait; who overstays is taken from the API server by force. Returns what is left."""
@@ -208,11 +208,12 @@ async def _run(order: Order, place: Path) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
+    hear_stop()
     try:
         agent = Agent(order, place)
     except RunError as error:
         _say("error", one_line(error))
-        return AGENT_ENDED
+        return AGENT_LEFT
     return await agent.run(asked_to_stop)
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from forebay.core.backoff import exponential
 from forebay.messages.reasons import because
-from forebay.substrate.agents import AGENT_ENDED
+from forebay.substrate.agents import AGENT_ENDED, hear_stop
 from forebay.substrate.place import Place, write_place
 from forebay.substrate.ray.driver_line import Told
 from forebay.substrate.ray.placement import read_remote
@@ -145,6 +145,7 @@ def _signals() -> int:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    hear_stop()
     return reading
 
 
