@@ -36,8 +36,8 @@ _SEARCHED = 40
 _STAGE_STARTS = 24
 """With fewer starts than this in the budget, changes are tried in strides."""
 
-_UNASKED = {"gateway": False, "spellings": None}
-"""What journals that were begun before it could be asked hold of it."""
+_UNASKED = {"gateway": False, "spellings": None, "loads": "fading"}
+"""What journals that were begun before it could be asked, or was done, hold of it."""
 
 Say = Callable[[str], None]
 
@@ -223,8 +223,8 @@ def _begin(journal: Journal, asked: Asked, space: Space, machine: Machine) -> Wa
 
 
 def _told_again(asked: Asked) -> dict[str, object]:
-    """What must be the same in every session."""
-    return {
+    """What must be the same in every session; `loads` tells whether they stay whole while they are measured."""
+    same = {
         name: getattr(asked, name)
         for name in (
             "model",
@@ -241,6 +241,7 @@ def _told_again(asked: Asked) -> dict[str, object]:
             "floor",
         )
     }
+    return {**same, "loads": "held"}
 
 
 def _machine(loaded: Loaded, asked: Asked, journal: Journal) -> Machine:
