@@ -18,9 +18,9 @@ from forebay.cli.preflight import preflight
 from forebay.cli.rollout import lines as rollout_lines
 from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
 from forebay.cli.states import state_word
-from forebay.cli.unclaimed import refuse_unclaimed
 from forebay.cli.wiring import checked_configuration, state_dir
 from forebay.controller.status import Status, UnitStatus, read_status
+from forebay.controller.unclaimed import refuse_second_fleet
 from forebay.core.errors import ConfigError, RunError, StateError
 from forebay.core.proc import start_ticks
 from forebay.engines.fleet import expand
@@ -41,7 +41,7 @@ _COLOURS = {"ready": "green", "failed": "red", "stalled": "red", "stopped": "red
 @click.option("--detach", is_flag=True, help=_("Return once it is ready, and leave it running."))
 @common("config", "env", "output", "timeout")
 def up(flags: Flags, detach: bool) -> int:
-    """Check, start, wait; a start that fails leaves nothing running."""
+    """Check, start, wait; a start that fails leaves nothing running that did not run before."""
     loaded = checked_configuration(flags)
     state = state_dir(flags)
     specs = expand(loaded.config, flags.config.resolve().parent)
@@ -53,13 +53,14 @@ def up(flags: Flags, detach: bool) -> int:
             state.prepare()
             with sole(state):
                 # A controller that lost its state directory lives, and has nothing to tell.
-                fresh = controller_record(state) is None or not (state.running.exists() and state.status.exists())
+                lives = controller_record(state) is not None
+                fresh = not (lives and state.running.exists() and state.status.exists())
                 if fresh:
-                    refuse_unclaimed(loaded.config, state, flags)
+                    refuse_second_fleet(loaded.config, state)
                 findings = preflight(loaded.config, specs, state, flags.config.resolve().parent)
                 if findings:
                     raise ConfigError(_("the service cannot be started"), findings=findings)
-                status = _start(flags, start, specs) if fresh else _converge(flags, start, specs)
+                status = _start(flags, start, specs, alone=not lives) if fresh else _converge(flags, start, specs)
         except OSError as error:
             why = _("the service cannot be started: {why}").format(why=error)
             raise RunError(why, where=str(state.root)) from error
@@ -105,8 +106,8 @@ _NOTHING_RUNS: dict[str, Any] = {
 }
 
 
-def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
-    """The first release of a service that starts."""
+def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...], *, alone: bool) -> Status:
+    """The first release of a service that starts; `alone`: nothing ran before, so a failure may end all there is."""
     if start.config.environment == "development":
         ensure_dev_key(start.state, start.config.store, start.config_path.resolve().parent)
     flags.say(_("starting {service}").format(service=start.config.service))
@@ -117,6 +118,8 @@ def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Status:
         releasing.first(start, release)
         status = await_ready(start.state, launch(start), flags.timeout_s or limit_s, flags.say)
     except (RunError, StateError, KeyboardInterrupt):
+        if not alone:
+            raise
         abandon(start.state, lambda _line: None)
         leave_store(flags, start.state, start.config.environment)
         start.state.running.unlink(missing_ok=True)

@@ -9,9 +9,8 @@ import click
 from forebay.cli.flags import Flags, columns, common
 from forebay.cli.wiring import configuration, state_dir
 from forebay.config.schema import Config
-from forebay.controller.unclaimed import end, refuse_second_fleet, survey
+from forebay.controller.unclaimed import adoptable, end, survey
 from forebay.core.errors import UsageError
-from forebay.engines.fleet import expand
 from forebay.messages import _
 from forebay.store.state_dir import StateDir
 from forebay.substrate.owner import has_number, owner_of, take_number
@@ -31,9 +30,7 @@ def unclaimed(flags: Flags, adopted: str | None, ended: str | None, leave: bool)
         raise UsageError(_("--adopt, --end and --leave exclude one another"))
     config, state = configuration(flags).config, state_dir(flags)
     if (adopted is not None or leave) and has_number(config, state):
-        raise UsageError(
-            _("this state directory knows its engines: nothing else can be adopted"), where=str(state.root)
-        )
+        raise _known(state)
     found = survey(config, state)
     for host in found.silent:
         flags.say(_("{host} does not answer: what it runs is not seen").format(host=host))
@@ -44,33 +41,40 @@ def unclaimed(flags: Flags, adopted: str | None, ended: str | None, leave: bool)
     elif adopted is not None:
         _adopt(flags, config, state, _of(found.found, adopted))
     elif ended is not None:
-        _end(flags, config, _of(found.found, ended))
+        chosen = _of(found.found, ended)
+        _confirm(flags, chosen)
+        _end(flags, config, chosen)
     else:
         flags.answer(found.found, lambda: _table(found.found))
 
 
-def refuse_unclaimed(config: Config, state: StateDir, flags: Flags) -> None:
-    """RunError where `up` would start a second fleet beside one that is not known here."""
-    for host in refuse_second_fleet(config, state):
-        flags.say(_("{host} does not answer: what it runs is not seen").format(host=host))
-
-
 def _adopt(flags: Flags, config: Config, state: StateDir, found: Sequence[Unclaimed]) -> None:
-    """What the file does not name would run on, and nobody would know of it: that is ended."""
-    names = {spec.name for spec in expand(config, flags.config.resolve().parent)}
-    others = [each for each in found if each.unit not in names]
+    """What the file does not name would run on, and nobody would know of it: it is ended once the others are ours."""
+    kept = adoptable(config, flags.config.resolve().parent, found)
+    others = [each for each in found if each not in kept]
     if others:
-        _end(flags, config, others)
+        _confirm(flags, others)
     state.prepare()
     take_number(state, found[0].owner)
-    flags.say(_("adopted: {names}. `forebay up` goes on with them").format(names=_names([*({*found} - {*others})])))
+    if not owner_of(config, state).startswith(found[0].owner):
+        raise _known(state)
+    flags.say(_("adopted: {names}. `forebay up` goes on with them").format(names=_names(kept)))
+    if others:
+        _end(flags, config, others)
+
+
+def _known(state: StateDir) -> UsageError:
+    return UsageError(_("this state directory knows its engines: nothing else can be adopted"), where=str(state.root))
+
+
+def _confirm(flags: Flags, found: Sequence[Unclaimed]) -> None:
+    names = _names(found)
+    flags.confirm(_("End {names}?").format(names=names), _("this ends {names}").format(names=names))
 
 
 def _end(flags: Flags, config: Config, found: Sequence[Unclaimed]) -> None:
-    names = _names(found)
-    flags.confirm(_("End {names}?").format(names=names), _("this ends {names}").format(names=names))
     end(config, found)
-    flags.say(_("ended: {names}").format(names=names))
+    flags.say(_("ended: {names}").format(names=_names(found)))
 
 
 def _of(found: Sequence[Unclaimed], number: str) -> list[Unclaimed]:

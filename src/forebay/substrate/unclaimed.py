@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
 import msgspec
+
+from forebay.core.errors import ForebayError, RunError
+from forebay.messages import _
 
 
 class Unclaimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,3 +25,19 @@ class Survey(msgspec.Struct, frozen=True):
 
     found: tuple[Unclaimed, ...] = ()
     silent: tuple[str, ...] = ()
+
+
+async def end_each(found: Sequence[Unclaimed], end: Callable[[Unclaimed], Awaitable[None]]) -> None:
+    """End every one, whatever becomes of the others. RunError names those that are left."""
+    answers = await asyncio.gather(*map(end, found), return_exceptions=True)
+    left: list[str] = []
+    details: list[str] = []
+    for each, answer in zip(found, answers, strict=True):
+        if isinstance(answer, ForebayError | OSError):
+            left.append(f"{each.unit} ({each.handle}, {each.where})")
+            details.append(f"{each.unit}: {answer}")
+        elif isinstance(answer, BaseException):
+            raise answer
+    if left:
+        what = _("not every engine could be ended, there are still {names}").format(names=", ".join(left))
+        raise RunError(what, code="engines_left", detail="; ".join(details))

@@ -204,6 +204,16 @@ def test_a_crash_loop_says_why_and_leaves_nothing(stopped: Service) -> None:
     assert nothing_is_left(stopped)
 
 
+def test_an_up_that_fails_leaves_alone_what_ran_before(stopped: Service) -> None:
+    stopped.run("up", "--detach")
+    before = pids(stopped)
+    stopped.state.running.unlink()
+    failed = stopped.run("up", "--detach", "--timeout", "0.01s", check=False)
+    assert failed.returncode == 1
+    assert "nothing is left running" not in failed.stderr
+    assert pids(stopped) == before
+
+
 def test_missing_weights_and_a_taken_port_are_told_together_before_anything_starts(stopped: Service) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         stopped.content["admin"] = {"port": taken.getsockname()[1]}

@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 
 from forebay.cli.main import run
+from forebay.config.schema import Config
+from forebay.controller.unclaimed import adoptable
+from forebay.core.errors import RunError
 from forebay.store.state_dir import StateDir
+from forebay.substrate.kubernetes.order import label
+from forebay.substrate.unclaimed import Unclaimed
 
 OWNER, OTHER = "0f1e2d3c4b5a6978", "ffffffffffffffff"
-SILENT = "unix:///nowhere.sock"
+SILENT, DEAF = "unix:///nowhere.sock", "deaf"
 # Of the command: what it prints, and what is asked of it.
 DOCKER = f"""#!/bin/sh
 case "$*" in
-*{SILENT}*) echo "Cannot connect to the Docker daemon" >&2; exit 1 ;;
+*{SILENT}*|*stop*{DEAF}*) echo "Cannot connect to the Docker daemon" >&2; exit 1 ;;
 *" ps "*) cat "$0.rows" ;;
 *) echo "$*" >> "$0.asked" ;;
 esac
@@ -112,8 +117,8 @@ def test_what_is_adopted_is_ours_and_what_the_file_does_not_name_is_ended(
     assert host.asked == []
     _out, said = answers("engine", "unclaimed", "--adopt", OWNER, "--yes")
     assert "two does not answer" in said
-    assert "ended: e-9" in said
     assert "adopted: e-1." in said
+    assert said.index("adopted: e-1.") < said.index("ended: e-9")
     assert [each.split()[-1] for each in host.asked] == ["c9", "c9"]
     assert state.owner.read_text().strip() == OWNER
     assert [each["owner"] for each in json.loads(answers("engine", "unclaimed", "-o", "json")[0])] == [OTHER]
@@ -126,6 +131,65 @@ def test_those_of_one_number_are_ended_and_no_others(host: Host, state: StateDir
     answers("engine", "unclaimed", "--end", OTHER, "--yes")
     assert {each.split()[-1] for each in host.asked} == {"c2"}
     assert not state.owner.exists()
+
+
+def test_whatever_becomes_of_one_the_others_are_ended_and_it_is_named(host: Host, answers: Any) -> None:
+    host.holds(row(DEAF, "e-1"), row("c2", "e-2"))
+    _out, said = answers("engine", "unclaimed", "--end", OWNER, "--yes", code=1)
+    assert "there are still e-1 (deaf, one)" in said
+    assert [each.split()[-1] for each in host.asked] == ["c2", "c2"]
+
+
+@pytest.mark.parametrize("rows", [[row("c1", "e-1.a1b2c3")], [row("c1", "e-1.a1b2c3"), row("c2", "e-2")]])
+def test_what_a_release_renamed_is_neither_adopted_nor_ended(
+    host: Host, state: StateDir, answers: Any, rows: list[tuple[str, ...]]
+) -> None:
+    host.holds(*rows)
+    _out, said = answers("engine", "unclaimed", "--adopt", OWNER, "--yes", code=1)
+    assert "start others beside them: e-1.a1b2c3" in said
+    assert "--leave" in said
+    assert host.asked == []
+    assert not state.owner.exists()
+
+
+def test_one_that_began_beside_another_which_is_there_may_be_ended(host: Host, answers: Any) -> None:
+    host.holds(row("c1", "e-1"), row("c2", "e-1.a1b2c3"))
+    _out, said = answers("engine", "unclaimed", "--adopt", OWNER, "--yes")
+    assert "adopted: e-1." in said
+    assert {each.split()[-1] for each in host.asked} == {"c2"}
+
+
+def test_where_the_file_names_none_of_them_nothing_is_adopted_or_ended(
+    host: Host, state: StateDir, answers: Any
+) -> None:
+    host.holds(row("c1", "other-1"))
+    _out, said = answers("engine", "unclaimed", "--adopt", OWNER, "--yes", code=1)
+    assert "the file names none of these: other-1" in said
+    assert host.asked == []
+    assert not state.owner.exists()
+
+
+def test_names_are_compared_as_a_label_holds_them(tmp_path: Path) -> None:
+    name, short = "e" * 64, "s" * 60
+    models = {"m": {"engines": [{"kind": "embedded", "name": each} for each in (name, short)]}}
+    config = Config.model_validate({"version": 1, "models": models, "substrate": {"kind": "kubernetes"}})
+    mine = Unclaimed(owner=OWNER, unit=label(name), where="ns", handle="p")
+    assert mine.unit != name
+    assert adoptable(config, tmp_path, [mine]) == [mine]
+    renamed = Unclaimed(owner=OWNER, unit=label(f"{short}.a1b2c3"), where="ns", handle="q")
+    with pytest.raises(RunError, match="another name than the file"):
+        adoptable(config, tmp_path, [mine, renamed])
+
+
+def test_a_host_that_is_silent_may_hold_a_fleet_so_nothing_is_started(
+    host: Host, state: StateDir, answers: Any
+) -> None:
+    _out, said = answers("up", code=1)
+    assert "two does not answer: engines of chat may run there" in said
+    assert "--leave" in said
+    assert not state.owner.exists()
+    answers("engine", "unclaimed", "--leave")
+    assert state.owner.exists()
 
 
 def test_without_an_answer_from_anywhere_nothing_is_started(

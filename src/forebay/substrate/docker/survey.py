@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from forebay.config.schema.docker import DockerHosts
 from forebay.core.errors import RunError
 from forebay.messages import _
 from forebay.substrate.docker.daemon import Daemon, DaemonAway
 from forebay.substrate.docker.unit import host_of
-from forebay.substrate.unclaimed import Survey, Unclaimed
+from forebay.substrate.unclaimed import Survey, Unclaimed, end_each
 
 
 async def survey(docker: DockerHosts, service: str) -> Survey:
@@ -37,7 +37,7 @@ async def survey(docker: DockerHosts, service: str) -> Survey:
     return Survey(tuple(found), tuple(silent))
 
 
-async def end(docker: DockerHosts, found: Iterable[Unclaimed], within_s: float) -> None:
+async def end(docker: DockerHosts, found: Sequence[Unclaimed], within_s: float) -> None:
     """Stop and forget them. RunError where a host does not answer any more."""
     daemons = {each.name: Daemon(host_of(each)) for each in docker.hosts}
-    await asyncio.gather(*(daemons[each.where].stop(each.handle, within_s) for each in found))
+    await end_each(found, lambda each: daemons[each.where].stop(each.handle, within_s))

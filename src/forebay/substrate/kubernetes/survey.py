@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,7 +15,10 @@ from forebay.substrate.kubernetes.api import Api, Away, Refused
 from forebay.substrate.kubernetes.credentials import find_credentials
 from forebay.substrate.kubernetes.order import OWNER, SERVICE, UNIT, label
 from forebay.substrate.kubernetes.pod import PodList, judge
-from forebay.substrate.unclaimed import Survey, Unclaimed
+from forebay.substrate.unclaimed import Survey, Unclaimed, end_each
+
+_LOOK_S = 0.5
+_ANSWER_S = 15.0
 
 
 async def survey(cluster: KubernetesCluster, namespace: str, service: str) -> Survey:
@@ -41,13 +45,27 @@ async def survey(cluster: KubernetesCluster, namespace: str, service: str) -> Su
     )
 
 
-async def end(cluster: KubernetesCluster, found: Iterable[Unclaimed], within_s: float) -> None:
-    """Ask for their end. RunError where that is refused."""
-    api, options = _api(cluster), {"gracePeriodSeconds": round(within_s)}
+async def end(cluster: KubernetesCluster, found: Sequence[Unclaimed], within_s: float) -> None:
+    """End them, and see that they are gone. RunError where one is not."""
+    api = _api(cluster)
+    await end_each(found, lambda each: _end(api, each, within_s))
+
+
+async def _end(api: Api, each: Unclaimed, within_s: float) -> None:
+    """Away where it is still there: on a node that is silent it may run on."""
+    path = _path(each.where)
     try:
-        await asyncio.gather(*(api.delete(f"{_path(each.where)}/{each.handle}", options) for each in found))
-    except (Away, Refused) as error:
-        raise RunError(_("not every engine could be ended"), detail=str(error)) from error
+        await api.delete(f"{path}/{each.handle}", {"gracePeriodSeconds": round(within_s)})
+    except Refused as error:
+        if error.status == 404:
+            return
+        raise
+    until_s = time.monotonic() + within_s + _ANSWER_S
+    itself = {"fieldSelector": f"metadata.name={each.handle}"}
+    while msgspec.json.decode(await api.get(path, itself), type=PodList).items:
+        if time.monotonic() > until_s:
+            raise Away(f"{each.handle} was asked to end and is still there")
+        await asyncio.sleep(_LOOK_S)
 
 
 def _api(cluster: KubernetesCluster) -> Api:
