@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
@@ -64,7 +63,6 @@ def judge(units: Iterable[Seen], touched: Collection[str], refused: str, *, late
 
 
 def seen_of(keeper: Keeper) -> Seen:
-    waits_since_s = keeper.health.waits_since_s
     return Seen(
         name=keeper.name,
         slot=keeper.slot,
@@ -73,7 +71,7 @@ def seen_of(keeper: Keeper) -> Seen:
         failed_starts=keeper.history.never_ready,
         lived_s=keeper.lived_s,
         outdated=keeper.outdated,
-        overdue=waits_since_s is not None and time.monotonic() - waits_since_s > keeper.probe.patience.start_s,
+        overdue=keeper.overdue,
     )
 
 

@@ -97,6 +97,12 @@ class Keeper:
         return self._up
 
     @property
+    def overdue(self) -> bool:
+        """Whether it has waited for a place for longer than a start may take."""
+        since_s = self.health.waits_since_s
+        return since_s is not None and time.monotonic() - since_s > self.probe.patience.start_s
+
+    @property
     def outdated(self) -> bool:
         """Whether what runs is not what is wanted."""
         if self.parked and not self._up:

@@ -14,6 +14,7 @@ from tests.unit.controller.test_placing import NEW, OLD, planned, record, spec
 from forebay.config.crosscheck.names import engine_names
 from forebay.config.schema import Config
 from forebay.controller.journal import Journal
+from forebay.controller.judging import seen_of
 from forebay.controller.placing import Fleet, place
 from forebay.controller.scaling import Scaling
 from forebay.engines.health import begin
@@ -68,3 +69,15 @@ def test_that_there_is_no_room_is_told_once_it_has_lasted_and_a_new_file_does_no
         scaling.turn([keeper], (), still=False)
         assert [each.held for each in scaling.status] == [held]
     assert capfd.readouterr().out.count("copies are ready") == 1
+
+
+@pytest.mark.parametrize(("waited_s", "overdue"), [(None, False), (800.0, False), (1000.0, True)])
+def test_what_waits_for_longer_than_a_start_may_take_is_overdue(
+    tmp_path: Path, waited_s: float | None, overdue: bool
+) -> None:
+    state = StateDir(tmp_path / ".forebay")
+    state.prepare()
+    keeper, now_s = adopting(state, os.getpid(), "starting"), time.monotonic()
+    since_s = None if waited_s is None else now_s - waited_s
+    keeper.health = msgspec.structs.replace(begin(now_s), waits_since_s=since_s)
+    assert seen_of(keeper).overdue == overdue
