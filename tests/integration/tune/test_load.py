@@ -313,3 +313,30 @@ def test_a_load_that_is_held_up_stays_whole_until_the_last_answer_that_counts():
     assert max(starts) <= 3.0 + seen.client.lag_max_ms / 1000, "what only holds the load up is not counted"
     assert sum(seen.failed.values()) == 0
     assert begun > len(starts), "others took the places of those that had ended"
+
+
+def test_a_load_that_is_held_up_is_held_by_every_process():
+    """One answer takes 2 s: what the process beside it has to count is in long before, and it goes on asking."""
+    running, late, first_s = 0, [], None
+
+    async def one_slow(exchange):
+        nonlocal running, first_s
+        if not exchange.fields.get("stream"):
+            await known(exchange)
+            return
+        wait_s = 2.0 if first_s is None else 0.02
+        first_s = first_s or time.monotonic()
+        running += 1
+        try:
+            await asyncio.sleep(wait_s)
+            if time.monotonic() > first_s + 1.2:
+                late.append(running)
+            await known(exchange)
+        finally:
+            running -= 1
+
+    known = Known()
+    with FakeEngine(one_slow) as engine:
+        come = Arrivals(shape="closed", concurrency=4, hold=True)
+        measure(target(engine), load(come, duration_s=0.5), processes=2, limits=PATIENT)
+    assert max(late) > 2, "the other process's share was asked, too"

@@ -27,6 +27,14 @@ class Begin(msgspec.Struct, tag=True):
     at: float
 
 
+class Counted(msgspec.Struct, tag=True):
+    """All answers of the process that count are in; it goes on asking, to hold up the load of the others."""
+
+
+class Enough(msgspec.Struct, tag=True):
+    """Those of all processes are in: nobody needs to ask any more."""
+
+
 class Window(msgspec.Struct, tag=True):
     """Say what happened in the steady part, and in slices; seconds from the start."""
 
@@ -95,7 +103,7 @@ class Broken(msgspec.Struct, tag=True):
     fix: str
 
 
-Frame = Job | Begin | Window | Ready | Progress | Played | Within | Broken
+Frame = Job | Begin | Counted | Enough | Window | Ready | Progress | Played | Within | Broken
 _DECODER = msgspec.msgpack.Decoder(Frame)
 
 

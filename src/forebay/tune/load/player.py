@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from forebay.tune.load.bodies import Bodies, Turn
 from forebay.tune.load.exchange import Exchange
@@ -63,8 +63,11 @@ class Player:
         """Whether this machine had no more connections to give."""
         return self._pool.out_of_sockets
 
-    async def play(self, start: float) -> None:
-        """Play everything from `start` of the monotonic clock; returns when the last answer has ended."""
+    async def play(self, start: float, others: Callable[[], Awaitable[None]]) -> None:
+        """Play everything from `start` of the monotonic clock; returns when the last answer has ended.
+
+        A load that is held goes on until `others` returns: other processes' answers are being counted.
+        """
         self._start = start
         watching = [asyncio.ensure_future(self._sweep()), asyncio.ensure_future(self._beat())]
         try:
@@ -75,6 +78,8 @@ class Player:
             while not self._is_over:
                 self._idle.clear()
                 await self._idle.wait()
+            if self._load.arrivals.hold:
+                await others()
         finally:
             for task in watching:
                 task.cancel()
@@ -111,7 +116,7 @@ class Player:
     def _next_of_slot(self) -> None:
         now = time.monotonic()
         counts = now - self._start < self._load.longest_s
-        if not counts and (not self._load.arrivals.hold or self.live == len(self._beside)):
+        if not counts and not self._load.arrivals.hold:
             return
         plan = next(self._supply, None) if self._supply is not None else None
         if plan is None:

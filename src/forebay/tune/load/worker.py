@@ -75,8 +75,14 @@ async def _play(
     gc.disable()  # a collection amid a run is a lag; what a run holds is let go when the process ends
     telling = asyncio.ensure_future(_tell(player, pipe))
     cpu_s = time.process_time()
+
+    async def others() -> None:
+        frames.write(pipe, frames.Counted())
+        if not isinstance(await asyncio.to_thread(inbox.get), frames.Enough):
+            raise TypeError("the third frame of a load that is held does not end it")
+
     try:
-        await player.play(begin.at)
+        await player.play(begin.at, others)
     finally:
         telling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
