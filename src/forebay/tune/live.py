@@ -16,7 +16,7 @@ from forebay.tune.bottleneck import causes
 from forebay.tune.engine import OutOfTime, Running, Starter, StartFailed
 from forebay.tune.hardware import Machine
 from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, NothingMeasured, measure
-from forebay.tune.load.target import PATHS, Target
+from forebay.tune.load.target import CHAT, COMPLETIONS, Target
 from forebay.tune.load.workload import Workload
 from forebay.tune.objective import Objective
 from forebay.tune.quality import Asked, Labelled, heard, judged
@@ -139,7 +139,7 @@ class Live:
 
     def _at(self, url: str, key: str, metrics: tuple[str, ...]) -> Target:
         # Only a chat has a system prompt that can be written in several ways.
-        path = PATHS[self._objective.shared_spellings > 1]
+        path = CHAT if self._objective.shared_spellings > 1 else COMPLETIONS
         return Target(url=url, model=self._space.model, key=key, path=path, engine_metrics_urls=metrics)
 
     def _rung(self, target: Target, concurrency: int, ask: Ask, made: _Made) -> Rung | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-PATHS = ("/v1/completions", "/v1/chat/completions", "/v1/responses")
+COMPLETIONS, CHAT, RESPONSES = "/v1/completions", "/v1/chat/completions", "/v1/responses"
+PATHS = (COMPLETIONS, CHAT, RESPONSES)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,7 +14,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url: str
     model: str
     key: str = ""
-    path: str = "/v1/completions"
+    path: str = COMPLETIONS
     ca_file: str = ""
     engine_metrics_urls: tuple[str, ...] = ()
 
