@@ -35,22 +35,28 @@ for file in "$folder"/kept/vllm.tar.xz "$folder"/kept/wheels/*.whl; do
   split -b "${piece_mib}M" -d -a 3 "$file" "$work/pieces/$(basename "$file")."
 done
 
+# What every visit carries is made first, so that its size is counted like a piece's.
+rest=$work/rest
+mkdir -p "$rest/model-8b"
+tar czf "$rest/tree.tgz" -C "$work/tree" .
+git rev-parse "$commit" >"$rest/commit"
+cp "$here"/visit.sh "$here"/unpack.sh "$rest/"
+cp benchmarks/results/gpu-2026-11-22/model-8b/config.json "$tokenizer"/* "$rest/model-8b/"
+
 rm -rf "$folder"/part*
 n=1 size=0
 mkdir -p "$folder/part1/pieces"
-for piece in "$work"/pieces/*; do
-  bytes=$(stat -c %s "$piece")
-  if [ $((size + bytes)) -gt $((part_mib << 20)) ]; then
+room() { # BYTES: begin another part where the present one does not hold so many more
+  if [ $((size + $1)) -gt $((part_mib << 20)) ]; then
     n=$((n + 1)) size=0
     mkdir -p "$folder/part$n/pieces"
   fi
+  size=$((size + $1))
+}
+for piece in "$work"/pieces/*; do
+  room "$(stat -c %s "$piece")"
   mv "$piece" "$folder/part$n/pieces/"
-  size=$((size + bytes))
 done
-last=$folder/part$n
-tar czf "$last/tree.tgz" -C "$work/tree" .
-git rev-parse "$commit" >"$last/commit"
-cp "$here"/visit.sh "$here"/unpack.sh "$last/"
-mkdir "$last/model-8b"
-cp benchmarks/results/gpu-2026-11-22/model-8b/config.json "$tokenizer"/* "$last/model-8b/"
+room "$(du -sb "$rest" | cut -f1)"
+mv "$rest"/* "$folder/part$n/"
 du -sb "$folder"/part*
