@@ -146,7 +146,7 @@ class Recorder:
         return Receipt((), self._note(entry, "held" if on else "released"), held=on)
 
     def note_old_consents(self) -> None:
-        """Record that who had consented was not believed; a log that takes nothing now says so of every call."""
+        """Record that who had consented is not believed; a log that takes nothing now says so of every call."""
         at_us = time.time_ns() // 1000
         with contextlib.suppress(Unrecorded):
             self._note(Entry(CONSENT, f"consents-{at_us}", at_us, {"by": "forebay"}), "older_copy_forgotten")
@@ -214,17 +214,15 @@ def open_recorder(folder: Path, service: str) -> Recorder:
         keys = subjects.SubjectKeys(opened(folder / SUBJECTS, subjects.SCHEMA))
         keys.destroy(_destroyed(folder / DESTROYED))
         said = Consents(opened(folder / CONSENTS, consents.SCHEMA))
+        recorder = Recorder(log, keys, said, signer, folder)
         known = _number_in(folder / SAID)
-        is_old = said.changes < known
-        if is_old:
+        if said.changes < known:
+            recorder.note_old_consents()  # first, so that none is forgotten unseen
             said.begin_anew(known)
     except BaseException:
         os.close(lock)
         raise
-    recorder = Recorder(log, keys, said, signer, folder).keep_lock(lock)
-    if is_old:
-        recorder.note_old_consents()
-    return recorder
+    return recorder.keep_lock(lock)
 
 
 def _destroyed(path: Path) -> list[str]:

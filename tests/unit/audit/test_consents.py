@@ -68,6 +68,23 @@ def test_a_copy_of_before_a_withdrawal_is_not_believed(tmp_path: Path, ahead: in
     assert not verified(tmp_path).faults
 
 
+def test_consents_are_not_forgotten_before_the_log_says_so(tmp_path: Path) -> None:
+    recorder = open_recorder(tmp_path, "test")
+    recorder.consent("t1", "alice", "ads", "tester", 1, granted=True)
+    size = recorder.size
+    recorder.close()
+    (tmp_path / SAID).write_bytes(b"9\n")
+    with contextlib.closing(sqlite3.connect(tmp_path / CONSENTS, isolation_level=None)) as database:
+        database.execute("CREATE TRIGGER t BEFORE DELETE ON consents BEGIN SELECT RAISE(ABORT, 'killed'); END")
+        with pytest.raises(sqlite3.IntegrityError, match="killed"):
+            open_recorder(tmp_path, "test")
+        database.execute("DROP TRIGGER t")
+    recorder = open_recorder(tmp_path, "test")
+    assert recorder.size == size + 2, "noted each time"
+    recorder.close()
+    assert said_by(tmp_path / CONSENTS, "t1/alice") == ()
+
+
 def test_a_start_that_a_crash_preceded_believes_what_was_said(tmp_path: Path) -> None:
     """The crash came between the change and its number."""
     recorder = open_recorder(tmp_path, "test")
