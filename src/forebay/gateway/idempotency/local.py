@@ -38,7 +38,9 @@ _RENEW = "UPDATE claims SET lease_until = ?, expires_at = ? WHERE id = ? AND tok
 # What runs has no `answered_at`, but where somebody was erased meanwhile: then its answer is not kept.
 _FINISH = """UPDATE claims SET lease_until = NULL, expires_at = ?, answer = iif(answered_at IS NULL, ?, NULL),
     answered_at = iif(answered_at IS NULL, ?, NULL) WHERE id = ? AND token = ? AND lease_until IS NOT NULL"""
-_ERASE = "UPDATE claims SET answer = NULL, answered_at = iif(lease_until IS NULL, NULL, 0)"
+# Nothing is written to what ended without an answer: workers wait for the file meanwhile.
+_ERASE = """UPDATE claims SET answer = NULL, answered_at = iif(lease_until IS NULL, NULL, 0)
+    WHERE answer IS NOT NULL OR lease_until IS NOT NULL"""
 _SIZES = "SELECT id, length(answer) FROM claims WHERE answer IS NOT NULL ORDER BY answered_at DESC"
 
 

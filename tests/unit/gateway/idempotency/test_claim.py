@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import orjson
@@ -9,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forebay.gateway.idempotency.claim import Claim, fingerprint_of, identity_of, seal, unseal
-from forebay.gateway.idempotency.local import Table
+from forebay.gateway.idempotency.claim import Claim, Said, fingerprint_of, identity_of, seal, unseal
+from forebay.gateway.idempotency.local import Table, erase_answers
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.refusal import Refusal
 
@@ -68,3 +70,20 @@ def test_a_key_is_forgotten_when_its_time_is_over_and_kept_until_then(tmp_path: 
     assert table.claim(claim(b"2"), 1151.0).word == "new"
     table.close()
     assert (tmp_path / "claims.db").stat().st_mode & 0o077 == 0
+
+
+def test_an_erasure_writes_to_nothing_but_what_has_or_may_get_an_answer(tmp_path: Path) -> None:
+    path = tmp_path / "claims.db"
+    table = Table(path, IdempotencyPolicy(keep_s=60.0, answer_bytes=100, memory_bytes=100, keys=9))
+    for name, answer in ((b"bare", b""), (b"told", b"an answer"), (b"runs", None)):
+        table.claim(claim(identity=name), 1.0)
+        if answer is not None:
+            table.finish(claim(identity=name), answer, 1.0)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("CREATE TABLE written (id BLOB)")
+        database.execute("CREATE TRIGGER t AFTER UPDATE ON claims BEGIN INSERT INTO written VALUES (OLD.id); END")
+        erase_answers(path, 1.0)
+        assert {identity for (identity,) in database.execute("SELECT id FROM written")} == {b"told", b"runs"}
+    table.finish(claim(identity=b"runs"), b"an answer", 2.0)
+    assert [table.claim(claim(identity=name), 2.0) for name in (b"told", b"runs")] == [Said("finished")] * 2
+    table.close()
