@@ -109,18 +109,16 @@ def _meant(found: re.Match[str]) -> str:
     return _told(found[0], found.lastgroup)
 
 
-@lru_cache(maxsize=4_096)
 def _told(text: str, kind: str | None) -> str:
     """What is meant, in ASCII: nothing, one character, or a word."""
-    return _plain(text, kind).translate(_table()).encode("ascii", "replace").decode()
+    return "" if kind == "tag" or kind is None else _spelt(text, kind)
 
 
-def _plain(text: str, kind: str | None) -> str:
-    if kind == "tag" or kind is None:
-        return ""
-    if kind == "word":
-        return "?" + _WORDS[text[:2]] + ":" * (len(text) > 2)  # a value before it has ended
-    return behind(text)
+@lru_cache(maxsize=4_096)
+def _spelt(text: str, kind: str) -> str:
+    """Of escapes and words, which are few and nobody's own: what it is given stays as long as the worker."""
+    plain = "?" + _WORDS[text[:2]] + ":" * (len(text) > 2) if kind == "word" else behind(text)  # a value has ended
+    return plain.translate(_table()).encode("ascii", "replace").decode()
 
 
 def behind(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forebay.privacy.fold import fold, fold_with_places
+from forebay.privacy.fold import _spelt, fold, fold_with_places
 
 PIECES = [
     "a", "1", "<b>", "</i>", "<", "\\u0031", "\\u200b", "\\\\u0031", "\\n", "\\", "&#49;", "&#x200b;", "&#", "&",
@@ -27,3 +27,12 @@ def test_every_byte_leads_back_to_what_it_stands_for(text: str) -> None:
         assert folded.index(place) == (behind[0] if behind else len(folded.text))
     if places:
         assert folded.span(0, len(places)) == (places[0][0], places[-1][1])
+
+
+def test_no_piece_of_a_text_stays_but_escapes_and_words() -> None:
+    fold_with_places("密码1\\u00312&#50;")
+    before = _spelt.cache_info()
+    nothing = "\u200b"
+    text = "".join(f"1<own{number}>2{nothing * number}" for number in range(50))
+    assert fold_with_places(text).text == fold(text) == b"12" * 50
+    assert _spelt.cache_info() == before
