@@ -120,6 +120,10 @@ def _worst(seconds: float, seed: int) -> list[str]:
         short, long = (hostile.cost_us_per_kb(motif, detector, size) for size in (hostile.KILOBYTES, 1024))
         step_ms = hostile.longest_step_ms(motif, detector)
         lines.append(f"| {name} | {short:.0f} | {long:.0f} | {step_ms:.1f} |")
+    lines += ["", "| body | longest step, ms |", "|---|---:|"]
+    lines += [
+        f"| {name} | {hostile.longest_step_of_ms(body(), detector):.1f} |" for name, body in hostile.BODIES.items()
+    ]
     lines += ["", "| type alone | its worst text | µs a KB |", "|---|---|---:|"]
     alone = hostile.each_alone(each_s, seed)
     for name, (cost_us, motif) in sorted(alone.items(), key=lambda each: -each[1][0])[:12]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
+from forebay.gateway.privacy.walk import Walk
 from forebay.privacy.budget import Budget
 from forebay.privacy.detector import Detector
 from forebay.privacy.policy import Actions
@@ -56,18 +58,40 @@ def cost_us_per_kb(motif: str, detector: Detector, kilobytes: int = KILOBYTES) -
     return best / size_kb * 1e6
 
 
+BODIES: dict[str, Callable[[], Any]] = {
+    "1,000 keys of 1,000 characters": lambda: {f"{number:04}" + "&#49;<b>" * 125: None for number in range(1_000)},
+    "60,000 short keys": lambda: {f"key {number}": None for number in range(60_000)},
+    "500,000 numbers": lambda: [0] * 500_000,
+    "500,000 empty lists": lambda: [[]] * 500_000,
+}
+"""Bodies with hardly a text in them, by what they are."""
+
+
 def longest_step_ms(motif: str, detector: Detector, kilobytes: int = KILOBYTES) -> float:
     """CPU time of the longest step of a search of such a text, at whose end others are served; the least of three."""
     text = _repeated(motif, kilobytes)
+    return _longest_ms(lambda: redaction(text, detector, _replacer(detector), budget=Budget()))
+
+
+def longest_step_of_ms(body: Any, detector: Detector) -> float:
+    """The same of a search of a JSON value."""
+    return _longest_ms(lambda: Walk(detector, _replacer(detector), numbers=True, budget=Budget()).steps(body))
+
+
+def _longest_ms(begin: Callable[[], Generator[None, None, object]]) -> float:
     best = float("inf")
     for _ in range(3):
-        replacer = Replacer(Actions(), b"", Names(), frozenset(), detector.endless)
+        steps = begin()
         longest, began = 0.0, time.thread_time()
-        for _ in redaction(text, detector, replacer, budget=Budget()):
+        for _ in steps:
             longest = max(longest, time.thread_time() - began)
             began = time.thread_time()
         best = min(best, max(longest, time.thread_time() - began))
     return best * 1e3
+
+
+def _replacer(detector: Detector) -> Replacer:
+    return Replacer(Actions(), b"", Names(), frozenset(), detector.endless)
 
 
 def _repeated(motif: str, kilobytes: int) -> str:

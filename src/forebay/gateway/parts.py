@@ -13,6 +13,7 @@ from forebay.gateway.fleet import Fleet
 from forebay.gateway.idempotency.claims import Claims
 from forebay.gateway.limits.limiter import Limiter
 from forebay.gateway.meter import Meter
+from forebay.gateway.privacy.turns import Turns
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.reuse.memory import Reuse
 from forebay.gateway.view import View
@@ -43,6 +44,7 @@ class Parts:
         "log",
         "meter",
         "reuse",
+        "turns",
         "view",
     )
 
@@ -58,6 +60,7 @@ class Parts:
         self.clock = clock
         self.reuse = Reuse(view.models.values(), view.pepper, meter, clock)
         self.cascades = Cascades(meter)
+        self.turns = Turns()
         self.clients: set[ClientConnection] = set()
         self.limits: Limiter | None = None
         self.claims: Claims | None = None

@@ -78,6 +78,7 @@ class Guard:
         changed, name = False, ""
         try:
             for name, value in fields.items():
+                yield
                 if type(value) is str and name not in NOT_READ:
                     fields[name] = text = yield from plain.text_steps(value)
                     changed |= text is not value
@@ -128,6 +129,7 @@ class Guard:
         for place, text in enumerate(texts):
             if found is None:
                 yield from redaction(text, self._rules.detector, replacer, budget=budget)
+                yield
             else:
                 redact_found(text, found[place], replacer)
         return next((kind for kind, action in replacer.counts if action != "allow"), None)

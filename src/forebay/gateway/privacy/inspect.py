@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +17,7 @@ import orjson
 from forebay.gateway.privacy.guard import NOT_READ, failed, refused, unreadable, withheld
 from forebay.gateway.privacy.images import UNKNOWN, images_in
 from forebay.gateway.privacy.plugin_link import ask
-from forebay.gateway.privacy.turns import TURNS, at_once
+from forebay.gateway.privacy.turns import Turns, at_once
 from forebay.gateway.privacy.walk import FREE, JSON_TEXT, TOKENS, UNREAD, is_image
 from forebay.gateway.refusal import Refusal
 from forebay.privacy.detector import DetectorFailed
@@ -41,6 +41,7 @@ _NO_TEXT = frozenset({
 # A tool's parameters say them again and again.
 _SCHEMA_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _SHORTEST = 2
+_STEP_MEMBERS = 256
 _REFUSED = 400
 
 
@@ -58,9 +59,9 @@ async def inspect_request(call: Call, fields: dict[str, Any], guard: Guard, part
     replacer = guard.replacer_of_request()
     try:
         if guard.readers:
-            await _read(call, guard, images_in(fields))
+            await _read(call, guard, images_in(fields), parts.turns)
         plain = {name: value for name, value in fields.items() if name not in NOT_READ}
-        places = list(_texts(plain, unread=frozenset()))
+        places = await parts.turns.take(call, _places(plain, unread=frozenset()), len(call.body))
         changed = await _replace(call, guard.finders, places, replacer)
     except Blocked as blocked:
         raise refused(blocked.kind) from None
@@ -81,7 +82,8 @@ async def shown(call: Call, answer: WholeAnswer, guard: Guard, parts: Parts) -> 
         return answer
     try:
         fields = orjson.loads(answer.body)
-        changed = await _replace(call, finders, list(_texts({"": fields})), guard.output)
+        places = await parts.turns.take(call, _places({"": fields}, unread=UNREAD))
+        changed = await _replace(call, finders, places, guard.output)
     except Blocked as blocked:
         raise withheld(blocked) from None
     except BadPlugin as bad:
@@ -101,14 +103,14 @@ async def _replace(call: Call, plugins: Sequence[Plugin], places: list[_Place], 
     return changed
 
 
-async def _read(call: Call, guard: Guard, images: list[str]) -> None:
+async def _read(call: Call, guard: Guard, images: list[str], turns: Turns) -> None:
     """Refuse images in which something stands that may not pass: nothing can be masked in them. Raises Refusal."""
     if UNKNOWN in images:
         raise unreadable()
     for reader in guard.readers if images else ():
         body = await _through(call, ask(reader, "/read", asking(reader, "images", images), call.ledger.tenant))
         texts = readings(reader, images, body)
-        kept = await TURNS.take(call, guard.kept_from_engines(texts))
+        kept = await turns.take(call, guard.kept_from_engines(texts))
         for finder in guard.finders if kept is None else ():
             kept = kept or at_once(guard.kept_from_engines(texts, await _found(call, finder, texts)))
         if kept is not None:
@@ -139,22 +141,34 @@ async def _through(call: Call, work: Coroutine[Any, Any, bytes]) -> bytes:
     return answer
 
 
-def _texts(
-    value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = False, unread: frozenset[str] = UNREAD
-) -> Iterator[_Place]:
-    """Every text in a JSON value that somebody may have written.
+def _places(value: Any, unread: frozenset[str]) -> Generator[None, None, list[_Place]]:
+    """Every text in a JSON value that somebody may have written, a bounded number of members at a time."""
+    places: list[_Place] = []
+    for number, place in enumerate(_members(value, unread=unread), 1):
+        if place is not None:
+            places.append(place)
+        if not number % _STEP_MEMBERS:
+            yield
+    return places
+
+
+def _members(
+    value: Any, owners: tuple[dict[str, Any], ...] = (), *, free: bool = False, unread: frozenset[str]
+) -> Iterator[_Place | None]:
+    """All there is in a JSON value, None for what is no text that somebody may have written.
 
     The outermost object owns none: in a request what it has by the names of tokens are switches.
     """
     for at, each in value.items() if type(value) is dict else enumerate(value):
-        if type(each) is str:
-            if len(each) >= _SHORTEST and not _is_word(at, each, value, free=free):
-                yield _Place(value, at, each, owners)
-        elif type(each) is list and (free or at not in unread):
-            yield from _texts(each, owners, free=free, unread=unread)
+        if type(each) is str and len(each) >= _SHORTEST and not _is_word(at, each, value, free=free):
+            yield _Place(value, at, each, owners)
+            continue
+        yield None
+        if type(each) is list and (free or at not in unread):
+            yield from _members(each, owners, free=free, unread=unread)
         elif type(each) is dict and (free or at not in unread):
             below = free or at in FREE
-            yield from _texts(each, owners if below else (*owners, each), free=below, unread=unread)
+            yield from _members(each, owners if below else (*owners, each), free=below, unread=unread)
 
 
 def _is_word(at: Any, text: str, value: Any, *, free: bool) -> bool:

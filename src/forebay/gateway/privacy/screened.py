@@ -9,7 +9,6 @@ import orjson
 
 from forebay.gateway.privacy.guard import Guard, secret_of
 from forebay.gateway.privacy.inspect import inspect_request, shown
-from forebay.gateway.privacy.turns import TURNS
 from forebay.gateway.refusal import Refusal
 from forebay.privacy.rules import Rules
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 async def searched(call: Call, answer: WholeAnswer, guard: Guard, parts: Parts) -> WholeAnswer:
     """An engine's whole answer as its client gets it. Raises Refusal where it gets none."""
     answer = await shown(call, answer, guard, parts)
-    body = await TURNS.take(call, guard.whole(answer.body, call.ledger.endpoint))
+    body = await parts.turns.take(call, guard.whole(answer.body, call.ledger.endpoint))
     return msgspec.structs.replace(answer, body=body)
 
 
@@ -39,7 +38,7 @@ async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Pa
         raise Refusal("stream_unsearchable", "What this policy looks for in answers cannot be looked for in streams.")
     changes: dict[str, Any] = {}
     fields = asked.fields
-    changed = await TURNS.take(call, guard.ask(fields, asked.route.endpoint), len(call.body))
+    changed = await parts.turns.take(call, guard.ask(fields, asked.route.endpoint), len(call.body))
     if guard.finders or guard.readers:
         changed |= await inspect_request(call, fields, guard, parts)
     if changed:

@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 class Turns:
-    """One a worker."""
+    """One a loop: those of a worker's parts."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[tuple[Call, object]]] = {}
@@ -84,10 +84,6 @@ class Turns:
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._give)
         call.signal(token, None)
-
-
-TURNS = Turns()
-"""The worker's."""
 
 
 def at_once(steps: Generator[None, None, _Result]) -> _Result:

@@ -25,6 +25,7 @@ FREE = frozenset({"input", "metadata", "parameters", "input_schema", "schema", "
 
 _SHORTEST_KEY, _SMALLEST_NUMBER = 6, 10**6
 _MOST_KNOWN_KEYS, _LONGEST_KNOWN_KEY = 4_096, 64
+_STEP_MEMBERS = 256
 
 
 Steps = Generator[None, None, bool]
@@ -38,7 +39,7 @@ class Walk:
     are members whose inside is not looked at: in a request there are none, since all of it goes to an engine.
     """
 
-    __slots__ = ("_budget", "_detector", "_numbers", "_replacer", "_unread")
+    __slots__ = ("_budget", "_detector", "_members", "_numbers", "_replacer", "_unread")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Walk:
     ) -> None:
         self._budget = budget
         self._detector = detector
+        self._members = 0
         self._replacer = replacer
         self._numbers = numbers
         self._unread = unread
@@ -64,7 +66,7 @@ class Walk:
         return at_once(self.text_steps(text))
 
     def steps(self, value: dict[str, Any] | list[Any], *, at: str = "") -> Steps:
-        """`over`, a text or a piece of a long one at a time."""
+        """`over`, a text or a piece of a long one at a time, and a bounded number of members without one."""
         if isinstance(value, dict):
             return self._object(value, free=at in FREE)
         return self._list(value, free=False)
@@ -76,6 +78,8 @@ class Walk:
     def _object(self, fields: dict[str, Any], *, free: bool) -> Steps:
         changed = False
         for key, value in fields.items():
+            if self._is_step():
+                yield
             if not free and (is_image(key, value, fields) if type(value) is str else key in self._unread):
                 continue
             yield from self._check_key(key)
@@ -89,8 +93,15 @@ class Walk:
     def _list(self, values: list[Any], *, free: bool) -> Steps:
         changed = False
         for index, value in enumerate(values):
+            if self._is_step():
+                yield
             changed |= yield from self._member(values, index, value, free=free)
         return changed
+
+    def _is_step(self) -> bool:
+        """Whether others may be served before the next member; of all lists together, since each may be short."""
+        self._members += 1
+        return not self._members % _STEP_MEMBERS
 
     def _member(self, where: Any, at: Any, value: Any, *, free: bool) -> Steps:
         kind = type(value)
@@ -120,6 +131,7 @@ class Walk:
             raise Blocked("key")
         if len(known) < _MOST_KNOWN_KEYS and len(key) <= _LONGEST_KNOWN_KEY and not self._detector.passes(key):
             known.add(key)
+        yield
 
 
 def is_image(key: str, value: str, fields: dict[str, Any]) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.in_memory import Gateway
 
 from forebay.gateway.call import Call, Ledger
+from forebay.gateway.parts import Parts
 from forebay.gateway.privacy import turns
 from forebay.gateway.privacy.turns import Turns
 from forebay.gateway.refusal import ClientGone, Refusal
@@ -136,3 +139,19 @@ def test_what_one_tenant_has_waiting_is_bounded_and_others_wait_beside_it(monkey
     refused = [each for each in asyncio.run(run()) if each.endswith("queue_full")]
     # The first of a tenant waits, however large it is; what has ended leaves its room.
     assert refused == [f"{rounds} {number} queue_full" for rounds in ("first", "second") for number in (1, 4)]
+
+
+def test_a_worker_that_ended_amid_turns_keeps_none_of_another_loop_waiting(tmp_path: Path) -> None:
+    async def left(parts: Parts) -> None:
+        call = call_of("a")
+        call.run(Search("a", [], 3).by_turns(parts.turns, call))
+        await asyncio.sleep(0)
+
+    async def run(parts: Parts) -> list[str]:
+        book, call = list[str](), call_of("b")
+        call.run(Search("b", book, 3).by_turns(parts.turns, call))
+        await over(call)
+        return book
+
+    asyncio.run(left(Gateway(tmp_path).parts))
+    assert asyncio.run(run(Gateway(tmp_path).parts)) == ["b"] * 3
