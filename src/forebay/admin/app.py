@@ -33,7 +33,7 @@ def admin_app(state: StateDir, hosts: list[str], log: JsonLog, store: Store = _O
 
     `store`: where keys are kept; by default in `state`.
     """
-    guard, keys, releases = Guard(state, log), KeysApi(state, store), ReleasesApi(state)
+    guard, keys, releases = Guard(state, log), KeysApi(state, store, log), ReleasesApi(state, log)
     consents = ConsentsApi(state)
 
     async def health(request: Request) -> Response:

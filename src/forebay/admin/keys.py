@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from starlette.responses import Response
 from forebay.admin.answers import answer, forbidden, not_found
 from forebay.admin.body import read_body
 from forebay.admin.guard import Administrator
+from forebay.admin.unrecorded import unrecorded
 from forebay.audit.client import decided
 from forebay.audit.record import Fact
 from forebay.config.schema.store import Store
 from forebay.controller.in_force import Claim, await_everywhere
 from forebay.core.errors import StateError
 from forebay.gateway.uses import last_used
+from forebay.observe.log import JsonLog
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
 from forebay.security.roles import ADMINISTRATORS, CLIENT_SCOPES, ROLE, TENANT_ADMIN
@@ -52,8 +55,8 @@ class Overlap(msgspec.Struct, frozen=True):
 class KeysApi:
     """The handlers. Every one sees only the keys that its caller may see."""
 
-    def __init__(self, state: StateDir, store: Store) -> None:
-        self._state, self._store = state, store
+    def __init__(self, state: StateDir, store: Store, log: JsonLog) -> None:
+        self._state, self._store, self._log = state, store, log
 
     async def every(self, _request: Request, who: Administrator) -> Response:
         """Every key that the caller may see, ended ones too."""
@@ -75,7 +78,9 @@ class KeysApi:
 
     async def revoke(self, request: Request, who: Administrator) -> Response:
         """End a key; `in_force` says whether every worker has heard of it."""
-        return answer(await run_in_threadpool(self._revoked, request.path_params["id"], who))
+        identity = request.path_params["id"]
+        tell = unrecorded(self._log, "key.revoke", who)
+        return answer(await run_in_threadpool(self._revoked, identity, who, tell))
 
     def _listed(self, who: Administrator) -> list[dict[str, Any]]:
         with self._opened() as keys:
@@ -118,12 +123,12 @@ class KeysApi:
         ends = {"key": text, "old": _public(old, None), "in_force": in_force}
         return _public(new, None) | ends
 
-    def _revoked(self, identity: str, who: Administrator) -> dict[str, Any]:
+    def _revoked(self, identity: str, who: Administrator, tell: Callable[[str], None]) -> dict[str, Any]:
         with self._opened() as keys:
             tenant = _changeable(keys.database, identity, who).tenant
             facts: dict[str, Fact] = {"tenant": tenant, "key": identity}
             # A key that must go goes, recorded or not.
-            with decided(self._state, "key.revoke", who.id, facts, lambda _why: None):
+            with decided(self._state, "key.revoke", who.id, facts, tell):
                 row = key_store.revoke(keys.database, identity, time.time())
             gone = self._in_force(keys, lambda snapshot: all(known.id != identity for known in snapshot.keys))
         return _public(row, None) | {"in_force": gone}

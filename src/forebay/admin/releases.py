@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,8 +13,10 @@ from starlette.responses import Response
 from forebay.admin.answers import Refused, answer, not_found
 from forebay.admin.body import read_body
 from forebay.admin.guard import Administrator
+from forebay.admin.unrecorded import unrecorded
 from forebay.audit.client import decided
 from forebay.audit.record import Fact
+from forebay.observe.log import JsonLog
 from forebay.release.rollout.orders import Order, Wish, leave
 from forebay.release.running import Running, Side, read_running
 from forebay.store.state_dir import StateDir
@@ -30,8 +33,8 @@ class WishBody(msgspec.Struct, frozen=True, kw_only=True):
 class ReleasesApi:
     """The handlers."""
 
-    def __init__(self, state: StateDir) -> None:
-        self._state = state
+    def __init__(self, state: StateDir, log: JsonLog) -> None:
+        self._state, self._log = state, log
 
     async def show(self, _request: Request, _who: Administrator) -> Response:
         """The release that runs, and the change under way."""
@@ -48,14 +51,15 @@ class ReleasesApi:
         if change is None or change.rollout is None or change.id != wanted.change:
             raise Refused(409, "no_rollout", "No rollout of this id is under way.")
         order = Order(change=change.id, wish=wanted.wish, by=f"key {who.id}", reason=wanted.reason[:500])
-        await run_in_threadpool(self._left, order, who)
+        # A rollout that does harm is ended, recorded or not.
+        urgent = order.wish in {"abort", "pause"}
+        tell = unrecorded(self._log, f"rollout.{order.wish}", who) if urgent else None
+        await run_in_threadpool(self._left, order, who, tell)
         return answer({"change": change.id, "wish": wanted.wish}, 202)
 
-    def _left(self, order: Order, who: Administrator) -> None:
+    def _left(self, order: Order, who: Administrator, tell: Callable[[str], None] | None) -> None:
         facts: dict[str, Fact] = {"change": order.change, "reason": order.reason}
-        # A rollout that does harm is ended, recorded or not.
-        unrecorded = (lambda _why: None) if order.wish in {"abort", "pause"} else None
-        with decided(self._state, f"rollout.{order.wish}", who.id, facts, unrecorded):
+        with decided(self._state, f"rollout.{order.wish}", who.id, facts, tell):
             leave(self._state.run, order)
 
 

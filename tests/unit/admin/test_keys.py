@@ -166,8 +166,25 @@ def test_what_is_ordered_of_a_rollout_is_recorded_and_what_ends_it_is_done_witho
     (desk.state.run / "rollout.order").unlink()
     assert desk.ask("system", "POST", "/v1/rollout", {"wish": "promote", "change": "c"}).status == 400
     assert not (desk.state.run / "rollout.order").exists()
+    assert _untold(desk) == []
     assert desk.ask("system", "POST", "/v1/rollout", {"wish": "abort", "change": "c"}).status == 202
     assert (desk.state.run / "rollout.order").exists()
+    assert _untold(desk) == [("rollout.abort", desk.rows["system"].id)]
+
+
+def test_a_key_that_is_ended_while_the_audit_log_is_stopped_is_told_in_the_log(desk: Desk) -> None:
+    open_recorder(desk.state.audit, "test").close()
+    assert desk.ask(SECURITY, "DELETE", one(desk, "globex")).status == 200
+    assert _untold(desk) == []
+    (desk.state.audit / "stopped").write_text("the disk\n")
+    assert desk.ask(SECURITY, "DELETE", one(desk, "client")).status == 200
+    assert _untold(desk) == [("key.revoke", desk.rows["security"].id)]
+
+
+def _untold(desk: Desk) -> list[tuple[str, str]]:
+    """Errors of the log that say what the audit log does not have."""
+    lines = [orjson.loads(line) for line in desk.log.read_bytes().splitlines()]
+    return [(each["action"], each["key_id"]) for each in lines if each["level"] == "error"]
 
 
 def test_a_suspended_key_is_shown_as_such_and_why(desk: Desk) -> None:
