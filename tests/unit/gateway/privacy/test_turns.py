@@ -144,7 +144,7 @@ def test_what_one_tenant_has_waiting_is_bounded_and_others_wait_beside_it(monkey
 def test_a_worker_that_ended_amid_turns_keeps_none_of_another_loop_waiting(tmp_path: Path) -> None:
     async def left(parts: Parts) -> None:
         call = call_of("a")
-        call.run(Search("a", [], 3).by_turns(parts.turns, call))
+        call.run(Search("a", [], 1_000).by_turns(parts.turns, call))
         await asyncio.sleep(0)
 
     async def run(parts: Parts) -> list[str]:
