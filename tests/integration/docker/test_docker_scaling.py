@@ -79,12 +79,12 @@ def test_a_host_that_is_lost_while_a_copy_starts_on_it_loses_no_call_and_the_cop
     site: Site,
 ) -> None:
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
-    calls = claims.load(site, claims.TWO)
-    wait_for("a copy starts on the other host", lambda: 1 in _hosts(site), WITHIN_S)
-    site.machines[1].kill()
-    site.lost = True
-    wait_for("two copies are ready on the host that is left", lambda: _ready_on(site) == [0, 0], WITHIN_S)
-    calls.all_answered()
+    with claims.load(site, claims.TWO) as calls:
+        wait_for("a copy starts on the other host", lambda: 1 in _hosts(site), WITHIN_S)
+        site.machines[1].kill()
+        site.lost = True
+        wait_for("two copies are ready on the host that is left", lambda: _ready_on(site) == [0, 0], WITHIN_S)
+        calls.all_answered()
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
 
 

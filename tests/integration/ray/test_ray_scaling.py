@@ -69,16 +69,16 @@ def test_a_copy_comes_with_the_load_and_goes_with_its_streams_whole(site: Site) 
 
 
 def test_what_no_node_has_room_for_waits_is_told_and_keeps_no_release_from_coming(site: Site) -> None:
-    calls = claims.load(site, claims.THREE)
-    wait_for("the third waits", lambda: _third_waits(site), WITHIN_S)
-    found = claims.scaling(site)
-    assert "no node has room for 1 CPUs" in found.held_why
-    (name,) = (each.name for each in claims.status(site).engines if f"{each.name}: " in found.held_why)
-    claims.stays(site, "it waits and is not started anew", lambda: _waits(site, name))
-    site.service.content["models"]["m"]["engines"][0]["context_tokens"] += 128
-    site.service.write()
-    site.service.run("apply", "--yes")
-    calls.all_answered()
+    with claims.load(site, claims.THREE) as calls:
+        wait_for("the third waits", lambda: _third_waits(site), WITHIN_S)
+        found = claims.scaling(site)
+        assert "no node has room for 1 CPUs" in found.held_why
+        (name,) = (each.name for each in claims.status(site).engines if f"{each.name}: " in found.held_why)
+        claims.stays(site, "it waits and is not started anew", lambda: _waits(site, name))
+        site.service.content["models"]["m"]["engines"][0]["context_tokens"] += 128
+        site.service.write()
+        site.service.run("apply", "--yes")
+        calls.all_answered()
     wait_for("one rests, and no room is held for another", lambda: claims.rests(site), WITHIN_S)
 
 
@@ -117,14 +117,14 @@ def test_a_node_that_is_lost_while_a_copy_starts_on_it_loses_no_call_and_the_cop
 ) -> None:
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
     (first,) = claims.ready(site)
-    calls = claims.load(site, claims.TWO)
-    wait_for("a copy starts somewhere", lambda: len(_places(site)) == 2, WITHIN_S)
-    (url,) = _places(site) - {first.url}
-    lost = site.machine_of(url)
-    lost.kill()
-    site.cluster.join(site.fresh, 1)
-    wait_for("two copies are ready, none on the lost node", lambda: _is_whole_without(site, lost), WITHIN_S)
-    calls.all_answered()
+    with claims.load(site, claims.TWO) as calls:
+        wait_for("a copy starts somewhere", lambda: len(_places(site)) == 2, WITHIN_S)
+        (url,) = _places(site) - {first.url}
+        lost = site.machine_of(url)
+        lost.kill()
+        site.cluster.join(site.fresh, 1)
+        wait_for("two copies are ready, none on the lost node", lambda: _is_whole_without(site, lost), WITHIN_S)
+        calls.all_answered()
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import orjson
-from tests.integration.ray.clients import WITHIN_S, Load, Runs
+from tests.integration.ray.clients import WITHIN_S, Load, Runs, end
 from tests.integration.scale import stream
 
 from forebay.controller.status import EngineStatus, ScalingStatus, Status, read_status
@@ -56,13 +57,21 @@ class Streams:
     """
 
     def __init__(self, site: Site) -> None:
-        self._begin = site.service.folder / "begin"
-        for left in (self._begin, self._begin.with_suffix(".flow"), self._begin.with_suffix(".tried")):
-            left.unlink(missing_ok=True)
+        self._begin = site.service.folder / f"begin-{secrets.token_hex(4)}"
         port, key = str(site.service.content["gateway"]["port"]), site.service.key
         argv = (sys.executable, stream.__file__, port, key, str(self._begin))
         self._running = site.machine.run(argv, {}, stdout=subprocess.PIPE)
-        wait_for("one has been tried", self._begin.with_suffix(".tried").exists, WITHIN_S)
+        try:
+            wait_for("one has been tried", self._begin.with_suffix(".tried").exists, WITHIN_S)
+        except BaseException:
+            self.end()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_why: object) -> None:
+        self.end()
 
     def begin(self) -> None:
         self._begin.touch()
@@ -74,8 +83,8 @@ class Streams:
 
     def end(self) -> None:
         """Whatever became of them."""
-        self._running.kill()
-        self._running.communicate()
+        self._begin.with_suffix(".over").touch()
+        end(self._running)
 
     def are_whole(self) -> None:
         said, _ = self._running.communicate(timeout=300)
@@ -131,51 +140,51 @@ def kill_controller(site: Site) -> None:
 
 def comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
     wait_for("one rests", lambda: rests(site), WITHIN_S)
-    streams, calls = Streams(site), load(site, TWO)
-    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-    calls.all_answered()
-    streams.begin()
-    wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
-    assert streams.flow, "the copy went before its stream had ended"
-    assert [each.state for each in status(site).engines if each.pid].count("draining") == 1
-    streams.are_whole()
+    with Streams(site) as streams, load(site, TWO) as calls:
+        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+        calls.all_answered()
+        streams.begin()
+        wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+        assert streams.flow, "the copy went before its stream had ended"
+        assert [each.state for each in status(site).engines if each.pid].count("draining") == 1
+        streams.are_whole()
     wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
 def outlives_its_controller_while_it_grows(site: Site) -> None:
     wait_for("one rests", lambda: rests(site), WITHIN_S)
-    calls = load(site, TWO)
-    wait_for("a copy is coming", lambda: scaling(site).copies == 2 and len(ready(site)) == 1, WITHIN_S)
-    kill_controller(site)
-    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-    assert site.held() == scaling(site).copies
-    calls.all_answered()
+    with load(site, TWO) as calls:
+        wait_for("a copy is coming", lambda: scaling(site).copies == 2 and len(ready(site)) == 1, WITHIN_S)
+        kill_controller(site)
+        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+        assert site.held() == scaling(site).copies
+        calls.all_answered()
     wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
 def outlives_its_controller_while_it_shrinks(site: Site) -> None:
     wait_for("one rests", lambda: rests(site), WITHIN_S)
-    streams, calls = Streams(site), load(site, TWO)
-    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-    calls.all_answered()
-    streams.begin()
-    wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
-    kill_controller(site)
-    streams.are_whole()
+    with Streams(site) as streams, load(site, TWO) as calls:
+        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+        calls.all_answered()
+        streams.begin()
+        wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+        kill_controller(site)
+        streams.are_whole()
     wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
 def leaves_no_engine_where_its_agent_is_killed(site: Site) -> None:
     """While it drains: nobody would want the engine again, and nobody else knows of it."""
     wait_for("one rests", lambda: rests(site), WITHIN_S)
-    streams, calls = Streams(site), load(site, TWO)
-    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-    calls.all_answered()
-    streams.begin()
-    wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
-    (drains,) = (each for each in status(site).engines if each.state == "draining" and each.pid)
-    site.machine.output("kill", "-9", str(drains.pid))
-    streams.are_whole()
+    with Streams(site) as streams, load(site, TWO) as calls:
+        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+        calls.all_answered()
+        streams.begin()
+        wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+        (drains,) = (each for each in status(site).engines if each.state == "draining" and each.pid)
+        site.machine.output("kill", "-9", str(drains.pid))
+        streams.are_whole()
     wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
@@ -207,19 +216,25 @@ def _recorded(now_s: float) -> Iterator[dict[str, Any]]:
 def keeps_its_number_while_a_release_is_put_in_force(site: Site) -> None:
     """Though the load would have copies go meanwhile, and has them go afterwards, in a time of its own."""
     wait_for("one rests", lambda: rests(site), WITHIN_S)
-    calls = load(site, TWO)
-    wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-    site.service.content["models"]["m"]["engines"][0]["context_tokens"] += 256
-    site.service.write()
-    argv = [sys.executable, "-m", "forebay", "apply", "--yes", "-c", str(site.service.file)]
-    applying = site.machine.run(argv, {}, stdout=subprocess.DEVNULL)
-    wait_for("the change is under way", lambda: scaling(site).held == "change", WITHIN_S)
-    copies = scaling(site).copies
-    calls.all_answered()
-    while applying.poll() is None:
-        found = scaling(site)
-        assert found.held != "change" or found.copies == copies
-        time.sleep(0.05)
+    with load(site, TWO) as calls:
+        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
+        site.service.content["models"]["m"]["engines"][0]["context_tokens"] += 256
+        site.service.write()
+        argv = [sys.executable, "-m", "forebay", "apply", "--yes", "-c", str(site.service.file)]
+        applying = site.machine.run(argv, {}, stdout=subprocess.DEVNULL)
+        try:
+            wait_for("the change is under way", lambda: scaling(site).held == "change", WITHIN_S)
+            copies = scaling(site).copies
+            calls.all_answered()
+            wait_for("it is applied", lambda: _is_over(site, applying, copies), WITHIN_S * 2)
+        finally:
+            end(applying)
     assert applying.returncode == 0
     assert ready(site)
     wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def _is_over(site: Site, applying: subprocess.Popen[bytes], copies: int) -> bool:
+    found = scaling(site)
+    assert found.held != "change" or found.copies == copies
+    return applying.poll() is not None

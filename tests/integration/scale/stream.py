@@ -57,6 +57,8 @@ def main() -> None:
     tokens = max(LEAST_TOKENS, min(MOST_TOKENS, round(tokens_per_s * LASTS_S)))
     begin.with_suffix(".tried").touch()
     while not begin.exists():
+        if begin.with_suffix(".over").exists():  # whoever would begin has gone, and in a namespace cannot kill this
+            return
         time.sleep(0.01)
     running: list[Future[dict[str, Any]]] = []
     with ThreadPoolExecutor(2) as pool:

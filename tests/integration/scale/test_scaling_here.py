@@ -72,27 +72,27 @@ def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
 
 def test_a_copy_that_drains_is_called_back_when_the_last_other_one_is_lost(site: Site) -> None:
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
-    streams, calls = claims.Streams(site), claims.load(site, claims.TWO)
-    wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
-    calls.all_answered()
-    streams.begin()
-    wait_for("one drains", lambda: claims.scaling(site).copies == 1 and len(claims.ready(site)) == 1, WITHIN_S)
-    (last,) = claims.ready(site)
-    (drains,) = (each for each in claims.status(site).engines if each.state == "draining" and each.pid)
-    os.kill(last.pid, signal.SIGKILL)
-    wait_for("it takes calls again", lambda: drains.name in {each.name for each in claims.ready(site)}, WITHIN_S)
-    streams.end()
+    with claims.Streams(site) as streams, claims.load(site, claims.TWO) as calls:
+        wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
+        calls.all_answered()
+        streams.begin()
+        wait_for("one drains", lambda: claims.scaling(site).copies == 1 and len(claims.ready(site)) == 1, WITHIN_S)
+        (last,) = claims.ready(site)
+        (drains,) = (each for each in claims.status(site).engines if each.state == "draining" and each.pid)
+        os.kill(last.pid, signal.SIGKILL)
+        wait_for("it takes calls again", lambda: drains.name in {each.name for each in claims.ready(site)}, WITHIN_S)
+        streams.end()
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
 
 
 def test_where_calls_cannot_be_counted_no_copy_goes(site: Site) -> None:
     wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
-    calls = claims.load(site, claims.TWO)
-    wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
-    for page in site.service.state.counters.glob("*.page"):
-        page.unlink()
-    wait_for("that is told", lambda: claims.scaling(site).held == "unseen", WITHIN_S)
-    calls.all_answered()
+    with claims.load(site, claims.TWO) as calls:
+        wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
+        for page in site.service.state.counters.glob("*.page"):
+            page.unlink()
+        wait_for("that is told", lambda: claims.scaling(site).held == "unseen", WITHIN_S)
+        calls.all_answered()
     claims.stays(site, "both copies stay", lambda: claims.scaling(site).copies == 2 == site.held())
     assert any("the counters of worker-1" in reason for reason in claims.status(site).reasons)
     for worker in claims.status(site).gateway.workers:
