@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,21 @@ def test_an_edge_that_may_run_anywhere_leads_to_its_own_machine(program: str, bi
 
 
 @pytest.mark.parametrize("program", ["nginx", "haproxy"])
-@pytest.mark.parametrize("bind", ["10.0.0.5", "2001:db8::5"])
+@pytest.mark.parametrize("bind", ["203.0.113.5", "2001:db8::5"])
 def test_no_edge_is_written_that_would_speak_in_clear_text_over_a_network(program: str, bind: str) -> None:
     with pytest.raises(ConfigError, match="clear text"):
         files(program, gateway={"bind": bind})
+
+
+@pytest.mark.parametrize("program", ["nginx", "haproxy"])
+def test_an_edge_may_speak_to_an_address_of_its_own_machine(program: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("203.0.113.5", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        own = probe.getsockname()[0]
+    assert any(own in text for text in files(program, gateway={"bind": own}).values())
 
 
 def test_every_metric_of_alerts_and_dashboards_is_in_the_catalogue() -> None:
