@@ -67,10 +67,6 @@ def test_an_agent_that_is_killed_while_its_engine_drains_leaves_no_engine(site: 
     claims.leaves_no_engine_where_its_agent_is_killed(site)
 
 
-def test_a_copy_comes_ahead_of_its_calls(site: Site) -> None:
-    claims.comes_ahead_of_its_calls(site)
-
-
 def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
     claims.keeps_its_number_while_a_release_is_put_in_force(site)
 
