@@ -69,7 +69,11 @@ class Site:
             asyncio.run(_call(desired))
         wait_for("its earlier holder has gone", self._is_free, WITHIN_S)
         spec = desired.make(free_port())
-        return self._substrate.start(msgspec.structs.replace(spec, argv=(*self._prefix, *spec.argv)))
+        # What stands before the agent would be deaf to the stop in its place, and for ever.
+        waits = spec.stop_waits and not self._prefix
+        return self._substrate.start(
+            msgspec.structs.replace(spec, argv=(*self._prefix, *spec.argv), stop_waits=waits)
+        )
 
     def serves(self) -> str:
         """Have an engine that answers; returns its URL."""

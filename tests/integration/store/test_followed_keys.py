@@ -164,7 +164,7 @@ def test_a_machine_that_others_do_not_wait_for_believes_nothing_it_was_told_befo
         each.state.keys_confirmed.touch()
         store = {"postgres": each.written.model_dump(mode="json", exclude_none=True)}
         (each.folder / "forebay.yaml").write_text(json.dumps({"version": 1, "models": {}, "store": store}))
-        leave_store(Flags({"config": each.folder / "forebay.yaml"}), each.state)
+        leave_store(Flags({"config": each.folder / "forebay.yaml"}), each.state, None)
     assert not site.state.keys_confirmed.exists()
     assert lost.state.keys_confirmed.exists(), "others were not told: they wait"
 
