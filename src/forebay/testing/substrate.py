@@ -71,9 +71,7 @@ class Site:
         spec = desired.make(free_port())
         # What stands before the agent would be deaf to the stop in its place, and for ever.
         waits = spec.stop_waits and not self._prefix
-        return self._substrate.start(
-            msgspec.structs.replace(spec, argv=(*self._prefix, *spec.argv), stop_waits=waits)
-        )
+        return self._substrate.start(msgspec.structs.replace(spec, argv=(*self._prefix, *spec.argv), stop_waits=waits))
 
     def serves(self) -> str:
         """Have an engine that answers; returns its URL."""

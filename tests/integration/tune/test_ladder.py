@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +120,9 @@ def test_a_ladder_that_is_killed_goes_on_and_repeats_nothing(folder: Path) -> No
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_ladder_that_is_told_to_end_leaves_no_engine_running(folder: Path, number: int) -> None:
     """At the moment when it starts one and has not yet heard of it."""
-    ladder = subprocess.Popen(
-        command(folder),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # What a shell runs in the background does not hear Ctrl-C, and hands that down.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
-    )
+    # What a shell runs in the background does not hear Ctrl-C, and hands that down.
+    argv = ["env", "--default-signal=INT", *command(folder)]
+    ladder = subprocess.Popen(argv, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 120
     try:
         while not left_running(folder):
