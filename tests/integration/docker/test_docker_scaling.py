@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,24 +51,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             found.stop()
 
 
-def test_a_copy_comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
-    claims.comes_with_the_load_and_goes_with_its_streams_whole(site)
-
-
-def test_it_outlives_its_controller_while_it_grows(site: Site) -> None:
-    claims.outlives_its_controller_while_it_grows(site)
-
-
-def test_it_outlives_its_controller_while_it_shrinks(site: Site) -> None:
-    claims.outlives_its_controller_while_it_shrinks(site)
-
-
-def test_an_agent_that_is_killed_while_its_engine_drains_leaves_no_engine(site: Site) -> None:
-    claims.leaves_no_engine_where_its_agent_is_killed(site)
-
-
-def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
-    claims.keeps_its_number_while_a_release_is_put_in_force(site)
+@pytest.mark.parametrize("claim", claims.WITH_AGENTS, ids=lambda claim: claim.__name__)
+def test_copies_that_follow_the_load(site: Site, claim: Callable[[Site], None]) -> None:
+    claim(site)
 
 
 def test_a_host_that_is_lost_while_a_copy_starts_on_it_loses_no_call_and_the_copy_comes_up_elsewhere(

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,8 +64,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             found.cluster.stop()
 
 
-def test_a_copy_comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
-    claims.comes_with_the_load_and_goes_with_its_streams_whole(site)
+@pytest.mark.parametrize("claim", claims.WITH_AGENTS, ids=lambda claim: claim.__name__)
+def test_copies_that_follow_the_load(site: Site, claim: Callable[[Site], None]) -> None:
+    claim(site)
 
 
 def test_what_no_node_has_room_for_waits_is_told_and_keeps_no_release_from_coming(site: Site) -> None:
@@ -90,22 +91,6 @@ def _third_waits(site: Site) -> bool:
 def _waits(site: Site, name: str) -> bool:
     (found,) = (each for each in claims.status(site).engines if each.name == name)
     return (found.state, found.restarts, claims.scaling(site).copies) == ("starting", 0, 3)
-
-
-def test_it_outlives_its_controller_while_it_grows(site: Site) -> None:
-    claims.outlives_its_controller_while_it_grows(site)
-
-
-def test_it_outlives_its_controller_while_it_shrinks(site: Site) -> None:
-    claims.outlives_its_controller_while_it_shrinks(site)
-
-
-def test_an_agent_that_is_killed_while_its_engine_drains_leaves_no_engine(site: Site) -> None:
-    claims.leaves_no_engine_where_its_agent_is_killed(site)
-
-
-def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
-    claims.keeps_its_number_while_a_release_is_put_in_force(site)
 
 
 def test_a_node_that_is_lost_while_a_copy_starts_on_it_loses_no_call_and_the_copy_comes_up_elsewhere(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -138,17 +139,24 @@ def kill_controller(site: Site) -> None:
     wait_for("another controller adopts it all", lambda: status(site).controller.pid != before, WITHIN_S)
 
 
-def comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
+@contextmanager
+def one_drains(site: Site) -> Iterator[Streams]:
+    """Of two copies, under two streams; one rests before and after."""
     wait_for("one rests", lambda: rests(site), WITHIN_S)
     with Streams(site) as streams, load(site, TWO) as calls:
         wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
         calls.all_answered()
         streams.begin()
         wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+        yield streams
+    wait_for("one rests", lambda: rests(site), WITHIN_S)
+
+
+def comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
+    with one_drains(site) as streams:
         assert streams.flow, "the copy went before its stream had ended"
         assert [each.state for each in status(site).engines if each.pid].count("draining") == 1
         streams.are_whole()
-    wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
 def outlives_its_controller_while_it_grows(site: Site) -> None:
@@ -163,29 +171,17 @@ def outlives_its_controller_while_it_grows(site: Site) -> None:
 
 
 def outlives_its_controller_while_it_shrinks(site: Site) -> None:
-    wait_for("one rests", lambda: rests(site), WITHIN_S)
-    with Streams(site) as streams, load(site, TWO) as calls:
-        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-        calls.all_answered()
-        streams.begin()
-        wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+    with one_drains(site) as streams:
         kill_controller(site)
         streams.are_whole()
-    wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
 def leaves_no_engine_where_its_agent_is_killed(site: Site) -> None:
     """While it drains: nobody would want the engine again, and nobody else knows of it."""
-    wait_for("one rests", lambda: rests(site), WITHIN_S)
-    with Streams(site) as streams, load(site, TWO) as calls:
-        wait_for("two copies are ready", lambda: len(ready(site)) == 2, WITHIN_S)
-        calls.all_answered()
-        streams.begin()
-        wait_for("one drains", lambda: scaling(site).copies == 1 and len(ready(site)) == 1, WITHIN_S)
+    with one_drains(site) as streams:
         (drains,) = (each for each in status(site).engines if each.state == "draining" and each.pid)
         site.machine.output("kill", "-9", str(drains.pid))
         streams.are_whole()
-    wait_for("one rests", lambda: rests(site), WITHIN_S)
 
 
 def comes_ahead_of_its_calls(site: Site) -> None:
@@ -238,3 +234,13 @@ def _is_over(site: Site, applying: subprocess.Popen[bytes], copies: int) -> bool
     found = scaling(site)
     assert found.held != "change" or found.copies == copies
     return applying.poll() is not None
+
+
+ANYWHERE: tuple[Callable[[Any], None], ...] = (
+    comes_with_the_load_and_goes_with_its_streams_whole,
+    outlives_its_controller_while_it_grows,
+    outlives_its_controller_while_it_shrinks,
+    keeps_its_number_while_a_release_is_put_in_force,
+)
+WITH_AGENTS = (*ANYWHERE, leaves_no_engine_where_its_agent_is_killed)
+"""Where somebody else puts the engines."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,39 +50,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-def test_a_copy_comes_with_the_load_and_goes_with_its_streams_whole(site: Site) -> None:
-    claims.comes_with_the_load_and_goes_with_its_streams_whole(site)
-
-
-def test_it_outlives_its_controller_while_it_grows(site: Site) -> None:
-    claims.outlives_its_controller_while_it_grows(site)
-
-
-def test_it_outlives_its_controller_while_it_shrinks(site: Site) -> None:
-    claims.outlives_its_controller_while_it_shrinks(site)
+@pytest.mark.parametrize("claim", claims.ANYWHERE, ids=lambda claim: claim.__name__)
+def test_copies_that_follow_the_load(site: Site, claim: Callable[[Site], None]) -> None:
+    claim(site)
 
 
 def test_a_copy_comes_ahead_of_its_calls(site: Site) -> None:
     claims.comes_ahead_of_its_calls(site)
 
 
-def test_the_number_stays_while_a_release_is_put_in_force(site: Site) -> None:
-    claims.keeps_its_number_while_a_release_is_put_in_force(site)
-
-
 def test_a_copy_that_drains_is_called_back_when_the_last_other_one_is_lost(site: Site) -> None:
-    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
-    with claims.Streams(site) as streams, claims.load(site, claims.TWO) as calls:
-        wait_for("two copies are ready", lambda: len(claims.ready(site)) == 2, WITHIN_S)
-        calls.all_answered()
-        streams.begin()
-        wait_for("one drains", lambda: claims.scaling(site).copies == 1 and len(claims.ready(site)) == 1, WITHIN_S)
+    with claims.one_drains(site) as streams:
         (last,) = claims.ready(site)
         (drains,) = (each for each in claims.status(site).engines if each.state == "draining" and each.pid)
         os.kill(last.pid, signal.SIGKILL)
         wait_for("it takes calls again", lambda: drains.name in {each.name for each in claims.ready(site)}, WITHIN_S)
         streams.end()
-    wait_for("one rests", lambda: claims.rests(site), WITHIN_S)
 
 
 def test_where_calls_cannot_be_counted_no_copy_goes(site: Site) -> None:
