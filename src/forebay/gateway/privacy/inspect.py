@@ -42,7 +42,6 @@ _NO_TEXT = frozenset({
 _SCHEMA_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _SHORTEST = 2
 _STEP_MEMBERS = 256
-_REFUSED = 400
 
 
 class _Place(msgspec.Struct, gc=False):
@@ -78,7 +77,7 @@ async def inspect_request(call: Call, fields: dict[str, Any], guard: Guard, part
 async def shown(call: Call, answer: WholeAnswer, guard: Guard, parts: Parts) -> WholeAnswer:
     """An engine's whole answer without what plug-ins find in it. Raises Refusal."""
     finders, guard.unseen = guard.unseen, ()
-    if not finders or answer.status >= _REFUSED:
+    if not finders:
         return answer
     try:
         fields = orjson.loads(answer.body)
