@@ -341,3 +341,27 @@ def test_a_load_that_is_held_up_is_held_by_every_process():
         come = Arrivals(shape="closed", concurrency=4, hold=True)
         measure(target(engine), load(come, duration_s=0.5), processes=2, limits=PATIENT)
     assert max(late) > 2, "the other process's share was asked, too"
+
+
+def test_a_load_that_is_held_up_ends_where_most_of_its_clients_are_refused():
+    """Those that are refused wait before they ask again: at any moment one of them does."""
+    known, running = Known(gap_s=0.02), 0
+
+    async def one_place(exchange):
+        nonlocal running
+        if not exchange.fields.get("stream"):
+            await known(exchange)
+        elif running:
+            await exchange.answer(b'{"error":{"code":"queue_full"}}', 429)
+        else:
+            running += 1
+            try:
+                await known(exchange)
+            finally:
+                running -= 1
+
+    with FakeEngine(one_place) as engine:
+        come = Arrivals(shape="closed", concurrency=8, spread_s=0.4, hold=True)
+        seen = measure(target(engine), load(come, duration_s=1.2, timeout_s=5.0), limits=PATIENT)
+    assert seen.completed > 0
+    assert set(seen.rejected) == {"429 queue_full"}

@@ -54,7 +54,7 @@ class Player:
         self._start = 0.0
         self._sessions: dict[Exchange, Session] = {}
         self._supply: Iterator[Planned] | None = None
-        self._waiting = 0
+        self._waiting = 0  # for their time, and will count
         self._beside: set[Exchange] = set()  # sent to hold the load up, and not counted
         self._idle = asyncio.Event()
 
@@ -163,24 +163,29 @@ class Player:
         if exchange in self._beside:
             self._beside.discard(exchange)
             self._sessions.pop(exchange, None)
-            self._later(_AFTER_FAILURE_S if exchange.reason else 0.0, self._next_of_slot)
+            self._again(exchange)
             return
         self.ended.append(exchange)
         session = self._sessions.pop(exchange, None)
         if session is not None and not exchange.reason and session.at + 1 < len(session.plan.turns):
-            self._later(self._load.think_s, self._go_on, exchange, session)
+            self._later(self._load.think_s, True, lambda: self._go_on(exchange, session))
         elif self._supply is not None:
-            # A service that refuses at once must not be asked as fast as we can.
-            self._later(_AFTER_FAILURE_S if exchange.reason else 0.0, self._next_of_slot)
+            self._again(exchange)
         if self._is_over:
             self._idle.set()
 
-    def _later(self, delay_s: float, what: object, *given: object) -> None:
-        self._waiting += 1
+    def _again(self, exchange: Exchange) -> None:
+        """The client of what has ended asks anew; a service that refuses at once is not asked as fast as we can."""
+        delay_s = _AFTER_FAILURE_S if exchange.reason else 0.0
+        counts = time.monotonic() + delay_s - self._start < self._load.longest_s
+        self._later(delay_s, counts, self._next_of_slot)
+
+    def _later(self, delay_s: float, counts: bool, what: Callable[[], None]) -> None:
+        self._waiting += counts
 
         def run() -> None:
-            self._waiting -= 1
-            what(*given)  # type: ignore[operator]
+            self._waiting -= counts
+            what()
             if self._is_over:
                 self._idle.set()
 
