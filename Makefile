@@ -32,7 +32,7 @@ test: $(VENV)/.installed-dev
 # What takes minutes each: engines on Ray and on Docker hosts, machines that are lost, rollouts with their judge.
 test-long: $(VENV)/.installed-dev
 	@$(VENV)/bin/python -m tests.prepare
-	$(VENV)/bin/python -m pytest -m long
+	$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder -m long
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
