@@ -14,7 +14,7 @@ from forebay.admin.body import read_body
 from forebay.admin.guard import Administrator
 from forebay.audit.client import book
 from forebay.audit.consents import said_by
-from forebay.audit.subjects import person
+from forebay.audit.persons import person
 from forebay.gateway.snapshot import read
 from forebay.security.roles import TENANT_ADMIN
 from forebay.store.state_dir import StateDir

@@ -17,6 +17,7 @@ from forebay.audit import consents, store, subjects
 from forebay.audit.consents import Consent, Consents
 from forebay.audit.database import opened
 from forebay.audit.note import Checkpoint, Note, Signer, signed
+from forebay.audit.persons import person
 from forebay.audit.record import CONSENT, ERASURE, Entry, Fact, leaf_of
 from forebay.audit.signing import log_signer
 from forebay.core.errors import StateError
@@ -91,7 +92,7 @@ class Recorder:
 
         Raises Unrecorded.
         """
-        who = subjects.person(tenant, subject)
+        who = person(tenant, subject)
         names = self._keys.ids_of(who)
         entry = Entry(ERASURE, f"erasure-{at_us}", at_us, {"tenant": tenant, "by": by, "keys": " ".join(names)})
         if self._keys.is_held(who):
@@ -133,12 +134,12 @@ class Recorder:
         entry = Entry(CONSENT, f"consent-{at_us}", at_us, facts, subject)
         self._note(entry, "grant_asked" if granted else "withdraw_asked")
         said = Consent(purpose, granted, at_us, entry.id)
-        self._changing_consents(partial(self._consents.put, subjects.person(tenant, subject), said))
+        self._changing_consents(partial(self._consents.put, person(tenant, subject), said))
         return Receipt((), self._note(entry, "granted" if granted else "withdrawn"))
 
     def hold(self, tenant: str, subject: str, by: str, at_us: int, *, on: bool) -> Receipt:
         """Keep a subject's records from being erased, or no longer. Raises Unrecorded."""
-        who = subjects.person(tenant, subject)
+        who = person(tenant, subject)
         entry = Entry(ERASURE, f"hold-{at_us}", at_us, {"tenant": tenant, "by": by}, subject)
         self._note(entry, "hold_asked" if on else "release_asked")
         self._changing(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from forebay.audit.database import Database, transaction
+from forebay.audit.persons import holder, person
 from forebay.audit.record import Entry, Sealed
 
 SCHEMA = (
@@ -157,16 +158,6 @@ class SubjectKeys:
 
     def _name(self, subject: str) -> bytes:
         return hmac.digest(self._secret, subject.encode(), "sha256")
-
-
-def person(tenant: str, subject: str) -> str:
-    """A subject as keys are kept for it: two tenants may mean different people by one name."""
-    return f"{tenant}/{subject}"
-
-
-def holder(key_id: str) -> str:
-    """The person that an API key stands for where a call names nobody else."""
-    return f"key:{key_id}"
 
 
 class Opener:

@@ -57,7 +57,7 @@ def withdraw(flags: Flags, subject: str, purpose: str, tenant: str) -> None:
 def show(flags: Flags, subject: str, tenant: str) -> None:
     """The last word on each purpose, with the id of its records on the audit log."""
     from forebay.audit.consents import said_by  # noqa: PLC0415  not needed for --help
-    from forebay.audit.subjects import person  # noqa: PLC0415
+    from forebay.audit.persons import person  # noqa: PLC0415
 
     said = said_by(state_dir(flags).consents, person(tenant, subject))
     rows = [(each.purpose, _("yes") if each.granted else _("no"), _when(each.at_us), each.record) for each in said]

@@ -32,8 +32,8 @@ def export(flags: Flags, subject: str, tenant: str) -> None:
     """SUBJECT is the name that calls give in `user` or `safety_identifier`, or `key:ID` for the holder of a key."""
     from forebay.audit.consents import said_by  # noqa: PLC0415  not needed for --help
     from forebay.audit.export import Wanted, rows  # noqa: PLC0415
+    from forebay.audit.persons import person  # noqa: PLC0415
     from forebay.audit.store import leaves_of  # noqa: PLC0415
-    from forebay.audit.subjects import person  # noqa: PLC0415
     from forebay.cli.holder import kept_of_holder  # noqa: PLC0415
 
     state = state_dir(flags)

@@ -9,7 +9,7 @@ import msgspec
 from forebay.config.schema import Config
 from forebay.config.schema.security import Networks
 from forebay.gateway.snapshot import IdentityPolicy, Snapshot
-from forebay.security.client_certificates import CertificateGrant
+from forebay.security.certificate_grant import CertificateGrant
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import NetworkRules
 from forebay.security.roles import RolePolicy

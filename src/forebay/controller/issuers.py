@@ -13,7 +13,8 @@ from forebay.config.schema.security import Issuer as Written
 from forebay.controller.journal import Journal
 from forebay.core.files import write_atomically
 from forebay.security.fetch import NotFetched, fetch, keys_address
-from forebay.security.jwks import SET_BYTES, BadKeySet, JwkRecord, usable_keys
+from forebay.security.jwk_record import JwkRecord
+from forebay.security.jwks import SET_BYTES, BadKeySet, usable_keys
 from forebay.security.tokens import IssuerPolicy
 from forebay.store.state_dir import StateDir
 

@@ -11,7 +11,6 @@ from forebay.core.networks import plain_address
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import Route
 from forebay.gateway.view import Caller, Network, View
-from forebay.security.client_certificates import shown
 from forebay.security.keys import PREFIX, verify
 from forebay.security.network import NetworkRules, Networks, compiled
 from forebay.security.roles import INFERENCE, READ_MODELS
@@ -41,7 +40,7 @@ def identify(head: RequestHead, view: View, now: float, route: Route, address: s
     if route.x_api_key and head.api_key:
         # Two keys on one request: which of them pays is nobody's to guess.
         credential = b"" if credential else _SCHEME + head.api_key
-    if head.client_certificate and not credential and view.certificates and _is_trusted(peer, view.trusted):
+    if head.client_certificate and not credential and view.shown is not None and _is_trusted(peer, view.trusted):
         credential = _CERTIFICATE + head.client_certificate
     if head.ambiguous_authorization:
         raise Refusal("invalid_api_key", _MESSAGE)
@@ -123,7 +122,7 @@ def _by_token(token: bytes, view: View, now: float) -> Caller | None:
 
 
 def _by_certificate(header: bytes, view: View, now: float) -> Caller | None:
-    found = shown(header, datetime.fromtimestamp(now, UTC))
+    found = None if view.shown is None else view.shown(header, datetime.fromtimestamp(now, UTC))
     name = None if found is None else next((each for each in found.names if each in view.certificates), None)
     if found is None or name is None:
         return None

@@ -25,7 +25,7 @@ from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.gateway.routing.policy import BreakerPolicy, RoutingPolicy
 from forebay.privacy.policy import PrivacyPolicy
-from forebay.security.client_certificates import CertificateGrant
+from forebay.security.certificate_grant import CertificateGrant
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import NetworkRules
 from forebay.security.roles import RolePolicy

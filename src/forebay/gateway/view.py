@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
@@ -16,14 +19,18 @@ from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
 from forebay.gateway.support import Offer, offers_of
 from forebay.privacy.rules import Rules
-from forebay.security.client_certificates import CertificateGrant
+from forebay.security.certificate_grant import CertificateGrant
 from forebay.security.failures import FailurePolicy
 from forebay.security.network import Networks, compiled
 from forebay.security.roles import READ_MODELS, Access, Roles
 from forebay.security.tokens import Issuer
 from forebay.wire.request_reader import RequestLimits
 
+if TYPE_CHECKING:
+    from forebay.security.client_certificates import Shown
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Reader = Callable[[bytes, datetime], "Shown | None"]
 
 
 class Caller(KeyRecord, frozen=True, kw_only=True):
@@ -41,7 +48,8 @@ class View(msgspec.Struct, frozen=True):
     `model_entries` are the answers of /v1/models/{id} by path; `offers` by model and endpoint what its engines serve;
     `sessions`: some policy wants to know to which session a call belongs; `subjects`: or for which person it is.
     `guarded`: calls are looked at for where they may go, what they are for, or what they hold. `verified` are the
-    callers that came and were found good, by the header as it came; `unknown_keys` issuers of tokens whose keys are not
+    callers that came and were found good, by the header as it came; `shown` reads certificates of clients, where any
+    name in one opens something; `unknown_keys` issuers of tokens whose keys are not
     known here; `undecided`: nobody can tell now which keys and tokens are good.
     """
 
@@ -69,6 +77,7 @@ class View(msgspec.Struct, frozen=True):
     tenant_networks: dict[str, Networks] = {}
     revoked: dict[str, float] = {}
     certificates: dict[str, CertificateGrant] = {}
+    shown: Reader | None = None
     unknown_keys: set[str] = set()
     undecided: bool = False
     failures: FailurePolicy = FailurePolicy()
@@ -109,8 +118,16 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
         },
         revoked=snapshot.identity.revoked,
         certificates=snapshot.identity.certificates,
+        shown=_reader() if snapshot.identity.certificates else None,
         failures=snapshot.identity.failures,
     )
+
+
+def _reader() -> Reader:
+    """What reads certificates of clients: 9 MB, and here rather than when the first certificate comes."""
+    from forebay.security.client_certificates import shown  # noqa: PLC0415
+
+    return shown
 
 
 def _lanes(snapshot: Snapshot) -> dict[str, Lanes]:

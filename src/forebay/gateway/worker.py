@@ -160,7 +160,7 @@ class Worker:
             view = view_of(digest, snapshot)
             plans = plans_of(snapshot)
             parts.log.set_level(view.policy.log_level)
-        except (ForebayError, KeyError, ValueError) as error:
+        except (ForebayError, ImportError, KeyError, ValueError) as error:
             parts.meter.count(catalogue.RELOADS, "refused")
             self._say("error", "the new snapshot cannot be used; the old one stays", error=str(error))
             return
@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.set_blocking(1, False)
             fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, _LOG_PIPE_BYTES)
         uvloop.run(_serve(options.name, StateDir(options.state.resolve()), sockets))
-    except (ForebayError, OSError) as error:
+    except (ForebayError, ImportError, OSError) as error:  # what only this configuration needs may be missing
         print(f"worker {options.name} cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -20,13 +20,6 @@ _KINDS: dict[type[x509.GeneralName], str] = {
 }
 
 
-class CertificateGrant(msgspec.Struct, frozen=True):
-    """What a name in a client's certificate stands for."""
-
-    tenant: str
-    scopes: tuple[str, ...] = ()
-
-
 class Shown(msgspec.Struct, frozen=True):
     """A client's certificate: its names, as `dns:`, `uri:`, `email:` and `ip:`, and when it ends (epoch seconds)."""
 

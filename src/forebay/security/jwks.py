@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 
 from forebay.security.json_object import BadJson, read_object
+from forebay.security.jwk_record import JwkRecord
 
 SET_BYTES = 256 * 1024
 _MOST_KEYS = 64
@@ -32,13 +33,6 @@ FAMILIES: dict[str, tuple[str, str]] = {
 must never be anybody's secret."""
 
 PublicKey = RSAKey | ECKey | OKPKey
-
-
-class JwkRecord(msgspec.Struct, frozen=True):
-    """A public key as workers hold it: its id, empty where it has none, and its public members as JSON."""
-
-    kid: str
-    jwk: str
 
 
 class BadKeySet(ValueError):

@@ -12,12 +12,15 @@ import hmac
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from forebay.security.json_object import BadJson, read_object
-from forebay.security.jwks import JwkRecord, PublicKey, loaded, signature_is_good
+from forebay.security.jwk_record import JwkRecord
+
+if TYPE_CHECKING:
+    from forebay.security.jwks import PublicKey
 
 TOKEN_BYTES = 8 * 1024
 _HEADER_BYTES = 1024
@@ -52,6 +55,10 @@ class Issuer:
     """An issuer made ready: its keys by their ids. With `pepper` subjects are written down."""
 
     def __init__(self, policy: IssuerPolicy, pepper: str) -> None:
+        # 11 MB that nobody needs who has no issuers; who has some gets them here, before the first token comes.
+        from forebay.security.jwks import loaded, signature_is_good  # noqa: PLC0415
+
+        self.is_good = signature_is_good
         self.policy = policy
         self.pepper = pepper
         self.keys: dict[str, PublicKey] = {record.kid: loaded(record) for record in policy.keys}
@@ -92,7 +99,7 @@ def check_token(token: bytes, issuers: Mapping[str, Issuer], revoked: Mapping[st
     key = issuer.keys.get(_text(header, "kid", ""))
     if key is None:
         raise BadToken("key", policy.name)
-    if not signature_is_good(policy.algorithm, signed, signature, key):
+    if not issuer.is_good(policy.algorithm, signed, signature, key):
         raise BadToken("signature")
     return _bearer(claims, issuer, revoked)
 

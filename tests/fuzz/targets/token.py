@@ -11,7 +11,7 @@ from typing import Any
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
-from forebay.security.jwks import JwkRecord
+from forebay.security.jwk_record import JwkRecord
 from forebay.security.tokens import BadToken, Issuer, IssuerPolicy, check_token
 
 # The key pair of RFC 8037, appendix A.

@@ -18,7 +18,7 @@ from tests.integration.edge.real_edge import DEADLINE_S, Edge
 
 from forebay.core.errors import ConfigError
 from forebay.gateway.snapshot import IdentityPolicy
-from forebay.security.client_certificates import CertificateGrant
+from forebay.security.certificate_grant import CertificateGrant
 from forebay.testing.fake_engine import FakeEngine
 from forebay.testing.worker import GatewayWorker, wait_for
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forebay.audit.consents import Follower, Heard, name_of
+from forebay.audit.persons import holder, person
 from forebay.audit.record import bounded
-from forebay.audit.subjects import holder, person
 from forebay.core.errors import StateError
 from forebay.gateway.consent.policy import ConsentPolicy
 from forebay.gateway.refusal import Refusal
