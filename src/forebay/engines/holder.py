@@ -82,6 +82,15 @@ class Holder:
     def run(self) -> int:
         """Start, hold, and start again if the spec says so."""
         self._watcher.start()
+        status = self._lives()
+        self._watcher.dismiss()
+        return status
+
+    def note(self, level: str, message: str, **more: object) -> None:
+        """A line of the holder's own in the unit's log."""
+        self._log.write(self._wrapper.line(level, message, part="holder", **more))
+
+    def _lives(self) -> int:
         waits_s = exponential(0.5, 30.0)
         while True:
             began_s = time.monotonic()
@@ -92,10 +101,6 @@ class Holder:
                 waits_s = exponential(0.5, 30.0)
             if self._wait_before_restart(next(waits_s)):
                 return status
-
-    def note(self, level: str, message: str, **more: object) -> None:
-        """A line of the holder's own in the unit's log."""
-        self._log.write(self._wrapper.line(level, message, part="holder", **more))
 
     def _one_life(self) -> int:
         try:

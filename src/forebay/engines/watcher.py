@@ -38,6 +38,15 @@ class Watcher:
         except BrokenPipeError:  # the watcher was killed: SIGCHLD makes the holder start another one
             return
 
+    def dismiss(self) -> None:
+        """End it; call once nothing is left of the program.
+
+        It would end by itself with the holder, but later: whoever sees the holder gone would find a process of the unit
+        without one, and take it for lost.
+        """
+        os.kill(self.pid, signal.SIGKILL)  # it is deaf to anything gentler
+        os.waitpid(self.pid, 0)
+
 
 def _watch(reading: int, mark: str) -> None:
     os.setsid()

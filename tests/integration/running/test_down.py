@@ -39,7 +39,7 @@ def test_an_engine_that_starts_while_the_controller_stops_is_stopped_too(tmp_pat
         wait_for("the controller listens", (tmp_path / "listens").exists)
         assert bring_down(state, said.append) == (CONTROLLER, "real-2")
         assert substrate.processes() == {}
-        assert said[:2] == ["stopping controller", "stopping real-2"]  # on a busy machine a straggler is told of, too
+        assert said == ["stopping controller", "stopping real-2"]
     finally:
         substrate.kill(CONTROLLER)
         substrate.kill("real-2")

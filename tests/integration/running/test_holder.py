@@ -73,6 +73,11 @@ def pids_of(record: UnitRecord) -> list[int]:
     return [record.holder.pid, record.program.pid]
 
 
+def watchers_of(record: UnitRecord) -> set[int]:
+    children = Path(f"/proc/{record.holder.pid}/task/{record.holder.pid}/children")
+    return {int(pid) for pid in children.read_text().split()} - set(pids_of(record))
+
+
 def test_a_killed_holder_takes_the_program_and_its_grandchildren_along(state: StateDir) -> None:
     record = LocalSubstrate(state).start(unit(state, *python(FAMILY)))
     pids = [*pids_of(record), *family(state)]
@@ -178,13 +183,33 @@ def test_a_unit_whose_record_was_removed_is_not_started_a_second_time_beside_its
 def test_a_watcher_that_is_killed_is_replaced(state: StateDir) -> None:
     record = LocalSubstrate(state).start(unit(state, *python(FAMILY)))
     pids = [*pids_of(record), *family(state)]
-    children = Path(f"/proc/{record.holder.pid}/task/{record.holder.pid}/children")
-    watchers = {int(pid) for pid in children.read_text().split()} - set(pids)
+    watchers = watchers_of(record)
     for watcher in watchers:
         os.kill(watcher, signal.SIGKILL)
-    wait_for("another one is there", lambda: {int(pid) for pid in children.read_text().split()} - set(pids) - watchers)
+    wait_for("another one is there", lambda: watchers_of(record) - watchers)
     os.kill(record.holder.pid, signal.SIGKILL)
     wait_for("all are gone", lambda: gone(pids))
+
+
+def test_a_unit_that_was_stopped_leaves_no_stray(state: StateDir) -> None:
+    """Not its watcher either: suspended here, it stands for one that has not come round to its own end yet."""
+    record = LocalSubstrate(state).start(unit(state, "sleep", "600"))
+    (watcher,) = watchers_of(record)
+    os.kill(watcher, signal.SIGSTOP)
+    assert LocalSubstrate(state).stop(["unit"], 60.0) == ()
+    assert LocalSubstrate(state).end_strays() == ()
+    assert gone([watcher])
+
+
+def test_a_program_that_ended_by_itself_leaves_no_stray(state: StateDir, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    record = LocalSubstrate(state).start(unit(state, "cat", str(tmp_path / "go")))
+    (watcher,) = watchers_of(record)
+    os.kill(watcher, signal.SIGSTOP)
+    (tmp_path / "go").write_bytes(b"")
+    wait_for("the holder has left", lambda: not record.holder.alive)
+    assert LocalSubstrate(state).end_strays() == ()
+    assert gone([watcher])
 
 
 def test_a_crash_writes_no_memory_to_the_disk(state: StateDir) -> None:
