@@ -104,8 +104,8 @@ def judged(windows: Sequence[Window], limits: Limits) -> tuple[Verdict, float, f
         return "unsure", 0.0, 0.0, 1.0
     share = good / sent
     low, high = _wilson(good, sent, limits.confidence)
-    if len(windows) > 1:
-        shares = [window.share for window in windows]
+    shares = [window.share for window in windows if window.sent]
+    if len(shares) > 1:
         half = student_quantile(limits.confidence, len(shares) - 1) * math.sqrt(variance(shares) / len(shares))
         low, high = min(low, fmean(shares) - half), max(high, fmean(shares) + half)
     verdict: Verdict = "kept" if low >= limits.share else "broken" if high < limits.share else "unsure"
@@ -142,7 +142,8 @@ class _Search:
         while len(windows) < self._limits.most_windows:
             windows.append(self._probe(rate_rps, len(windows)))
             verdict, share, low, high = judged(windows, self._limits)
-            hopeless = windows[-1].share < self._limits.share / 2  # a queue that grows: another look costs time alone
+            # A queue that grows: another look costs time alone. Where nobody asked nothing is known.
+            hopeless = windows[-1].sent > 0 and windows[-1].share < self._limits.share / 2
             if hopeless or (len(windows) >= self._limits.least_windows and verdict != "unsure") or self._enough():
                 verdict = "broken" if hopeless else verdict
                 break

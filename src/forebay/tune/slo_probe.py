@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, measure
+from forebay.tune.load import ClientLimits, ClientWasTheBottleneck, NothingMeasured, measure
 from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Arrivals, Lengths, Slo, Workload
 from forebay.tune.report.measured import Measured
@@ -31,6 +31,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Lengths
     window_s: float
     say: Callable[[str], None]
+    limits: ClientLimits = _LIMITS
 
 
 def probe_of(looked: Looked) -> Probe:
@@ -48,7 +49,11 @@ def probe_of(looked: Looked) -> Probe:
             seed=1 + number,
         )
         processes = 1 + int(rate_rps * looked.output_tokens.largest / _TOKENS_PER_PROCESS)
-        seen = _measured(looked, load, processes)
+        try:
+            seen = _measured(looked, load, processes)
+        except NothingMeasured as error:  # that nothing is answered well is an answer here
+            looked.say(f"{rate_rps:.3g} requests/s: {error.what}")
+            return Window(sent=error.sent, good=0)
         good = round((seen.attained_ratio or 0.0) * seen.sent)
         looked.say(f"{rate_rps:.3g} requests/s: {good} of {seen.sent} good")
         return Window(
@@ -66,7 +71,7 @@ def _measured(looked: Looked, load: Workload, processes: int) -> Measured:
     """Again where the client was late: another moment may be quieter, and another process has less to do."""
     for more in range(_TRIES - 1):
         try:
-            return measure(looked.target, load, processes=processes + more, slo=looked.slo, limits=_LIMITS)
+            return measure(looked.target, load, processes=processes + more, slo=looked.slo, limits=looked.limits)
         except ClientWasTheBottleneck as error:
             looked.say(error.what)
-    return measure(looked.target, load, processes=processes + _TRIES - 1, slo=looked.slo, limits=_LIMITS)
+    return measure(looked.target, load, processes=processes + _TRIES - 1, slo=looked.slo, limits=looked.limits)

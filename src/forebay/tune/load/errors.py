@@ -18,7 +18,11 @@ class Unreachable(RunError):
 
 
 class NothingMeasured(RunError):
-    """No request of the steady part was answered well."""
+    """No request of the steady part was answered well; `sent` of them began there."""
+
+    def __init__(self, what: str, *, fix: str = "", sent: int = 0) -> None:
+        super().__init__(what, fix=fix)
+        self.sent = sent
 
 
 class ClientWasTheBottleneck(RunError):

@@ -41,7 +41,8 @@ def window(workload: Workload, found: Sequence[Row]) -> tuple[float, float]:
             why = _("no request began after the warm-up of {warm_up:g} s: all were still being answered")
             fix = _("Measure for longer, or lower the load")
             raise NothingMeasured(why.format(warm_up=workload.warm_up_s), fix=fix)
-        raise NothingMeasured(_nothing(usable or found), fix=_("Look at the log of the service, or lower the load"))
+        fix = _("Look at the log of the service, or lower the load")
+        raise NothingMeasured(_nothing(usable or found), fix=fix, sent=len(usable))
     cut = warm_until([row.scheduled_e2e_ms for row in good])
     begin_s = max(workload.warm_up_s, good[cut].intended_s) if cut else workload.warm_up_s
     last_s = max(row.intended_s for row in usable)

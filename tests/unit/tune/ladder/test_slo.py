@@ -69,3 +69,14 @@ def test_few_answers_are_no_proof() -> None:
     assert judged([Window(sent=10, good=10)], Limits())[0] == "unsure"
     assert judged([Window(sent=100, good=100)], Limits())[0] == "kept"
     assert judged([Window(sent=100, good=80)], Limits())[0] == "broken"
+
+
+def test_a_window_in_which_nobody_asked_breaks_nothing() -> None:
+    """At a low rate a window may pass without a request: the next one tells."""
+
+    def seldom(rate_rps: float, number: int) -> Window:
+        return Window(sent=0, good=0) if number == 0 else Window(sent=100, good=100 if rate_rps < 5 else 0)
+
+    found = highest(seldom, 1.0, Limits(least_rps=1.0))
+    assert found.highest_rps is not None
+    assert found.confirmed
