@@ -59,6 +59,7 @@ def score(rungs: Sequence[Rung], objective: Objective) -> Score:
     For `latency` the inverse of P99, in 1/s. For `throughput` the tokens a second at which the bounds are just kept:
     between the greatest load that keeps them and the next it is interpolated in the logarithm of the pressure, so that
     a load that falls a hair to either side does not change the score by the step between loads.
+    Not where the next one refused or failed requests: what it did with the others says nothing of all.
     """
     if objective.goal == "latency":
         rung = max(rungs, key=lambda each: each.concurrency)
@@ -76,7 +77,8 @@ def score(rungs: Sequence[Rung], objective: Objective) -> Score:
     best = max(kept, key=lambda each: each.steady_tokens_per_s)
     above = next((each for each in ordered if each.concurrency > best.concurrency and not each.keeps), None)
     value = best.steady_tokens_per_s
-    if above is not None and 0 < best.pressure < above.pressure and above.steady_tokens_per_s > value:
+    goes_on = above is not None and not above.failed and 0 < best.pressure < above.pressure
+    if above is not None and goes_on and above.steady_tokens_per_s > value:
         part = math.log(1 / best.pressure) / math.log(above.pressure / best.pressure)
         value *= (above.steady_tokens_per_s / value) ** min(max(part, 0.0), 1.0)
     return Score(value=value, sd=best.tokens_sd, kept=True, concurrency=best.concurrency)

@@ -138,3 +138,9 @@ def test_a_class_that_waits_breaks_the_bound_of_all() -> None:
     mixed = msgspec.structs.replace(rung(64, 1000, 300.0), classes={"256": 200.0, "2048": 900.0})
     assert not with_pressure(mixed, CHAT).keeps
     assert with_pressure(mixed, BATCH).keeps
+
+
+def test_a_load_that_is_refused_adds_nothing_to_the_score_of_the_one_below() -> None:
+    """Those that it answers are quick and many, for it refuses the others: that throughput is nobody's."""
+    kept, refused = rung(64, 1000, 250), rung(128, 3000, 400, failed=40, rejected=40)
+    assert score([kept, refused], CHAT).value == score([kept], CHAT).value
