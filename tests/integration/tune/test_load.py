@@ -23,6 +23,7 @@ from forebay.tune.load import (
     measure,
 )
 from forebay.tune.report.intervals import quantile
+from forebay.tune.slo_probe import Looked, probe_of
 
 # A machine under test is late for reasons of its own: tests state errors by what both sides say of their own lateness.
 PATIENT = ClientLimits(lag_p99_ms=60_000.0, cpu_share=2.0)
@@ -106,6 +107,13 @@ def test_a_closed_loop_keeps_its_concurrency_and_ends_after_its_requests():
         seen = measure(target(engine), come, processes=2, limits=PATIENT)
         assert engine.most_running <= 6
     assert len(seen.per_request.start_s) == 60
+
+
+def test_more_processes_than_clients_leave_no_request_out():
+    with FakeEngine(Known(first_s=0.02)) as engine:
+        come = load(Arrivals(shape="closed", concurrency=1), duration_s=None, requests=6)
+        seen = measure(target(engine), come, processes=3, limits=PATIENT)
+    assert len(seen.per_request.start_s) == 6
 
 
 def test_clients_of_a_closed_loop_begin_one_after_the_other():
@@ -365,3 +373,20 @@ def test_a_load_that_is_held_up_ends_where_most_of_its_clients_are_refused():
         seen = measure(target(engine), load(come, duration_s=1.2, timeout_s=5.0), limits=PATIENT)
     assert seen.completed > 0
     assert set(seen.rejected) == {"429 queue_full"}
+
+
+def test_a_rate_at_which_everything_is_refused_is_one_that_breaks_the_slo():
+    known = Known()
+
+    async def full(exchange):
+        if exchange.fields.get("stream"):
+            await exchange.answer(b'{"error":{"code":"queue_full"}}', 429)
+        else:
+            await known(exchange)
+
+    lengths = {"input_tokens": Lengths(tokens=8), "output_tokens": Lengths(tokens=4)}
+    with FakeEngine(full) as engine:
+        looked = Looked(target=target(engine), slo=Slo(e2e_ms=60_000), window_s=0.5, say=lambda _text: None, **lengths)
+        window = probe_of(looked)(80.0, 0)
+    assert window.sent > 20
+    assert window.good == 0

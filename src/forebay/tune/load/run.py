@@ -71,6 +71,9 @@ def measure(
     end_s = _end_s(workload)
     _raise_descriptor_limit()
     vocabulary = learn(target, workload)
+    if workload.arrivals.shape == "closed":
+        # A process without a client would leave its share of the requests unsent.
+        processes = min(processes, workload.arrivals.concurrency)
     jobs = [Job(target, workload, vocabulary, share, processes) for share in range(processes)]
     beside = Beside(target.engine_metrics_urls, target.ca_file)
     started_at = time.time()
@@ -78,7 +81,7 @@ def measure(
         start = crew.begin()
         beside.start()
         try:
-            shares = crew.played(start + end_s + workload.timeout_s + _SLACK_S, _teller(progress, start))
+            shares = crew.played(start + end_s + workload.longest_session_s + _SLACK_S, _teller(progress, start))
         finally:
             beside.stop()
         found = rows(shares)

@@ -124,6 +124,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return min(self.duration_s or math.inf, sum(step.duration_s for step in self.arrivals.steps))
         return math.inf if self.duration_s is None else self.duration_s
 
+    @property
+    def longest_session_s(self) -> float:
+        """How long a session may take: every turn may use up its time, and a pause lies between any two."""
+        return self.turns * self.timeout_s + (self.turns - 1) * self.think_s
+
 
 def check(workload: Workload) -> None:
     """Raise UsageError where the load asks for nothing, or for what cannot be."""

@@ -144,3 +144,8 @@ def test_a_share_of_the_requests_says_what_another_says_and_is_as_long():
     assert len({(each.text, each.turns) for each in again}) == len({each.text for each in again})
     alike = [(a, b) for a, b in zip(plain, repeating, strict=True) if b.text == b.number]
     assert all(a.turns == b.turns for a, b in alike)
+
+
+def test_a_session_is_waited_for_through_all_of_its_turns_and_pauses():
+    assert Workload(turns=1, think_s=9.0, timeout_s=60.0).longest_session_s == 60.0
+    assert Workload(turns=5, think_s=90.0, timeout_s=60.0).longest_session_s == 5 * 60.0 + 4 * 90.0
