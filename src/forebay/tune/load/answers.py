@@ -6,6 +6,7 @@ import msgspec
 
 _ABSENT = msgspec.Raw()
 _NOTHING = (b"", b"null")
+_MOST_TOKENS = 1 << 32  # what is beyond is no count of tokens
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -76,13 +77,15 @@ class Event(msgspec.Struct, gc=False):
 
     @property
     def tokens(self) -> tuple[int, int] | None:
-        """Prompt and answer, as the engine counts them."""
+        """Prompt and answer, as the engine counts them; None where it does not, or names what cannot be a count."""
         usage = self.usage or (self.response.usage if self.response is not None else None)
         if usage is None:
             return None
         first = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
         second = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-        return None if first is None or second is None else (first, second)
+        if first is None or second is None or min(first, second) < 0 or max(first, second) > _MOST_TOKENS:
+            return None
+        return first, second
 
 
 EVENT = msgspec.json.Decoder(Event)

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from forebay.tune.load.pool import Pool
 
 _REJECTIONS = {429, 503, 529}
+_UNSEEN_S = 1.0
+"""A request whose idle connection is lost later than this was seen, and worked on."""
 _monotonic = time.monotonic
 
 
 class Connection(asyncio.Protocol):
     """Sends a request, notes what comes when, and gives itself back to its pool."""
 
-    __slots__ = ("_body", "_chunks", "_exchange", "_head", "_held", "_left", "_pool", "_received", "transport")
+    __slots__ = ("_body", "_chunks", "_exchange", "_head", "_held", "_left", "_pool", "_received", "_used", "transport")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._exchange: Exchange | None = None
         self.transport: asyncio.Transport | None = None
+        self._used = False
         self._reset()
 
     def send(self, exchange: Exchange) -> None:
@@ -36,7 +39,7 @@ class Connection(asyncio.Protocol):
         if self.transport is None:
             raise AssertionError("a connection is used before it is open")
         self._exchange = exchange
-        exchange.sent = _monotonic()
+        exchange.sent = exchange.sent or _monotonic()
         self.transport.write(exchange.request)
 
     def abort(self, reason: str) -> None:
@@ -81,7 +84,8 @@ class Connection(asyncio.Protocol):
             return
         head = self._head
         exchange.ended = _monotonic()
-        if head is None and not self._received and not exchange.retried:
+        untouched = self._used and head is None and not self._received and not exchange.retried
+        if untouched and exchange.ended - exchange.sent < _UNSEEN_S:
             # An idle connection that its server closed at that very moment: the request was never seen.
             self._exchange = None
             self._pool.drop(self)
@@ -179,6 +183,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange, *, keep: bool) -> None:
         self._exchange = None
+        self._used = True
         self._reset()
         if keep:
             self._pool.give(self)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 
 
 class Exchange:
     """Times are of the monotonic clock, in seconds. `reason` stays empty for a good answer.
 
+    `asked`: when a connection was looked for; `sent`: when the request was first written to one.
     `times` holds when each event with text came, `last` when the last did of those that follow the first, text or not:
     special tokens show none. `text_bytes`: how much text came in all; `text` is kept on demand.
     """
 
     __slots__ = (
-        "done",
+        "asked",
         "ended",
         "events",
         "finished",
@@ -40,7 +40,7 @@ class Exchange:
         self.intended = intended
         self.request = request
         self.planned_input, self.planned_output = lengths
-        self.done: Callable[[Exchange], None] = _nothing
+        self.asked = 0.0
         self.sent = 0.0
         self.ended = 0.0
         self.last = 0.0
@@ -79,7 +79,3 @@ class Exchange:
         """Keep the first reason: what follows is its consequence."""
         if not self.reason:
             self.reason, self.rejected = reason, rejected
-
-
-def _nothing(_exchange: Exchange) -> None:
-    """Nobody waits for it."""

@@ -24,20 +24,22 @@ _TURN_STRIDE = 1 << 40  # so that no turn has the number of another session's fi
 class Session:
     """One session under way: its turns so far."""
 
-    __slots__ = ("at", "begun", "plan", "prompt", "system")
+    __slots__ = ("answer", "at", "begun", "plan", "prompt", "system")
 
     def __init__(self, plan: Planned) -> None:
         self.plan = plan
         self.at = 0
         self.begun: list[Turn] = []
         self.prompt = ""
+        self.answer = ""
         self.system = ""
 
 
 class Player:
     """One process's share of a load. After `play`, `ended` holds every exchange.
 
-    `lags_s`: how late it was with each request; `beats_s`: how late its loop was every 20 ms.
+    `lags_s`: how late it was with each request; `beats_s`: how late its loop was every 20 ms. Of what only holds the
+    load up nothing is kept, and `sent` does not count it.
     """
 
     def __init__(self, target: Target, workload: Workload, writer: Writer, share: tuple[int, int]) -> None:
@@ -46,6 +48,8 @@ class Player:
         self.live = 0
         self.sent = 0
         self._load = workload
+        self._holds = workload.arrivals.hold and workload.arrivals.shape == "closed"
+        self._enough = False
         self._writer = writer
         self._share = share
         self._bodies = Bodies(target, workload)
@@ -78,6 +82,7 @@ class Player:
             while not self._is_over:
                 self._idle.clear()
                 await self._idle.wait()
+            self._enough = True
             if self._load.arrivals.hold:
                 await others()
         finally:
@@ -90,6 +95,10 @@ class Player:
     def _is_over(self) -> bool:
         """Whether everything that counts has ended."""
         return self.live == len(self._beside) and not self._waiting
+
+    def _counts(self, at: float) -> bool:
+        """Whether what begins then is a part of the measurement; else it only holds the load up."""
+        return not self._enough and at - self._start < self._load.longest_s
 
     async def _open(self) -> None:
         for plan in planned(self._load, *self._share):
@@ -115,17 +124,14 @@ class Player:
 
     def _next_of_slot(self) -> None:
         now = time.monotonic()
-        counts = now - self._start < self._load.longest_s
-        if not counts and not self._load.arrivals.hold:
+        counts = self._counts(now)
+        if not counts and not self._holds:
             return
         plan = next(self._supply, None) if self._supply is not None else None
         if plan is None:
             return
         session = Session(plan)
-        exchange = self._first(session, now)
-        if not counts:
-            self._beside.add(exchange)
-        self._send(exchange, session)
+        self._send(self._first(session, now), session, counts=counts)
 
     def _first(self, session: Session, intended: float) -> Exchange:
         plan = session.plan
@@ -147,11 +153,14 @@ class Player:
             exchange.text = []
         return exchange
 
-    def _send(self, exchange: Exchange, session: Session) -> None:
-        # Counted where it leaves our hands: that a connection must be opened first is part of the service's time.
-        self.lags_s.append(max(0.0, time.monotonic() - exchange.intended))
+    def _send(self, exchange: Exchange, session: Session, *, counts: bool = True) -> None:
+        if counts:
+            # Counted where it leaves our hands: that a connection must be opened first is part of the service's time.
+            self.lags_s.append(max(0.0, time.monotonic() - exchange.intended))
+            self.sent += 1
+        else:
+            self._beside.add(exchange)
         self.live += 1
-        self.sent += 1
         if len(session.plan.turns) > 1:
             self._sessions[exchange] = session
         self._pool.send(exchange)
@@ -162,13 +171,15 @@ class Player:
         exchange.request = b""
         if exchange in self._beside:
             self._beside.discard(exchange)
-            self._sessions.pop(exchange, None)
-            self._again(exchange)
-            return
-        self.ended.append(exchange)
+        else:
+            self.ended.append(exchange)
         session = self._sessions.pop(exchange, None)
+        if session is not None:
+            session.answer, exchange.text = "".join(exchange.text or ()), None
         if session is not None and not exchange.reason and session.at + 1 < len(session.plan.turns):
-            self._later(self._load.think_s, True, lambda: self._go_on(exchange, session))
+            due = exchange.ended + self._load.think_s
+            counts = not self._holds or self._counts(due)
+            self._later(self._load.think_s, counts, lambda: self._go_on(due, session))
         elif self._supply is not None:
             self._again(exchange)
         if self._is_over:
@@ -177,7 +188,7 @@ class Player:
     def _again(self, exchange: Exchange) -> None:
         """The client of what has ended asks anew; a service that refuses at once is not asked as fast as we can."""
         delay_s = _AFTER_FAILURE_S if exchange.reason else 0.0
-        counts = time.monotonic() + delay_s - self._start < self._load.longest_s
+        counts = self._counts(time.monotonic() + delay_s)
         self._later(delay_s, counts, self._next_of_slot)
 
     def _later(self, delay_s: float, counts: bool, what: Callable[[], None]) -> None:
@@ -194,13 +205,13 @@ class Player:
         else:
             self._loop.call_soon(run)
 
-    def _go_on(self, exchange: Exchange, session: Session) -> None:
-        session.begun.append(Turn(session.prompt, "".join(exchange.text or ())))
+    def _go_on(self, due: float, session: Session) -> None:
+        session.begun.append(Turn(session.prompt, session.answer))
         session.at += 1
         number = session.plan.text + session.at * _TURN_STRIDE
         prompt = self._writer.prompt(number, session.plan.turns[session.at][0], follows=True)
-        intended = exchange.ended + self._load.think_s
-        self._send(self._exchange(session, prompt, intended), session)
+        counts = not self._holds or self._counts(due)
+        self._send(self._exchange(session, prompt, due), session, counts=counts)
 
     async def _sweep(self) -> None:
         while True:

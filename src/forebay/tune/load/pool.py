@@ -28,13 +28,14 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[asyncio.Task[None], Exchange] = {}
         self.ended = ended
         self.out_of_sockets = False
         self._closed = False
 
     def send(self, exchange: Exchange) -> None:
         """Send on an idle connection, or on one that is opened for it."""
+        exchange.asked = time.monotonic()
         if self._idle:
             self._idle.pop().send(exchange)
         else:
@@ -60,12 +61,15 @@ class Pool:
                 connection.transport.abort()
 
     def expire(self, before: float) -> None:
-        """End, as timed out, every request that was sent before that moment."""
+        """End, as timed out, every request that was asked before that moment, whether it found a connection or not."""
         for connection in list(self._open):
             exchange = connection.exchange
-            if exchange is not None and exchange.sent < before:
+            if exchange is not None and exchange.asked < before:
                 exchange.ended = time.monotonic()
                 connection.abort("timeout")
+        for opening, exchange in list(self._opening.items()):
+            if exchange.asked < before and opening.cancel():
+                self._fail(exchange, "timeout")
 
     def close(self) -> None:
         """Close everything; what is still in flight is given up, and is not sent again."""
@@ -77,8 +81,11 @@ class Pool:
         if self._closed:
             return
         task = self._loop.create_task(self._connect(exchange))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        self._opening[task] = exchange
+        task.add_done_callback(self._opened)
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        del self._opening[opening]
 
     async def _connect(self, exchange: Exchange) -> None:
         try:

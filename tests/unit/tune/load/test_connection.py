@@ -62,13 +62,17 @@ class Pool:
         self.done.append(exchange)
 
 
-def played(*pieces: bytes, lost: bool = False, retried: bool = True) -> tuple[Exchange, Pool]:
+def played(*pieces: bytes, lost: bool = False, used: bool = False, age_s: float = 0.0) -> tuple[Exchange, Pool]:
     pool = Pool()
     connection = Connection(pool)  # type: ignore[arg-type]
     MemoryTransport(connection)
+    if used:
+        connection.send(Exchange(0, 0.0, b"ask", (5, 3)))
+        connection.data_received(WHOLE)
+        pool.done.clear()
     exchange = Exchange(1, 0.0, b"ask", (5, 3))
-    exchange.retried = retried
     connection.send(exchange)
+    exchange.sent -= age_s
     for piece in pieces:
         connection.data_received(piece)
     if lost:
@@ -136,9 +140,24 @@ def test_every_way_to_fail_has_its_name(sent, lost, reason, rejected):
     assert pool.done == [exchange]
 
 
-def test_a_request_on_a_connection_that_was_just_closed_is_sent_once_more():
-    exchange, pool = played(lost=True, retried=False)
+def test_a_request_on_an_idle_connection_that_was_just_closed_is_sent_once_more():
+    exchange, pool = played(lost=True, used=True)
     assert (pool.fate, exchange.reason, pool.done) == ("sent again", "", [])
+
+
+@pytest.mark.parametrize("connection", [{"used": False}, {"used": True, "age_s": 30.0}], ids=["new", "worked on"])
+def test_a_request_that_was_seen_and_dropped_has_failed(connection):
+    """Sent again it would be a good answer, and nobody would hear that every other one is dropped."""
+    exchange, pool = played(lost=True, **connection)
+    assert (pool.fate, exchange.reason, pool.done) == ("dropped", "dropped before the answer", [exchange])
+
+
+@pytest.mark.parametrize("count", [10**30, -(10**30), -7])
+def test_a_count_that_is_none_is_not_told(count):
+    usage = orjson.dumps({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}})
+    lie = usage.replace(b'"completion_tokens":3', b'"completion_tokens":%d' % count)
+    exchange, _ = played(chunked(text("a"), text("b", "length"), lie, b"[DONE]"))
+    assert (exchange.reason, exchange.told_tokens, exchange.tokens) == ("", -1, 2)
 
 
 @pytest.mark.parametrize(
