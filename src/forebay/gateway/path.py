@@ -60,12 +60,14 @@ async def serve(call: Call, parts: Parts) -> None:
         if asked.model.prepare is not None:
             asked = prepare(asked, key, view.pepper)
         ledger.model, ledger.stream = permit(key, asked.model.name) if key.bounded else asked.model.name, asked.stream
-        asked = asked if not view.guarded else await _guarded(call, asked, view, parts)
+        asked = asked if not view.guarded else _lawful(call, asked, view, parts)
         parts.meter.decide.observe(parts.clock() - ledger.received_at)
         if call.head.idempotency_key and await replays(call, parts, _answer):
             return
         if parts.limits is not None and (borrowing := parts.limits.reserve(call, key, asked)) is not None:
             await borrowing
+        # Behind the limits, since to search is work: who is over theirs gets none of it, nor who is answered again.
+        asked = asked if view.privacy is None else await screened(call, asked, view, view.privacy, parts)
         if call.trail is not None and parts.audit is not None:
             await parts.audit.intend(call, asked)
         plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache and is_anyones(asked) else None
@@ -84,15 +86,15 @@ async def serve(call: Call, parts: Parts) -> None:
                 call.client.call_ended()  # whatever happens, the connection must not wait for a call that is over
 
 
-async def _guarded(call: Call, asked: Asked, view: View, parts: Parts) -> Asked:
-    """What is asked, as far as law and policy let it pass: where to, what for, and what of it. Raises Refusal."""
+def _lawful(call: Call, asked: Asked, view: View, parts: Parts) -> Asked:
+    """What is asked, as far as law and policy let it pass: where to, and what for. Raises Refusal."""
     tenant = call.ledger.tenant
     if call.trail is not None:
         call.trail.subject = bounded(asked.subject)  # whom a refusal is about
     asked = asked if not view.abroad else at_home(asked, tenant, view.abroad)
     if parts.consents is not None:
         parts.consents.admit(call, asked)
-    return asked if view.privacy is None else await screened(call, asked, view, view.privacy, parts)
+    return asked
 
 
 async def serve_recorded(call: Call, parts: Parts) -> None:

@@ -65,7 +65,8 @@ PHASE = Metric(
     "forebay_phase_seconds",
     "histogram",
     "What the gateway itself adds: wait (before its handler runs; whole milliseconds), receive (until the request "
-    "is whole), decide (identify, screen, choose), connect (to an engine), answer (writing the answer).",
+    "is whole), decide (identify, screen, choose), mask (search what is asked, with turns "
+    "of others and plug-ins), connect (to an engine), answer (writing the answer).",
     ("phase",),
     _SHORT_S,
 )

@@ -17,9 +17,9 @@ from forebay.audit.client import book
 from forebay.audit.consents import said_by
 from forebay.audit.database import read_only
 from forebay.audit.export import Wanted, rows
+from forebay.audit.persons import person
 from forebay.audit.recorder import LOG, SUBJECTS
 from forebay.audit.store import leaves_of
-from forebay.audit.persons import person
 from forebay.audit.subjects import Opener
 from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.gateway.consent.policy import ConsentPolicy

@@ -10,6 +10,7 @@ import orjson
 from forebay.gateway.privacy.guard import Guard, secret_of
 from forebay.gateway.privacy.inspect import inspect_request, shown
 from forebay.gateway.refusal import Refusal
+from forebay.observe import catalogue
 from forebay.privacy.rules import Rules
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ async def screened(call: Call, asked: Asked, view: View, rules: Rules, parts: Pa
     if asked.stream and guard.unseen:
         raise Refusal("stream_unsearchable", "What this policy looks for in answers cannot be looked for in streams.")
     changes: dict[str, Any] = {}
-    fields = asked.fields
+    fields, began_at = asked.fields, parts.clock()
     changed = await parts.turns.take(call, guard.ask(fields, asked.route.endpoint), len(call.body))
     if guard.finders or guard.readers:
         changed |= await inspect_request(call, fields, guard, parts)
+    parts.meter.observe(catalogue.PHASE, parts.clock() - began_at, "mask")
     if changed:
         if asked.stream and asked.route.usage_option:  # `screen` may have written this into the body alone
             fields["stream_options"] = (fields.get("stream_options") or {}) | {"include_usage": True}
