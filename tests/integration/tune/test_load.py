@@ -1,6 +1,10 @@
 """The generator sees what an engine of known behaviour did, and says so where it cannot."""
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import time
 from itertools import pairwise
 
@@ -390,3 +394,34 @@ def test_a_rate_at_which_everything_is_refused_is_one_that_breaks_the_slo():
         window = probe_of(looked)(80.0, 0)
     assert window.sent > 20
     assert window.good == 0
+
+
+INTERRUPTED = """
+import sys
+from forebay.tune.load import Arrivals, Target, Workload, measure
+come = Arrivals(shape="closed", concurrency=4)
+try:
+    measure(Target(url=sys.argv[1], model="m"), Workload(arrivals=come, duration_s=60.0), processes=2)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_it_without_a_word_from_its_processes():
+    """A terminal tells all processes of its foreground group: those of the generator must leave it to the first."""
+    with FakeEngine(Known(first_s=0.05)) as engine:
+        # What a shell runs in the background does not hear Ctrl-C, and hands that down.
+        argv = ["env", "--default-signal=INT", sys.executable, "-c", INTERRUPTED, f"http://127.0.0.1:{engine.port}"]
+        run = subprocess.Popen(argv, stderr=subprocess.PIPE, process_group=0)
+        try:
+            deadline_s = time.monotonic() + 60
+            while sum(bool(each.fields.get("stream")) for each in list(engine.seen)) < 20:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+            os.killpg(run.pid, signal.SIGINT)
+            _nothing, said = run.communicate(timeout=60)
+        finally:
+            run.kill()
+            run.wait(60)
+    assert run.returncode == 130
+    assert said == b""

@@ -39,6 +39,7 @@ class Crew:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(),
+                process_group=0,  # Ctrl-C is for whoever started them, who ends them
             )
             self._programs.append(program)
             reading = (number, cast(BinaryIO, program.stdout))
