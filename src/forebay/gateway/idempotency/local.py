@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from forebay.gateway.idempotency.claim import LOST, Claim, Hear, Said
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
+from forebay.store.write_ahead import empty_log
 
 LEASE_S = 3.0
 _Result = TypeVar("_Result")
@@ -111,11 +112,11 @@ class Table:
 
 
 def erase_answers(path: Path, busy_s: float) -> None:
-    """Drop every answer in the file; those of calls that run will not be kept. Raises sqlite3.Error."""
+    """Drop every answer in the file; those of calls that run will not be kept. Raises sqlite3.Error; then ask again."""
     with contextlib.closing(sqlite3.connect(path, timeout=busy_s, isolation_level=None)) as database:
         database.execute("PRAGMA secure_delete = ON")
         database.execute(_ERASE)
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        empty_log(database)
 
 
 def _prepare(database: sqlite3.Connection) -> None:

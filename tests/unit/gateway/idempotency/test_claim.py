@@ -72,6 +72,24 @@ def test_a_key_is_forgotten_when_its_time_is_over_and_kept_until_then(tmp_path: 
     assert (tmp_path / "claims.db").stat().st_mode & 0o077 == 0
 
 
+def test_an_erasure_that_somebody_who_reads_holds_up_says_so_and_is_whole_when_it_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "claims.db"
+    table = Table(path, IdempotencyPolicy(keep_s=60.0, answer_bytes=100, memory_bytes=100, keys=9))
+    table.claim(claim(), 1.0)
+    table.finish(claim(), b"what a person was told", 1.0)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM claims").fetchone() == (1,)
+        with pytest.raises(sqlite3.OperationalError, match="somebody reads"):
+            erase_answers(path, 0.1)
+        reader.execute("COMMIT")
+    erase_answers(path, 60.0)
+    assert not [file for file in tmp_path.iterdir() if b"a person was told" in file.read_bytes()]
+    table.close()
+
+
 def test_an_erasure_writes_to_nothing_but_what_has_or_may_get_an_answer(tmp_path: Path) -> None:
     path = tmp_path / "claims.db"
     table = Table(path, IdempotencyPolicy(keep_s=60.0, answer_bytes=100, memory_bytes=100, keys=9))
