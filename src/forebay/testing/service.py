@@ -94,6 +94,15 @@ class Service:
         found: dict[str, Any] = orjson.loads(self.run("status", "-o", "json").stdout)
         return found
 
+    def engines(self) -> list[dict[str, Any]]:
+        """Every engine, as `status` tells of it."""
+        found: list[dict[str, Any]] = self.status()["engines"]
+        return found
+
+    def ready(self) -> dict[str, str]:
+        """Name and URL of the engines that take calls."""
+        return {each["name"]: each["url"] for each in self.engines() if each["state"] == "ready"}
+
     @property
     def key(self) -> str:
         return self.state.dev_key.read_text().strip()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
+from tests.integration.docker import daemon
 from tests.integration.docker.certificates import write_certificates
-from tests.integration.docker.daemon import Daemon
-from tests.integration.ray.machines import Machine
+from tests.integration.docker.daemon import Daemon, NoDaemon
+from tests.integration.ray.machines import Machine, Machines
 
 from forebay.engines.embedded_server import default_weights
 from forebay.testing.service import Service
+
+Site = TypeVar("Site", bound="Hosts")
 
 
 class Hosts:
@@ -68,3 +75,19 @@ class Hosts:
         """Which host it is on."""
         (found,) = (number for number, each in enumerate(self.machines) if f"//{each.address}:" in url)
         return found
+
+
+@contextlib.contextmanager
+def running(site: Callable[[list[Machine], Path], Site], prefix: str, folder: Path) -> Iterator[Site]:
+    """The site on two machines, its service started; skips where no daemon runs."""
+    with pytest.MonkeyPatch.context() as patch, Machines(f"{prefix}{os.getpid()}-", 2) as machines:
+        patch.setenv("PATH", daemon.path())
+        try:
+            found = site(machines, folder)
+        except NoDaemon as error:
+            pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
+        try:
+            with found.service:
+                yield found
+        finally:
+            found.stop()

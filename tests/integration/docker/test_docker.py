@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 from tests.integration.docker import daemon
-from tests.integration.docker.daemon import IMAGE, NoDaemon
-from tests.integration.docker.hosts import Hosts
+from tests.integration.docker.daemon import IMAGE
+from tests.integration.docker.hosts import Hosts, running
 from tests.integration.ray.clients import WITHIN_S, Load
-from tests.integration.ray.machines import Machine, Machines
+from tests.integration.ray.machines import Machine
 from tests.integration.release.trial import ENDLESS, FAULTY, WIDE, last, plan
 from tests.integration.release.trial import name as release_of
 
@@ -33,14 +33,6 @@ class Site(Hosts):
 
     def load(self) -> Load:
         return Load(self.service, self.machines[0])
-
-    def engines(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.service.status()["engines"]
-        return found
-
-    def ready(self) -> dict[str, str]:
-        """Name and URL of the engines that take calls."""
-        return {each["name"]: each["url"] for each in self.engines() if each["state"] == "ready"}
 
     def log_of(self, unit: str) -> str:
         return (self.folder / ".forebay" / "logs" / f"{unit}.log").read_text()
@@ -72,28 +64,19 @@ class Site(Hosts):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch, Machines("fbdocker", 2) as machines:
-        patch.setenv("PATH", daemon.path())
-        try:
-            found = Site(machines, tmp_path_factory.mktemp("docker"))
-        except NoDaemon as error:
-            pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
-        try:
-            with found.service:
-                yield found
-        finally:
-            found.stop()
+    with running(Site, "fbdocker", tmp_path_factory.mktemp("docker")) as found:
+        yield found
 
 
 def test_engines_are_spread_over_the_hosts_and_answer(site: Site) -> None:
-    assert {site.number_of(url) for url in site.ready().values()} == {0, 1}
+    assert {site.number_of(url) for url in site.service.ready().values()} == {0, 1}
     site.load().all_answered()
 
 
 def test_each_has_checked_the_weights_that_its_host_shares_with_it(site: Site) -> None:
-    for name in site.ready():
+    for name in site.service.ready():
         assert "weights: 1 files of 0.1 GiB are what they should be" in site.log_of(name)
-    assert all(each["ready_after_s"] > 0 for each in site.engines())
+    assert all(each["ready_after_s"] > 0 for each in site.service.engines())
 
 
 def test_a_container_is_locked_down_and_published_on_its_private_address_alone(site: Site) -> None:
@@ -115,14 +98,14 @@ def _health(site: Site, container: str) -> str:
 
 
 def test_without_its_daemon_an_engine_serves_and_is_followed_again(site: Site) -> None:
-    before, calls = site.ready(), site.load()
+    before, calls = site.service.ready(), site.load()
     (name,) = (each for each, url in before.items() if site.number_of(url) == 0)
     site.daemons[0].kill()
     wait_for("the agent has noticed", lambda: "the daemon of one is away" in site.log_of(name), WITHIN_S)
-    assert site.ready() == before
+    assert site.service.ready() == before
     site.daemons[0].start()
     calls.all_answered()
-    assert site.ready() == before
+    assert site.service.ready() == before
 
 
 def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
@@ -132,7 +115,7 @@ def test_a_new_release_rolls_through_without_a_failed_call(site: Site) -> None:
     after = {*site.containers(0), *site.containers(1)}
     assert len(after) == 2
     assert after.isdisjoint(before)
-    for name in site.ready():
+    for name in site.service.ready():
         assert "weights: 1 files are unchanged since they were checked" in site.log_of(name)
 
 
@@ -148,12 +131,12 @@ def test_a_sound_canary_is_promoted_and_no_call_fails(site: Site) -> None:
 
 def _is_whole_without(site: Site, before: set[str]) -> bool:
     now = {*site.containers(0), *site.containers(1)}
-    return len(now) == 2 == len(site.ready()) and now.isdisjoint(before)
+    return len(now) == 2 == len(site.service.ready()) and now.isdisjoint(before)
 
 
 def test_an_image_that_fails_calls_is_taken_back_and_clients_see_none(site: Site) -> None:
     site.build_faulty("bad:1", every=3)
-    before, old, calls = site.ready(), release_of(site.service), site.load()
+    before, old, calls = site.service.ready(), release_of(site.service), site.load()
     site.service.content["substrate"]["docker"]["images"] = {"forebay": "bad:1"}
     site.try_out(steps=ENDLESS, tolerance={**WIDE, "alpha": 0.5})
     taken_back = site.service.run("apply", "--yes", "--rollout", "canary", check=False)
@@ -161,7 +144,7 @@ def test_an_image_that_fails_calls_is_taken_back_and_clients_see_none(site: Site
     assert taken_back.returncode == 1
     assert "error rate" in taken_back.stderr
     assert release_of(site.service) == old
-    assert site.ready() == before
+    assert site.service.ready() == before
     del site.service.content["substrate"]["docker"]["images"]
     wait_for("the canary's container is gone", lambda: _containers(site) == 2, WITHIN_S)
 
@@ -175,11 +158,11 @@ def test_a_host_that_is_lost_loses_no_call_and_its_engine_comes_up_elsewhere(sit
     site.machines[1].kill()
     wait_for(
         "both engines are on the host that is left",
-        lambda: [site.number_of(url) for url in site.ready().values()] == [0, 0],
+        lambda: [site.number_of(url) for url in site.service.ready().values()] == [0, 0],
         WITHIN_S,
     )
     calls.all_answered()
-    assert any("two is lost" in site.log_of(name) for name in site.ready())
+    assert any("two is lost" in site.log_of(name) for name in site.service.ready())
 
 
 def test_down_leaves_nothing_on_any_host(site: Site) -> None:

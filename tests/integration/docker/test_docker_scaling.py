@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.integration.docker import daemon
-from tests.integration.docker.daemon import NoDaemon
-from tests.integration.docker.hosts import Hosts
+from tests.integration.docker.hosts import Hosts, running
 from tests.integration.ray.clients import WITHIN_S
-from tests.integration.ray.machines import Machine, Machines
+from tests.integration.ray.machines import Machine
 from tests.integration.scale import claims
 
 from forebay.testing.worker import wait_for
@@ -38,17 +36,8 @@ class Site(Hosts):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch, Machines(f"fbdscale{os.getpid()}-", 2) as machines:
-        patch.setenv("PATH", daemon.path())
-        try:
-            found = Site(machines, tmp_path_factory.mktemp("docker"))
-        except NoDaemon as error:
-            pytest.skip(f"a Docker daemon does not run here: {str(error).splitlines()[-1]}")
-        try:
-            with found.service:
-                yield found
-        finally:
-            found.stop()
+    with running(Site, "fbdscale", tmp_path_factory.mktemp("docker")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("claim", claims.WITH_AGENTS, ids=lambda claim: claim.__name__)

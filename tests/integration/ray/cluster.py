@@ -9,11 +9,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.integration.ray.machines import Machine
 
 from forebay.core.proc import end_marked
 from forebay.store.valkey_server import server_argv
+from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
 _MARK = "FOREBAY_TEST_HEAD"
@@ -42,6 +44,18 @@ class Cluster:
         self.start_head()
         for machine, count in zip(machines[1:], cpus or [2] * (len(machines) - 1), strict=True):
             self.join(machine, count)
+
+    def service(self, engine: dict[str, Any], **sections: Any) -> Service:
+        """A service beside the head, not started yet; what its engines write lies in `nodes`."""
+        return Service(
+            self._folder,
+            {"m": {"engines": [engine]}},
+            prefix=self.machines[0].argv(),
+            substrate={"kind": "ray", "address": self.address, "folder": str(self._folder / "nodes")},
+            edge={"kind": "none"},
+            admin={"port": 8100},
+            **sections,
+        )
 
     def start_head(self) -> None:
         arguments = ("--head", f"--port={HEAD_PORT}", "--include-dashboard=false", "--num-cpus=0")

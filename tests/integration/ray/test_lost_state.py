@@ -13,7 +13,6 @@ from tests.integration.ray.cluster import Cluster
 from tests.integration.ray.machines import Machines
 
 from forebay.substrate.local import LocalSubstrate
-from forebay.testing.service import Service
 
 pytestmark = [
     pytest.mark.long,
@@ -28,17 +27,9 @@ def test_no_second_fleet_is_started_beside_the_first(tmp_path: Path, alive: bool
     with Machines(f"fblost{os.getpid()}-", 2) as machines:
         cluster = Cluster(machines, tmp_path)
         try:
-            substrate = {"kind": "ray", "address": cluster.address, "folder": str(tmp_path / "nodes")}
-            service = Service(
-                tmp_path,
-                {"m": {"engines": [ENGINE]}},
-                prefix=machines[0].argv(),
-                substrate=substrate,
-                edge={"kind": "none"},
-                admin={"port": 8100},
-            )
+            service = cluster.service(ENGINE)
             with service:
-                before = ready(service)
+                before = service.ready()
                 shutil.rmtree(service.state.root)
                 if not alive:
                     assert LocalSubstrate(service.state).end_strays()
@@ -49,13 +40,8 @@ def test_no_second_fleet_is_started_beside_the_first(tmp_path: Path, alive: bool
                 assert f"http://{found['where']}" == before["e"]
                 service.run("engine", "unclaimed", "--adopt", found["owner"])
                 service.run("up", "--detach")
-                assert ready(service) == before
+                assert service.ready() == before
                 Load(service, machines[0]).all_answered()
                 assert json.loads(service.run("engine", "unclaimed", "-o", "json").stdout) == []
         finally:
             cluster.stop()
-
-
-def ready(service: Service) -> dict[str, str]:
-    """Name and URL of the engines that take calls."""
-    return {each["name"]: each["url"] for each in service.status()["engines"] if each["state"] == "ready"}
