@@ -50,6 +50,9 @@ def window(workload: Workload, found: Sequence[Row]) -> tuple[float, float]:
     ended_s = max(row.ended_s for row in usable)
     # A handful of requests that begin at once leaves no time between the first and the last beginning.
     short = end_s - begin_s < (ended_s - begin_s) / 2
+    held = workload.arrivals.hold and workload.requests is None
+    if held and any(row.good and begin_s <= row.ended_s <= end_s for row in found):
+        short = False  # the load behind it is whole, but nobody counts it
     return begin_s, max(ended_s, end_s) if short else max(end_s, math.nextafter(last_s, math.inf))
 
 
