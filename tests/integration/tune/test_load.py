@@ -137,6 +137,7 @@ def test_a_session_goes_on_from_what_was_said():
     longest = max(asked, key=len)
     assert longest.count(" hi hi hi hi ") == 2
     assert sum(longest.startswith(shorter) for shorter in asked) == 3
+    assert abs(seen.prompts.error_ratio) < 0.01, "what was said before is a part of what was asked for"
 
 
 def test_whole_answers_have_no_first_token():

@@ -24,7 +24,7 @@ _TURN_STRIDE = 1 << 40  # so that no turn has the number of another session's fi
 class Session:
     """One session under way: its turns so far."""
 
-    __slots__ = ("answer", "at", "begun", "plan", "prompt", "system")
+    __slots__ = ("answer", "at", "begun", "plan", "prompt", "said_tokens", "system")
 
     def __init__(self, plan: Planned) -> None:
         self.plan = plan
@@ -32,6 +32,7 @@ class Session:
         self.begun: list[Turn] = []
         self.prompt = ""
         self.answer = ""
+        self.said_tokens = 0
         self.system = ""
 
 
@@ -145,10 +146,10 @@ class Player:
         return self._exchange(session, prompt, intended)
 
     def _exchange(self, session: Session, prompt: str, intended: float) -> Exchange:
-        tokens = session.plan.turns[session.at]
+        own, most = session.plan.turns[session.at]
         session.prompt = prompt
-        request = self._bodies.request(session.plan.number, prompt, tokens[1], tuple(session.begun), session.system)
-        exchange = Exchange(session.plan.number, intended, request, tokens)
+        request = self._bodies.request(session.plan.number, prompt, most, tuple(session.begun), session.system)
+        exchange = Exchange(session.plan.number, intended, request, (session.said_tokens + own, most))
         if len(session.plan.turns) > 1:
             exchange.text = []
         return exchange
@@ -176,6 +177,7 @@ class Player:
         session = self._sessions.pop(exchange, None)
         if session is not None:
             session.answer, exchange.text = "".join(exchange.text or ()), None
+            session.said_tokens = exchange.planned_input + exchange.tokens
         if session is not None and not exchange.reason and session.at + 1 < len(session.plan.turns):
             due = exchange.ended + self._load.think_s
             counts = not self._holds or self._counts(due)
