@@ -33,7 +33,10 @@ def log_verifier(folder: Path) -> Verifier:
     try:
         return read_verifier(path.read_text())
     except (OSError, BadNote) as error:
-        raise StateError("there is no public key of an audit log", where=str(path), detail=str(error)) from error
+        fix = "Name it with --key; a log is kept where `audit.enabled` is true"
+        raise StateError(
+            "there is no public key of an audit log", where=str(path), fix=fix, detail=str(error)
+        ) from error
 
 
 def _made(path: Path, name: str, *, witness: bool) -> Signer:

@@ -76,7 +76,8 @@ def readable() -> Iterator[None]:
     try:
         yield
     except (BadNote, UnicodeDecodeError) as error:
-        raise UsageError(str(error), code="usage") from error
+        fix = _("A key is what a `log.vkey` holds; checkpoints, proofs and receipts are those that forebay wrote")
+        raise UsageError(str(error), fix=fix, code="usage") from error
 
 
 def named(database: sqlite3.Connection, identity: str) -> Iterator[Kept]:

@@ -39,16 +39,16 @@ def workload_of(given: dict[str, Any]) -> list[Workload]:
         shared_prefixes=given["shared_prefixes"],
         repeat_share=given["repeats"],
         turns=given["turns"],
-        think_s=_seconds(given["think"]),
-        duration_s=usual_s if duration is None else _seconds(duration),
+        think_s=_seconds(given["think"], "--think"),
+        duration_s=usual_s if duration is None else _seconds(duration, "--duration"),
         requests=requests,
-        warm_up_s=_seconds(given["warm_up"]),
+        warm_up_s=_seconds(given["warm_up"], "--warm-up"),
         seed=given["seed"],
         ignore_eos=not given["stop_at_eos"],
         stream=not given["no_stream"],
         images=_images(given["images"]),
         adapters=given["adapters"],
-        timeout_s=_seconds(given["request_timeout"]),
+        timeout_s=_seconds(given["request_timeout"], "--request-timeout"),
     )
     return [msgspec.structs.replace(load, arrivals=come) for come in _arrivals(given)]
 
@@ -120,7 +120,10 @@ def _images(text: str | None) -> Images | None:
 
 
 def _pair(text: str, option: str) -> tuple[float, float]:
-    first, _colon, second = text.partition(":")
+    first, colon, second = text.partition(":")
+    if not colon:
+        what = _("{option}: {text!r} is no pair of numbers").format(option=option, text=text)
+        raise UsageError(what, fix=_("Write both with a colon between them, such as 5:60"))
     return _number(first, option), _number(second, option)
 
 
@@ -131,8 +134,8 @@ def _number(text: str, option: str) -> float:
         raise UsageError(_("{option}: {text!r} is no number").format(option=option, text=text)) from None
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, option: str) -> float:
     try:
         return duration_s(text)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error), where=option) from error

@@ -72,7 +72,8 @@ def _say(flags: Flags, tenant: str, subject: str, purpose: str, *, granted: bool
     needing = sorted(name for name, each in purposes.items() if each.basis == "consent")
     if granted and purpose not in needing:  # what needs none any more can still be withdrawn
         what = _("{purpose} is no purpose that needs consent").format(purpose=purpose)
-        raise UsageError(what, fix=_("Purposes that do: {names}").format(names=", ".join(needing) or "–"))
+        some = _("Purposes that do: {names}").format(names=", ".join(needing))
+        raise UsageError(what, fix=some if needing else _("Give one of processing.purposes `basis: consent`"))
     state = state_dir(flags)
     with book(state.audit, state.audit_socket) as log:
         log.consent(tenant, subject, purpose, operator(), granted=granted)

@@ -20,6 +20,7 @@ from forebay.gateway.uses import last_used
 from forebay.messages import _
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
+from forebay.security.roles import ADMINISTRATORS, CLIENT_SCOPES, ROLE, TENANT_ADMIN
 from forebay.security.stores import Keys, opened
 from forebay.store.state_dir import StateDir
 
@@ -48,8 +49,8 @@ def create(flags: Flags, **given: Any) -> None:
         tenant=given["tenant"],
         scopes=given["scopes"],
         name=given["name"],
-        expires_at=None if given["expires"] is None else now + _duration(given["expires"]),
-        not_before=None if given["begins"] is None else now + _duration(given["begins"]),
+        expires_at=None if given["expires"] is None else now + _duration(given["expires"], "--expires"),
+        not_before=None if given["begins"] is None else now + _duration(given["begins"], "--begins"),
         networks=given["networks"],
     )
     scopes = " ".join(grant.scopes)
@@ -58,6 +59,7 @@ def create(flags: Flags, **given: Any) -> None:
         decided(state_dir(flags), "key.create", tenant=grant.tenant, scopes=scopes),
     ):
         row, text = key_store.create(keys.database, keys.pepper, grant, now)
+        _tell_empty(flags, grant.scopes)
         _show_new(flags, state, keys, row, text)
 
 
@@ -81,7 +83,7 @@ def list_(flags: Flags) -> None:
 @common("config", "env", "output", "timeout")
 def rotate(flags: Flags, identity: str, overlap: str) -> None:
     """Tenant, scopes, name and expiry pass to the new key."""
-    overlap_s = _duration(overlap)
+    overlap_s = _duration(overlap, "--overlap")
     with opened_keys(flags) as (state, keys):
         with decided(state, "key.rotate", key=identity):
             old, row, text = key_store.rotate(keys.database, keys.pepper, identity, overlap_s, time.time())
@@ -172,6 +174,15 @@ def _not_in_force(identity: str, late: tuple[str, ...]) -> RunError:
     )
 
 
+def _tell_empty(flags: Flags, scopes: tuple[str, ...]) -> None:
+    """Whoever mistyped a scope hears it now, not from the caller who is refused; roles may be written later."""
+    known = CLIENT_SCOPES | ADMINISTRATORS | {TENANT_ADMIN}
+    for scope in scopes:
+        if scope not in known and not scope.startswith(ROLE):
+            names = ", ".join([*sorted(known), f"{ROLE}NAME"])
+            flags.say(_("The scope {scope} allows nothing. Scopes that do: {names}").format(scope=scope, names=names))
+
+
 def _show_new(flags: Flags, state: StateDir, keys: Keys, row: KeyRow, text: str) -> None:
     flags.answer(_public(row, row.created_at) | {"key": text}, lambda: text)
     late = _await(flags, state, keys, lambda snapshot: any(known.id == row.id for known in snapshot.keys))
@@ -189,11 +200,11 @@ def _revoked_line(row: KeyRow, *, runs: bool) -> str:
     return _("{id} is revoked; the service does not run").format(id=row.id)
 
 
-def _duration(text: str) -> float:
+def _duration(text: str, option: str) -> float:
     try:
         return duration_s(text)
     except ValueError as error:
-        raise UsageError(str(error), code="usage") from error
+        raise UsageError(str(error), where=option, code="usage") from error
 
 
 def _public(row: KeyRow, now: float) -> dict[str, object]:

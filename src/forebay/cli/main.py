@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 
 from forebay.cli.examples import START, shown, taught
 from forebay.cli.flags import chosen_language, wants_json
-from forebay.core.errors import ConfigError, ForebayError, UsageError
+from forebay.core.errors import ConfigError, ForebayError, RunError, UsageError
 from forebay.messages import CATALOGUES, LANGUAGES, N_, _, speak
 
 EXIT_USAGE = 64
@@ -113,13 +113,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx is not None else "forebay"
-        hint = _("Try `{command} --help`").format(command=command)
-        with _click_speaks(language):
-            what = error.format_message()
-        return _report(UsageError(what, fix=hint, code="usage"), arguments)
-    except ForebayError as error:
-        return _report(error, arguments)
+        return _misused(error, language, arguments)
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("", err=True)
         return EXIT_INTERRUPTED
@@ -127,6 +121,8 @@ def run(arguments: list[str]) -> int:
         # The reader of our output left (`forebay status | head`): that is no failure worth a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (ForebayError, OSError) as error:
+        return _report(error if isinstance(error, ForebayError) else _unusable(error), arguments)
 
 
 def program() -> click.Command:
@@ -148,6 +144,26 @@ def _help_without_command() -> None:
     context = click.get_current_context()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+def _misused(error: click.UsageError, language: str, arguments: list[str]) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
+        with _click_speaks(language):
+            click.echo(error.ctx.get_help(), err=True)
+        return UsageError.exit_code
+    command = error.ctx.command_path if error.ctx is not None else "forebay"
+    hint = _("Try `{command} --help`").format(command=command)
+    with _click_speaks(language):
+        what = error.format_message()
+    return _report(UsageError(what, fix=hint, code="usage"), arguments)
+
+
+def _unusable(error: OSError) -> RunError:
+    """A file that somebody named cannot be used; an error that names none is ours, and its traceback is wanted."""
+    if error.filename is None:
+        raise error
+    what = _("this cannot be read or written: {why}").format(why=error.strerror)
+    return RunError(what, where=str(error.filename), fix=_("Name another place, or give this user the right to it"))
 
 
 def _report(error: ForebayError, arguments: list[str]) -> int:

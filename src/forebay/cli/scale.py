@@ -110,8 +110,8 @@ def plan(flags: Flags, model: str | None, **given: Any) -> None:
 @click.option("--engine", "shape", type=sizing.FILE, help=_("An engine as `capacity calibrate` wrote it."))
 @click.option("--start", metavar="DURATION", help=_("How long a start takes. Default: what the last one here took."))
 @click.option("--slo", metavar="NAME=DURATION,…", help=_("Bounds of a good answer: ttft, tpot, e2e."))
-@click.option("--least", type=click.IntRange(1), help=_("In place of the file's."))
-@click.option("--most", type=click.IntRange(1), help=_("In place of the file's."))
+@click.option("--least", type=click.IntRange(1, 1000), help=_("In place of the file's."))
+@click.option("--most", type=click.IntRange(1, 1000), help=_("In place of the file's."))
 @click.option("--calls", type=click.IntRange(1), help=_("In place of the file's."))
 @click.option("--up", metavar="DURATION", help=_("In place of the file's."))
 @click.option("--down", metavar="DURATION", help=_("In place of the file's."))
@@ -172,7 +172,7 @@ def _rules(written: EngineScale | None, given: dict[str, Any]) -> EngineScale | 
     told |= {name: sizing.seconds(given[name]) for name in ("up", "down") if given.get(name)}
     if written is None and "most" not in told:
         return None
-    found = written.model_copy(update=told) if written is not None else EngineScale(**told)
+    found = (written or EngineScale(most=given["most"])).model_copy(update=told)
     if found.least > found.most:
         why = _("least ({least}) is above most ({most})").format(least=found.least, most=found.most)
         raise UsageError(why, fix=_("Set least to most or below"))

@@ -80,10 +80,10 @@ def _end(flags: Flags, config: Config, found: Sequence[Unclaimed]) -> None:
 def _of(found: Sequence[Unclaimed], number: str) -> list[Unclaimed]:
     mine = [each for each in found if each.owner == number]
     if not mine:
-        known = ", ".join(sorted({each.owner for each in found})) or "-"
+        known = ", ".join(sorted({each.owner for each in found}))
         raise UsageError(
             _("no engine bears the number {number}").format(number=number),
-            fix=_("There are {known}").format(known=known),
+            fix=_("There are {known}").format(known=known) if known else _("No engine is unclaimed"),
         )
     return mine
 

@@ -25,7 +25,10 @@ def read_figures(path: Path, form: type[T]) -> T:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(_("it cannot be read: {error}").format(error=error), where=str(path)) from error
     except YAMLError as error:
-        raise ConfigError(_("this is no YAML: {error}").format(error=error), where=str(path)) from error
+        mark, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        where = str(path) if mark is None else f"{path}:{mark.line + 1}:{mark.column + 1}"
+        fix = _("Check the indentation and the quotes on this line and the one above; tabs are not allowed")
+        raise ConfigError(_("this is no YAML: {error}").format(error=why), where=where, fix=fix) from error
     try:
         return msgspec.convert(plain, form)
     except msgspec.ValidationError as error:

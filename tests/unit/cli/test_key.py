@@ -136,3 +136,16 @@ def test_what_cannot_be_done_is_refused_with_the_right_exit_code(
     out, err = answers(*arguments, code=code)
     assert out == ""
     assert err.startswith("forebay: ")
+
+
+def test_a_scope_that_allows_nothing_is_told_beside_the_key(state: StateDir, answers: Any) -> None:
+    out, err = answers("create", "--scope", "inferense")
+    assert out.startswith("fb_")
+    assert out.count("\n") == 1
+    assert "The scope inferense allows nothing" in err
+    for scope in ("inference", "role:analyst", "tenant:admin"):
+        assert answers("create", "--scope", scope)[1] == ""
+
+
+def test_a_time_that_is_none_is_told_with_its_option(state: StateDir, answers: Any) -> None:
+    assert "--expires: 'never' is not a duration" in answers("create", "--expires", "never", code=64)[1]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 
-def forebay(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def forebay(*arguments: str, folder: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "forebay", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
+        cwd=folder,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **env},
     )
 
@@ -101,3 +103,45 @@ def test_a_crash_of_a_command_writes_no_memory_to_the_disk() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.splitlines()[-1] == "core 0"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("init", "-c", "taken/forebay.yaml"),
+        ("render", "prometheus", "--out", "taken/rules"),
+        ("plan", "--out", "taken/plan"),
+        ("key", "list", "-c", "taken/forebay.yaml"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_named_and_no_traceback(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "forebay.yaml").write_text("version: 1\nmodels: {m: {engines: [{kind: embedded}]}}\n", "utf-8")
+    (tmp_path / "taken").write_text("a file where a folder is needed", "utf-8")
+    done = forebay(*arguments, folder=tmp_path)
+    assert done.returncode in {1, 64}
+    assert done.stderr.startswith("forebay: ")
+    assert "Traceback" not in done.stderr
+    assert "taken" in done.stderr
+
+
+@pytest.mark.parametrize("noun", ["engine", "key", "release"])
+def test_a_noun_alone_shows_its_verbs(noun: str) -> None:
+    done = forebay(noun)
+    assert done.returncode == 64
+    assert done.stderr.startswith(f"Usage: forebay {noun} ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("cost", "prices", "bad.yaml"), "bad.yaml:2:1: this is no YAML: expected the node content"),
+        (("bench", "import", "bad.yaml"), "Name the result that the tool has saved as JSON"),
+        (("audit", "verify"), "Name it with --key"),
+        (("audit", "verify", "--key", "none"), "A key is what a `log.vkey` holds"),
+    ],
+)
+def test_a_file_that_is_none_of_its_kind_is_told_with_what_to_do(
+    tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "bad.yaml").write_text("a: [\n", "utf-8")
+    assert told in forebay(*arguments, folder=tmp_path).stderr

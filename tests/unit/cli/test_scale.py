@@ -85,6 +85,12 @@ def test_rules_can_be_tried_that_the_file_does_not_have(folder: Path) -> None:
     assert {each["copies"] for each in found["scaled"]["turns"]} <= {2, 3}
 
 
+def test_rules_are_tried_where_the_file_has_none(folder: Path) -> None:
+    (folder / "forebay.yaml").write_text(FILE.replace(", scale: {least: 1, most: 3, down: 5m}", ""), encoding="utf-8")
+    found = told("explain", "--start", "5s", "--last", "2h", "--most", "2", "--up", "2s", "--down", "5m")
+    assert {each["copies"] for each in found["scaled"]["turns"]} <= {1, 2}
+
+
 def test_it_says_what_stands_against_the_number_now(folder: Path) -> None:
     waits = because("no_node", needs="1 GPU")
     now = ScalingStatus(

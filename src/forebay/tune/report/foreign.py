@@ -32,7 +32,8 @@ def read_foreign(path: Path) -> list[Measured]:
     try:
         found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise StateError(_("this is no JSON: {error}").format(error=error), where=str(path)) from error
+        fix = _("Name the result that the tool has saved as JSON")
+        raise StateError(_("this is no JSON: {error}").format(error=error), where=str(path), fix=fix) from error
     try:
         if isinstance(found, dict) and isinstance(found.get("benchmarks"), list):
             return [_guidellm(each, found) for each in found["benchmarks"]]
