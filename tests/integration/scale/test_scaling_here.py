@@ -62,7 +62,7 @@ def test_a_copy_comes_ahead_of_its_calls(site: Site) -> None:
 def test_a_copy_that_drains_is_called_back_when_the_last_other_one_is_lost(site: Site) -> None:
     with claims.one_drains(site) as streams:
         (last,) = claims.ready(site)
-        (drains,) = (each for each in claims.status(site).engines if each.state == "draining" and each.pid)
+        (drains,) = claims.draining(site)
         os.kill(last.pid, signal.SIGKILL)
         wait_for("it takes calls again", lambda: drains.name in {each.name for each in claims.ready(site)}, WITHIN_S)
         streams.end()
