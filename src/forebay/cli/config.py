@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import msgspec
 from pydantic.fields import FieldInfo
 
 from forebay.cli.flags import Flags, columns, common
@@ -160,4 +161,4 @@ def _from(told: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    return str(value)
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list | tuple) else str(value)

@@ -261,7 +261,7 @@ def _diff(step: Step) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    is_tree = isinstance(value, dict | list)
+    is_tree = isinstance(value, dict | list | bool)  # as the file spells them
     text = "-" if value is None else msgspec.json.encode(_said(value)).decode() if is_tree else str(value)
     first, *more = text.splitlines() or [""]
     return first if len(first) <= 48 and not more else f"{first[:45]}..."

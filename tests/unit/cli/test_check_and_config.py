@@ -150,6 +150,12 @@ def test_diff_shows_what_two_environments_do_not_share(capsys: pytest.CaptureFix
     assert {"key": "edge.https_port", "development": 8443, "production": 443} in told
 
 
+def test_a_list_in_a_table_is_spelled_as_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    written()
+    assert run(["config", "diff", "development", "production"]) == 0
+    assert '["last_used","name","networks","tenant"]' in capsys.readouterr().out
+
+
 def test_init_writes_what_check_accepts_and_does_not_overwrite(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init"]) == 0
     assert run(["check"]) == 0

@@ -96,6 +96,16 @@ def test_where_nothing_runs_a_plan_compares_with_the_current_release(place: Plac
     assert (code, answer["error"]["what"]) == (1, "nothing runs")
 
 
+def test_a_switch_in_a_plan_is_spelled_as_in_the_file(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.does("release", "create")
+    link(place, "staging", "v1")
+    place.write({**FILE, "audit": {"enabled": True}})
+    capsys.readouterr()
+    run(["plan", "-c", str(place.file)])
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("audit.enabled ")]
+    assert row[1:3] == ["false", "true"]
+
+
 def test_two_releases_are_compared_value_by_value(place: Place) -> None:
     place.does("release", "create")
     place.write({**FILE, "gateway": {"timeouts": {"idle": "80s"}}})
