@@ -12,6 +12,11 @@ from typing import Any
 
 import orjson
 
+_SMALL_BYTES = 65_536
+_MOST_WORK = 2**19
+"""Half a million tokens as numbers, or 100,000 members: 0.1 s of a worker for the slow look, where 16 MB took 7 s."""
+_MEMBER_WORK = 4
+"""What a container or a member of an object costs to look at, in numbers of an array."""
 _MAX_INTEGER = 2**64 - 1
 _MIN_INTEGER = -(2**63)
 
@@ -22,6 +27,8 @@ class BadBody(ValueError):
 
 def parse_object(body: bytes) -> tuple[dict[str, Any], bool]:
     """Parse `body`; returns the object and whether its bytes are already what would be sent on. Raises BadBody."""
+    if len(body) > _SMALL_BYTES and _is_crowded(body):
+        raise BadBody("The body holds too many values: half a million numbers or 100,000 members are read.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -38,6 +45,20 @@ def parse_object(body: bytes) -> tuple[dict[str, Any], bool]:
     if body.find(b"\\u0000") >= 0 and _has_nul(value):
         raise BadBody("A string holds the character NUL.")
     return value, canonical
+
+
+def _is_crowded(body: bytes) -> bool:
+    """Whether reading it would take too long; exact, as far as the body is JSON, without reading it."""
+    if _work(body) <= _MOST_WORK:  # text counted, too
+        return False
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    pieces = unescaped.split(b'"', 2 * _MOST_WORK)
+    return len(pieces) > 2 * _MOST_WORK or _work(b"".join(pieces[::2])) > _MOST_WORK
+
+
+def _work(body: bytes) -> int:
+    members = body.count(b"[") + body.count(b"{") + body.count(b":")
+    return body.count(b",") + _MEMBER_WORK * members
 
 
 def _look_closely(body: bytes) -> None:

@@ -126,3 +126,28 @@ def test_whatever_is_accepted_is_what_the_standard_library_reads(pairs: list[tup
         return
     assert value == json.loads(body, object_pairs_hook=_unambiguous)
     assert not canonical or orjson.dumps(value) == body
+
+
+CROWDS = {
+    "lists": b",".join([b"[1]"] * 110_000),
+    "objects": b",".join([b'{"a":1}'] * 60_000),
+    "members": b"{" + b",".join(b'"%d":1' % number for number in range(132_000)) + b"}",
+    "nested": b",".join([b"[" * 200 + b"]" * 200] * 700),
+    "empty strings": b",".join([b'""'] * 530_000),
+    "numbers": b",".join([b"1"] * 530_000),
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS.values(), ids=CROWDS)
+def test_a_body_that_would_hold_a_worker_is_not_read(crowd: bytes) -> None:
+    with pytest.raises(BadBody, match="too many values"):
+        parse_object(b'{"stop":"\\"\\\\", "a":[' + crowd + b"]}")
+
+
+TEXTS = {"commas": "a,b,c\n" * 400_000, "quotes": '"a","b\\",[' * 100_000, "a prompt of numbers": list(range(500_000))}
+
+
+@pytest.mark.parametrize("prompt", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("written", [orjson.dumps, lambda value: json.dumps(value).encode()], ids=["tight", "spaced"])
+def test_a_long_text_is_no_crowd(prompt: object, written: Any) -> None:
+    assert parse_object(written({"prompt": prompt}))[0] == {"prompt": prompt}
