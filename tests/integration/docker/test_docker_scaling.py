@@ -16,7 +16,7 @@ from forebay.testing.worker import wait_for
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(bool(daemon.why_not()), reason=daemon.why_not()),
 ]
 

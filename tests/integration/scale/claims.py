@@ -89,7 +89,7 @@ class Streams:
         end(self._running, WITHIN_S)
 
     def are_whole(self) -> None:
-        said, _ = self._running.communicate(timeout=300)
+        said, _ = self._running.communicate(timeout=500)
         found = orjson.loads(said)
         assert [each["tokens"] for each in found] == [each["asked"] for each in found]
         assert [(each["finish"], each["ended"]) for each in found] == [("length", "done")] * stream.STREAMS

@@ -17,7 +17,7 @@ from forebay.substrate.local import LocalSubstrate, is_running
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 class Here:
