@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 STREAMS = 3
-LASTS_S = 12.0
+LASTS_S = 20.0
 LEAST_TOKENS, MOST_TOKENS = 1500, 2600
 _TRIAL_TOKENS = 48
 
