@@ -13,6 +13,7 @@ import pytest
 from tests.integration.ray.clients import WITHIN_S
 from tests.integration.scale import claims
 
+from forebay.controller.status import EngineStatus
 from forebay.substrate.local import LocalSubstrate, is_running
 from forebay.testing.service import Service
 from forebay.testing.worker import wait_for
@@ -60,12 +61,25 @@ def test_a_copy_comes_ahead_of_its_calls(site: Site) -> None:
 
 
 def test_a_copy_that_drains_is_called_back_when_the_last_other_one_is_lost(site: Site) -> None:
+    """Unless that one is back before its loss was seen, as on a crowded machine."""
     with claims.one_drains(site) as streams:
         (last,) = claims.ready(site)
         (drains,) = claims.draining(site)
         os.kill(last.pid, signal.SIGKILL)
-        wait_for("it takes calls again", lambda: drains.name in {each.name for each in claims.ready(site)}, WITHIN_S)
+        wait_for(
+            "one takes calls again",
+            lambda: _ready(site) & {(drains.name, drains.pid)} or _is_back(site, last),
+            WITHIN_S,
+        )
         streams.end()
+
+
+def _ready(site: Site) -> set[tuple[str, int | None]]:
+    return {(each.name, each.pid) for each in claims.ready(site)}
+
+
+def _is_back(site: Site, lost: EngineStatus) -> bool:
+    return any(name == lost.name and pid != lost.pid for name, pid in _ready(site))
 
 
 def test_where_calls_cannot_be_counted_no_copy_goes(site: Site) -> None:
