@@ -181,7 +181,7 @@ class Player:
         if session is not None and not exchange.reason and session.at + 1 < len(session.plan.turns):
             due = exchange.ended + self._load.think_s
             counts = not self._holds or self._counts(due)
-            self._later(self._load.think_s, counts, lambda: self._go_on(due, session))
+            self._later(self._load.think_s, counts, lambda: self._go_on(due, session, counts=counts))
         elif self._supply is not None:
             self._again(exchange)
         if self._is_over:
@@ -207,12 +207,11 @@ class Player:
         else:
             self._loop.call_soon(run)
 
-    def _go_on(self, due: float, session: Session) -> None:
+    def _go_on(self, due: float, session: Session, *, counts: bool) -> None:
         session.begun.append(Turn(session.prompt, session.answer))
         session.at += 1
         number = session.plan.text + session.at * _TURN_STRIDE
         prompt = self._writer.prompt(number, session.plan.turns[session.at][0], follows=True)
-        counts = not self._holds or self._counts(due)
         self._send(self._exchange(session, prompt, due), session, counts=counts)
 
     async def _sweep(self) -> None:
