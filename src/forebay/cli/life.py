@@ -108,8 +108,7 @@ _NOTHING_RUNS: dict[str, Any] = {
 
 def _start(flags: Flags, start: Start, specs: tuple[EngineSpec, ...], *, alone: bool) -> Status:
     """The first release of a service that starts; `alone`: nothing ran before, so a failure may end all there is."""
-    if start.config.environment == "development":
-        ensure_dev_key(start.state, start.config.store, start.config_path.resolve().parent)
+    _ensure_dev_key(start)
     flags.say(_("starting {service}").format(service=start.config.service))
     release = releasing.record(flags, releasing.built(flags).files)
     releasing.refuse_unapproved(flags, start.config, release, None)
@@ -137,6 +136,7 @@ def _converge(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Stat
         raise RunError(what, fix=_("Run `forebay down` first, or add --env {name}").format(name=running.environment))
     flags.say(_("converging"))
     refuse_second(running)
+    _ensure_dev_key(start)  # what lives may have lost it with the rest of its state directory
     release = releasing.record(flags, releasing.built(flags).files)
     limit_s = flags.timeout_s or releasing.patience_s(specs)
     if release.digest == running.release.digest:
@@ -145,6 +145,11 @@ def _converge(flags: Flags, start: Start, specs: tuple[EngineSpec, ...]) -> Stat
     asked = releasing.Asked(kind="up", within_s=limit_s)
     outcome = releasing.change(start, running, release, asked, flags.say)
     return releasing.settled(start.state, outcome)
+
+
+def _ensure_dev_key(start: Start) -> None:
+    if start.config.environment == "development":
+        ensure_dev_key(start.state, start.config.store, start.config_path.resolve().parent)
 
 
 def _welcome(flags: Flags, start: Start, status: Status) -> None:

@@ -63,7 +63,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with Machines(f"fbrm{os.getpid()}-", 4) as machines:
+    with Machines("fbrm", 4) as machines:
         found = World(machines, tmp_path_factory.mktemp("rollout"))
         try:
             found.begin()

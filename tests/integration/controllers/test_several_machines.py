@@ -36,7 +36,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("several")
-    with Machines(f"fbsm{os.getpid()}-", 3) as (shared, *two):
+    with Machines("fbsm", 3) as (shared, *two):
         argv = (sys.executable, back.__file__, shared.address, str(ENGINE_PORT), str(folder / "stop"))
         engine = shared.run(argv, {}, stdout=subprocess.DEVNULL)
         valkey = Valkey(shared, folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,7 +79,7 @@ class Hosts:
 @contextlib.contextmanager
 def running(site: Callable[[list[Machine], Path], Site], prefix: str, folder: Path) -> Iterator[Site]:
     """The site on two machines, its service started; skips where no daemon runs."""
-    with pytest.MonkeyPatch.context() as patch, Machines(f"{prefix}{os.getpid()}-", 2) as machines:
+    with pytest.MonkeyPatch.context() as patch, Machines(prefix, 2) as machines:
         patch.setenv("PATH", daemon.path())
         try:
             found = site(machines, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,7 +173,7 @@ class Pair:
 @contextmanager
 def pair(folder: Path) -> Iterator[Pair]:
     """Three machines: the first one has what the two share, and the clients."""
-    with ExitStack() as after, Machines(f"fbha{os.getpid()}-", 3) as machines:
+    with ExitStack() as after, Machines("fbha", 3) as machines:
         made = Pair(machines, folder)
         after.callback(made.wait)
         made.begin()

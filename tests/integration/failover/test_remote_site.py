@@ -102,7 +102,7 @@ class Sites:
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    with Machines(f"fbrs{os.getpid()}-", 2) as machines:
+    with Machines("fbrs", 2) as machines:
         made = Sites(machines, tmp_path_factory.mktemp("remote"))
         try:
             made.begin()

@@ -75,14 +75,20 @@ class Machine:
 
 
 class Machines:
-    """The first holds the bridge; the others hang on it. Addresses are 10.77.0.1 and up."""
+    """The first holds the bridge; the others hang on it. Addresses are 10.77.0.1 and up.
+
+    Their names hold our pid: no other run's are in the way, and what bears ours is left from a run that was killed.
+    """
 
     def __init__(self, prefix: str, count: int) -> None:
-        self._names = [f"{prefix}{number}" for number in range(1, count + 1)]
+        self._names = [f"{prefix}{os.getpid()}-{number}" for number in range(1, count + 1)]
         self._made: list[Machine] = []
 
     def __enter__(self) -> list[Machine]:
         switch = self._names[0]
+        for name in self._names:
+            if Path("/run/netns", name).exists():
+                _ip("netns", "del", name)
         try:
             for number, name in enumerate(self._names, 1):
                 self._made.append(Machine(name, f"10.77.0.{number}", switch, f"v{number}"))

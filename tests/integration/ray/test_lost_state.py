@@ -13,6 +13,7 @@ from tests.integration.ray.cluster import Cluster
 from tests.integration.ray.machines import Machines
 
 from forebay.substrate.local import LocalSubstrate
+from forebay.testing.worker import wait_for
 
 pytestmark = [
     pytest.mark.long,
@@ -24,7 +25,7 @@ ENGINE = {"kind": "embedded", "name": "e", "context_tokens": 1024, "max_sequence
 
 @pytest.mark.parametrize("alive", [True, False], ids=["under what runs", "with all that ran"])
 def test_no_second_fleet_is_started_beside_the_first(tmp_path: Path, alive: bool) -> None:
-    with Machines(f"fblost{os.getpid()}-", 2) as machines:
+    with Machines("fblost", 2) as machines:
         cluster = Cluster(machines, tmp_path)
         try:
             service = cluster.service(ENGINE)
@@ -39,6 +40,9 @@ def test_no_second_fleet_is_started_beside_the_first(tmp_path: Path, alive: bool
                 (found,) = json.loads(service.run("engine", "unclaimed", "-o", "json").stdout)
                 assert f"http://{found['where']}" == before["e"]
                 service.run("engine", "unclaimed", "--adopt", found["owner"])
+                if alive:  # what lives writes down again what it runs: `up` has nothing to start, and converges
+                    wait_for("the service tells what it runs", service.state.running.exists, 60)
+                    wait_for("the service tells how it is", service.state.status.exists, 60)
                 service.run("up", "--detach")
                 assert service.ready() == before
                 Load(service, machines[0]).all_answered()

@@ -55,7 +55,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Machines(f"fbscale{os.getpid()}-", 4) as machines:
+    with Machines("fbscale", 4) as machines:
         found = Site(machines, tmp_path_factory.mktemp("ray"))
         try:
             with found.service:
