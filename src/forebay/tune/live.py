@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,6 +40,9 @@ _GROWTH = 0.75
 """Answers take longer with the load, as its root while the engine has room and in proportion once it is full."""
 _OVERHEAD_S = 2.0
 _TRIES = 2
+_LEAST_ANSWER_S = 1.0
+_STANDS_STILL_S = 120.0
+"""An engine that takes longer for an answer stands still; of one that had less time nothing is known."""
 _LONGER = 4.0
 _LENIENT = ClientLimits(lag_p99_ms=100.0, lag_ratio=0.25, cpu_share=0.98)
 _CROWD = 64
@@ -83,8 +86,12 @@ class Live:
         except OutOfTime:
             made.outcome = "measured" if made.rungs else "out of time"
         except (ForebayError, OSError, http.client.HTTPException) as error:
-            made.outcome = "failed"
-            made.failure = self._starter.died() or Failure(kind="load failed", why=str(error)[:500])
+            died = self._starter.died()
+            if died is None and time.monotonic() >= ask.until_s:  # it was cut short
+                made.outcome = "measured" if made.rungs else "out of time"
+            else:
+                made.outcome = "failed"
+                made.failure = died or Failure(kind="load failed", why=str(error)[:500])
         finally:
             self._starter.stop()
         return self._trial(ask, made, began_at, time.monotonic() - began_s)
@@ -115,7 +122,7 @@ class Live:
     def _question(self, ask: Ask, running: Running, target: Target) -> Answers:
         """Of one engine; or of the gateway, and then what it answers the second time, for it may remember."""
         url = target.url if self._space.through else running.urls[0]
-        whom = Asked(port=urlsplit(url).port or 0, model=self._space.model, key=target.key)
+        whom = Asked(port=urlsplit(url).port or 0, model=self._space.model, key=target.key, until_s=ask.until_s)
         answers = heard(whom, self._conduct.labelled)
         if self._space.through:
             answers = heard(whom, self._conduct.labelled)
@@ -191,8 +198,8 @@ class Live:
         """For longer where not one answer ended in time."""
         try:
             return self._surely(target, load, processes, until_s)
-        except NothingMeasured:
-            if until_s - time.monotonic() < 2 * _LONGER * load.longest_s:
+        except NothingMeasured as error:
+            if _stood_still(error.reasons) or until_s - time.monotonic() < 2 * _LONGER * load.longest_s:
                 raise
             longer = msgspec.structs.replace(load, duration_s=_LONGER * load.longest_s, warm_up_s=load.longest_s)
             return self._surely(target, longer, processes, until_s)
@@ -201,10 +208,10 @@ class Live:
         """With more processes where the client was the limit; what it could not do better is told as a doubt."""
         for more in range(_TRIES):
             last = more + 1 == _TRIES or until_s - time.monotonic() < 3 * load.longest_s
+            limits = _LENIENT if last else ClientLimits()
             try:
-                if last:
-                    return _doubted(measure(target, load, processes=processes + more, limits=_LENIENT))
-                return measure(target, load, processes=processes + more)
+                measured = _within(target, load, processes + more, limits, until_s)
+                return _doubted(measured) if last else measured
             except ClientWasTheBottleneck as error:
                 if last:
                     raise
@@ -234,6 +241,28 @@ class Live:
         machine = self._conduct.machine.times(self._space.gpus_of(ask.setting))
         far = distance(best, ask.setting, weights, machine, self._objective)
         return msgspec.structs.replace(trial, distance=far, causes=causes(best, ask.setting, far))
+
+
+def _within(target: Target, load: Workload, processes: int, limits: ClientLimits, until_s: float) -> Measured:
+    """Measured with no answer waited for beyond the budget; OutOfTime where that alone made answers fail."""
+    left_s = max(_LEAST_ANSWER_S, until_s - time.monotonic() - load.longest_s)
+    short = msgspec.structs.replace(load, timeout_s=min(load.timeout_s, left_s))
+    try:
+        measured = measure(target, short, processes=processes, limits=limits)
+    except NothingMeasured as error:
+        _end_if_cut(short, error.reasons)
+        raise
+    _end_if_cut(short, measured.failed)
+    return measured
+
+
+def _end_if_cut(short: Workload, reasons: Mapping[str, int]) -> None:
+    if short.timeout_s < _STANDS_STILL_S and _stood_still(reasons):
+        raise OutOfTime("the budget ended while answers were under way")
+
+
+def _stood_still(reasons: Mapping[str, int]) -> bool:
+    return any(reason.endswith("timeout") for reason in reasons)
 
 
 def _doubted(measured: Measured) -> Measured:

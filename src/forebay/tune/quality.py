@@ -9,6 +9,8 @@ answers that count as right, has a floor of accuracy instead.
 from __future__ import annotations
 
 import http.client
+import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +33,7 @@ _ANSWER_TOKENS = 24
 _TOP = 5
 _PATIENCE_S = 300.0
 """All prompts are asked at once: an engine of two places on a busy processor takes minutes."""
+_LEAST_PATIENCE_S = 1.0
 
 PROMPTS = (
     "The capital of France is",
@@ -73,11 +76,20 @@ def labelled(path: Path) -> tuple[Labelled, ...]:
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asked: an engine of this machine, or the gateway in front of it, which wants a key."""
+    """Who is asked: an engine of this machine, or the gateway in front of it, which wants a key.
+
+    `until_s`: the moment of the monotonic clock beyond which no answer is waited for.
+    """
 
     port: int
     model: str
     key: str = ""
+    until_s: float = math.inf
+
+    @property
+    def patience_s(self) -> float:
+        """How long one answer is waited for."""
+        return min(_PATIENCE_S, max(_LEAST_PATIENCE_S, self.until_s - time.monotonic()))
 
 
 def heard(whom: Asked, own: Sequence[Labelled]) -> Answers:
@@ -137,7 +149,7 @@ def _compared(
 
 def _complete(whom: Asked, prompt: str, tokens: int) -> tuple[str, tuple[Token, ...]]:
     body = {"model": whom.model, "prompt": prompt, "max_tokens": tokens, "temperature": 0, "logprobs": _TOP}
-    status, content = ask(whom.port, "POST", "/v1/completions", body, _PATIENCE_S, key=whom.key)
+    status, content = ask(whom.port, "POST", "/v1/completions", body, whom.patience_s, key=whom.key)
     if status != 200:
         raise http.client.HTTPException(f"status {status}: {content[:200]!r}")
     choice: Any = msgspec.json.decode(content)["choices"][0]

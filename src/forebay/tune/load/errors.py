@@ -10,6 +10,8 @@ ForebayError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from forebay.core.errors import ForebayError, RunError
 
 
@@ -18,11 +20,12 @@ class Unreachable(RunError):
 
 
 class NothingMeasured(RunError):
-    """No request of the steady part was answered well; `sent` of them began there."""
+    """No request of the steady part was answered well; `sent` of them began there, and failed for these `reasons`."""
 
-    def __init__(self, what: str, *, fix: str = "", sent: int = 0) -> None:
+    def __init__(self, what: str, *, fix: str = "", sent: int = 0, reasons: Mapping[str, int] | None = None) -> None:
         super().__init__(what, fix=fix)
         self.sent = sent
+        self.reasons = dict(reasons or {})
 
 
 class ClientWasTheBottleneck(RunError):

@@ -12,7 +12,7 @@ import orjson
 
 from forebay.messages import _
 from forebay.tune.load.answers import EVENT, error_code
-from forebay.tune.load.ask import post
+from forebay.tune.load.ask import TIMEOUT_S, post
 from forebay.tune.load.bodies import Bodies
 from forebay.tune.load.errors import Unreachable
 from forebay.tune.load.prompts import Vocabulary
@@ -33,18 +33,21 @@ _KINDS = tuple(_WORDS.split())
 _FEW = 16
 _LEAST_WORDS = 24
 _REFUSED = {401, 403}
+_LEAST_WAIT_S = 30.0
+"""An engine's first answer may take longer than those of a load: what it needs is put together then."""
 
 
 def learn(target: Target, workload: Workload) -> Vocabulary:
     """Words and what they cost; raises Unreachable where the service would refuse every request of the load alike."""
     lengths = Bodies(target, msgspec.structs.replace(workload, stream=False))
+    wait_s = min(TIMEOUT_S, max(_LEAST_WAIT_S, workload.timeout_s))
 
     def by_usage(words: tuple[str, ...]) -> int | None:
-        return _counted(target, lengths.request(0, " ".join(words), 1).partition(b"\r\n\r\n")[2])
+        return _counted(target, lengths.request(0, " ".join(words), 1).partition(b"\r\n\r\n")[2], wait_s)
 
     # The first request is also the question whether anything answers there as it must.
     few = by_usage(_KINDS[:_FEW])
-    by_tokenizer = _tokenizer(target)
+    by_tokenizer = _tokenizer(target, wait_s)
     count = by_tokenizer or by_usage
     words = _single(count, _KINDS) if few is not None or by_tokenizer is not None else _KINDS
     if len(words) < _LEAST_WORDS:
@@ -59,10 +62,10 @@ def learn(target: Target, workload: Workload) -> Vocabulary:
     return Vocabulary(words=words, tokens_per_word=per_word, overhead_tokens=overhead, exact=exact, how=how)
 
 
-def _counted(target: Target, body: bytes) -> int | None:
+def _counted(target: Target, body: bytes, wait_s: float) -> int | None:
     """The prompt tokens that the engine says it was asked with; None where it does not say."""
     try:
-        status, answer = post(target, target.path, body)
+        status, answer = post(target, target.path, body, wait_s)
     except (OSError, http.client.HTTPException) as error:
         why = _("nothing answers there: {error}").format(error=error)
         raise Unreachable(why, where=target.url, fix=_("Start the service, or name another --url")) from error
@@ -86,7 +89,7 @@ def _counted(target: Target, body: bytes) -> int | None:
     return None
 
 
-def _tokenizer(target: Target) -> Callable[[tuple[str, ...]], int | None] | None:
+def _tokenizer(target: Target, wait_s: float) -> Callable[[tuple[str, ...]], int | None] | None:
     """Counts through a route of the engine for it, where it has one: vLLM's, ours, or llama.cpp's."""
     forms: tuple[tuple[str, Callable[[str], dict[str, Any]]], ...] = (
         ("/tokenize", lambda text: {"model": target.model, "prompt": text}),
@@ -97,7 +100,7 @@ def _tokenizer(target: Target) -> Callable[[tuple[str, ...]], int | None] | None
 
         def count(words: tuple[str, ...], path: str = path, form: Callable[[str], dict[str, Any]] = form) -> int | None:
             with contextlib.suppress(OSError, http.client.HTTPException, orjson.JSONDecodeError):
-                status, answer = post(target, path, orjson.dumps(form(" ".join(words))))
+                status, answer = post(target, path, orjson.dumps(form(" ".join(words))), wait_s)
                 found = orjson.loads(answer) if status == 200 else None
                 if isinstance(found, dict) and isinstance(found.get("tokens"), list):
                     return len(found["tokens"]) or None

@@ -42,7 +42,8 @@ def window(workload: Workload, found: Sequence[Row]) -> tuple[float, float]:
             fix = _("Measure for longer, or lower the load")
             raise NothingMeasured(why.format(warm_up=workload.warm_up_s), fix=fix)
         fix = _("Look at the log of the service, or lower the load")
-        raise NothingMeasured(_nothing(usable or found), fix=fix, sent=len(usable))
+        reasons = Counter(row.reason for row in usable or found)
+        raise NothingMeasured(_nothing(reasons), fix=fix, sent=len(usable), reasons=reasons)
     cut = warm_until([row.scheduled_e2e_ms for row in good])
     begin_s = max(workload.warm_up_s, good[cut].intended_s) if cut else workload.warm_up_s
     last_s = max(row.intended_s for row in usable)
@@ -171,8 +172,9 @@ def _summed(shares: Sequence[Within]) -> list[float]:
     return total
 
 
-def _nothing(found: Sequence[Row]) -> str:
-    if not found:
+def _nothing(reasons: Counter[str]) -> str:
+    if not reasons:
         return _("no request was sent in the time given")
-    reasons = ", ".join(f"{reason}: {count}" for reason, count in Counter(row.reason for row in found).most_common(4))
-    return _("not one of {count} requests was answered well ({reasons})").format(count=len(found), reasons=reasons)
+    told = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(4))
+    text = _("not one of {count} requests was answered well ({reasons})")
+    return text.format(count=reasons.total(), reasons=told)
