@@ -174,6 +174,12 @@ class _ByItself:
 
 
 def _unrecorded(reason: str) -> StateError:
+    if reason == "read":
+        return StateError(
+            "what is erased can be in a log of writes still: somebody reads the audit log's keys or consents",
+            fix="Erase again once backups and other readers have ended: what is destroyed stays destroyed",
+            code="erasure_unfinished",
+        )
     return StateError(
         f"the audit log takes no records ({reason})",
         fix="See the log of the unit `audit`; a log that was stopped is taken up by `forebay audit resume`",

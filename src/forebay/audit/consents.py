@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from forebay.audit.database import Database, read_only, transaction
+from forebay.store.write_ahead import empty_log
 
 SCHEMA = (
     "PRAGMA secure_delete = ON",
@@ -89,7 +90,10 @@ class Consents:
         return found.fetchone() is not None
 
     def forget(self, who: str) -> None:
-        """Nothing is left of what a person said: for what needs a consent there is none."""
+        """What a person said is gone: for what needs a consent there is none.
+
+        The log of writes holds it until `leave_nothing`.
+        """
         self._delete("DELETE FROM consents WHERE person = ?", (name_of(self._secret, who),))
 
     def old(self, before_us: int) -> int:
@@ -108,6 +112,10 @@ class Consents:
         with transaction(self._database):
             self._database.execute(change, (name_of(self._secret, who),))
 
+    def leave_nothing(self, *, wait: bool) -> None:
+        """What is forgotten goes from the log of writes too. sqlite3.OperationalError, busy, while somebody reads."""
+        empty_log(self._database, wait=wait)
+
     def close(self) -> None:
         self._database.close()
 
@@ -116,7 +124,6 @@ class Consents:
             self._database.execute(statement, bindings)
             self._database.execute(_CHANGED)
             self._database.execute("UPDATE forgotten SET times = times + 1")
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log of writes still held the page as it was
 
 
 class Follower:

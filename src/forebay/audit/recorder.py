@@ -35,7 +35,10 @@ _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY
 
 
 class Unrecorded(Exception):
-    """The entries are not in the log. `reason`: `full` may pass by itself, `stopped` does not."""
+    """The entries are not in the log. `reason`: `full` may pass by itself, `stopped` does not.
+
+    `read`: somebody reads what was destroyed, and it stays in a log of writes as long as they do.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -63,12 +66,21 @@ class Recorder:
         self._folder = folder
         self._kept_s = float("-inf")
         self._lock = -1
+        # What was destroyed may be in a log of writes: also what a writer before this one had no time to bring out.
+        self._left = True
+        self._owed: list[tuple[Entry, str]] = []
+        self._unfinished: dict[str, tuple[str, ...]] = {}
         marker = folder / STOPPED
         self.stopped = marker.read_text().strip() if marker.exists() else ""
 
     @property
     def size(self) -> int:
         return self._log.size
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether something that was destroyed may be in a log of writes still, or is not recorded as destroyed."""
+        return self._left or bool(self._owed)
 
     def record(self, entries: Sequence[Entry]) -> int:
         """Append `entries`; they are on the disk when this returns the position of the first. Raises Unrecorded."""
@@ -90,32 +102,40 @@ class Recorder:
     def shred(self, tenant: str, subject: str, by: str, at_us: int) -> Receipt:
         """Destroy a subject's keys and record that: first that it is asked for, so that none goes unseen.
 
-        Raises Unrecorded.
+        Raises Unrecorded; what is destroyed by then stays so, and the next attempt completes it.
         """
         who = person(tenant, subject)
-        names = self._keys.ids_of(who)
+        names = (*self._unfinished.get(who, ()), *self._keys.ids_of(who))
         entry = Entry(ERASURE, f"erasure-{at_us}", at_us, {"tenant": tenant, "by": by, "keys": " ".join(names)})
         if self._keys.is_held(who):
             return Receipt((), self._note(entry, "held"), held=True)
         if not names and not self._consents.has(who):
+            self.settle(wait=True)
             return Receipt((), self._note(entry, "no_key"))
         self._note(entry, "asked")
         self._remember(names)
+        self._left = True
         self._changing_consents(partial(self._consents.forget, who))
         self._changing(partial(self._keys.shred, who))
-        return Receipt(names, self._note(entry, "destroyed"))
+        self._unfinished[who] = names
+        self._owed.append((entry, "destroyed"))
+        position = self.settle(wait=True)
+        del self._unfinished[who]
+        return Receipt(names, position)
 
     def expire(self, before_us: int, at_us: int) -> int:
         """Destroy the keys of what is older; returns how many. What a crash interrupts the next time completes.
 
-        Raises Unrecorded.
+        While somebody reads, that it is done is recorded by a later `settle`. Raises Unrecorded.
         """
         count = self._keys.old(before_us)
         if count:
             entry = Entry(ERASURE, f"retention-{at_us}", at_us, {"before_us": before_us, "count": count})
             self._note(entry, "asked")
+            self._left = True
             self._changing(partial(self._keys.expire, before_us))
-            self._note(entry, "expired")
+            self._owed.append((entry, "expired"))
+            self._settle_soon()
         return count
 
     def forget_withdrawn(self, before_us: int, at_us: int) -> int:
@@ -124,8 +144,10 @@ class Recorder:
         if count:
             entry = Entry(ERASURE, f"withdrawn-{at_us}", at_us, {"before_us": before_us, "count": count})
             self._note(entry, "asked")
+            self._left = True
             self._changing_consents(partial(self._consents.expire, before_us))
-            self._note(entry, "expired")
+            self._owed.append((entry, "expired"))
+            self._settle_soon()
         return count
 
     def consent(self, tenant: str, subject: str, purpose: str, by: str, at_us: int, *, granted: bool) -> Receipt:
@@ -145,6 +167,20 @@ class Recorder:
         self._changing(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
         self._changing(partial(self._consents.hold, who, on=on))
         return Receipt((), self._note(entry, "held" if on else "released"), held=on)
+
+    def settle(self, *, wait: bool) -> int:
+        """Bring what was destroyed out of the logs of writes, then record what waited for that; returns the last place.
+
+        Raises Unrecorded, `read` while somebody reads; with `wait` after as long as a connection waits.
+        """
+        if self._left:
+            self._leave_nothing(wait=wait)
+            self._left = False
+        position = -1
+        while self._owed:
+            position = self._note(*self._owed[0])
+            del self._owed[0]
+        return position
 
     def note_old_consents(self) -> None:
         """Record that who had consented is not believed; a log that takes nothing now says so of every call."""
@@ -167,6 +203,23 @@ class Recorder:
     def _note(self, entry: Entry, result: str) -> int:
         facts: dict[str, Fact] = {**entry.facts, "result": result}
         return self.record([msgspec.structs.replace(entry, facts=facts)])
+
+    def _settle_soon(self) -> None:
+        """Settle unless somebody reads: everybody's records wait meanwhile."""
+        try:
+            self.settle(wait=False)
+        except Unrecorded as error:
+            if error.reason != "read":
+                raise
+
+    def _leave_nothing(self, *, wait: bool) -> None:
+        try:
+            self._keys.leave_nothing(wait=wait)
+            self._consents.leave_nothing(wait=wait)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise Unrecorded("read") from error
+            raise self._failed(error) from error
 
     def _remember(self, names: Sequence[str]) -> None:
         """What is about to be destroyed stays so, whatever is restored. Raises Unrecorded where the disk is full."""
@@ -220,6 +273,8 @@ def open_recorder(folder: Path, service: str) -> Recorder:
         if said.changes < known:
             recorder.note_old_consents()  # first, so that none is forgotten unseen
             said.begin_anew(known)
+        with contextlib.suppress(Unrecorded):
+            recorder.settle(wait=False)
     except BaseException:
         os.close(lock)
         raise

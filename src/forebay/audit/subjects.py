@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from forebay.audit.database import Database, transaction
 from forebay.audit.persons import holder, person
 from forebay.audit.record import Entry, Sealed
+from forebay.store.write_ahead import empty_log
 
 SCHEMA = (
     # What is deleted is overwritten, also in what SQLite still holds of a page.
@@ -87,7 +88,7 @@ class SubjectKeys:
         return tuple(str(identity) for (identity,) in found.fetchall())
 
     def shred(self, subject: str) -> None:
-        """Destroy a person's keys."""
+        """Destroy a person's keys; the log of writes holds them until `leave_nothing`."""
         self._destroy("DELETE FROM subjects WHERE name = ?", (self._name(subject),))
 
     def destroy(self, names: Iterable[str]) -> int:
@@ -97,8 +98,11 @@ class SubjectKeys:
             self._known.clear()
             with transaction(self._database):
                 self._database.executemany("DELETE FROM subjects WHERE id = ?", there)
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(there)
+
+    def leave_nothing(self, *, wait: bool) -> None:
+        """What was destroyed goes from the log of writes too. sqlite3.OperationalError, busy, while somebody reads."""
+        empty_log(self._database, wait=wait)
 
     def old(self, before_us: int) -> int:
         """How many keys have sealed something from before this time, of people who are not held."""
@@ -133,7 +137,6 @@ class SubjectKeys:
         self._known.clear()
         with transaction(self._database):
             self._database.execute(statement, bindings)
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log of writes still held the page as it was
 
     def _of(self, subject: str, period: int) -> _Key:
         known = self._known.get((subject, period))

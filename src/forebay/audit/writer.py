@@ -47,6 +47,7 @@ _TURN_S = 1.0
 _LOCK_S = 10.0
 _AGAIN_S = 0.05
 _RETENTION_S = 3600.0
+_SETTLE_S = 10.0
 
 
 class _Peer:
@@ -99,6 +100,7 @@ class Writer:
         self._personal_s = personal_s
         self._consents_s = consents_s
         self._expired_s = float("-inf")
+        self._settled_s = float("-inf")
         self._peers: dict[socket.socket, _Peer] = {}
         self._said = ""
         self._selector = selectors.DefaultSelector()
@@ -120,6 +122,7 @@ class Writer:
         while not self._stopping:
             self.turn(_TURN_S)
             self._retain()
+            self._settle()
         self.turn(0.0)  # what was sent before the end is recorded, and told
         for peer in list(self._peers.values()):
             self._leave(peer)
@@ -191,13 +194,22 @@ class Writer:
             self._log.write("info", "personal fields have passed their time", now, keys=keys, withdrawn=withdrawn)
             self._log.flush()
 
+    def _settle(self) -> None:
+        """What was destroyed while somebody read goes from the logs of writes when they have ended."""
+        now_s = time.monotonic()
+        if self._recorder.is_unsettled and now_s - self._settled_s >= _SETTLE_S:
+            self._settled_s = now_s
+            with contextlib.suppress(Unrecorded):
+                self._recorder.settle(wait=False)
+
     def _about_person(self, peer: _Peer, asked: Shred | Hold | Said) -> None:
         answer: Shredded | Refused
         try:
             receipt = self._done(asked)
             answer = Shredded(receipt.keys, receipt.position, receipt.held)
         except Unrecorded as error:
-            self._say(error.reason)
+            if error.reason != "read":
+                self._say(error.reason)
             answer = Refused(0, error.reason)
         if not peer.say(answer):
             self._leave(peer)

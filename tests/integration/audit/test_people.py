@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+import sqlite3
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from tests.integration.audit.test_commands import told
 from tests.integration.audit.writing import records, writer
 
 from forebay.audit.record import INTENT, Entry
-from forebay.audit.recorder import open_recorder
+from forebay.audit.recorder import SUBJECTS, open_recorder
+from forebay.cli.main import run
 from forebay.store.state_dir import StateDir
 
 
@@ -45,6 +47,24 @@ def test_a_person_is_exported_and_erased_with_a_receipt(
     assert actions[:4] == ["privacy.export", "privacy.export", "asked", "destroyed"]
 
 
+def test_there_is_no_receipt_while_somebody_reads_what_was_destroyed(
+    state: StateDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded(state)
+    with writer(state):
+        with closing(sqlite3.connect(state.audit / SUBJECTS, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            (key,) = next(iter(reader.execute("SELECT key FROM subjects")))
+            assert run(["privacy", "erase", "a", "--yes"]) == 1
+            shown = capsys.readouterr()
+            assert "receipt" not in shown.out
+            assert "somebody reads" in shown.err
+            assert json.loads(told(capsys, "privacy", "export", "a"))["records"] == [], "destroyed all the same"
+        assert "keys 1" in told(capsys, "privacy", "erase", "a", "--yes")
+        assert not any(key in path.read_bytes() for path in state.audit.glob("subjects.db*"))
+        told(capsys, "audit", "verify")
+
+
 def test_nobody_is_erased_under_a_legal_hold(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
     recorded(state)
     told(capsys, "privacy", "hold", "a")
@@ -61,3 +81,4 @@ def test_the_holder_of_a_key_is_erased_with_the_key(state: StateDir, capsys: pyt
     told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
     (row,) = json.loads(told(capsys, "key", "list", "-o", "json"))
     assert (row["name"], row["state"]) == ("", "revoked")
+    assert [path.name for path in state.root.rglob("*") if path.is_file() and b"Jane Doe" in path.read_bytes()] == []
