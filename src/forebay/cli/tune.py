@@ -118,25 +118,26 @@ def run(flags: Flags, model: str | None, **given: Any) -> None:
 )
 @common("config", "env", "output")
 def slo(flags: Flags, **given: Any) -> None:
-    """Exit code 1 where no load keeps the SLO."""
+    """Exit code 1 where no load keeps the SLO, or the service was lost amid the search."""
     from msgspec import json  # noqa: PLC0415  not needed for --help
 
-    from forebay.cli.bench import bounds_of  # noqa: PLC0415  heavy, and --help needs none of it
     from forebay.cli.bench_asked import target_of  # noqa: PLC0415
+    from forebay.cli.sizing import slo_of  # noqa: PLC0415  heavy, and --help needs none of it
     from forebay.tune.load.lengths import parse  # noqa: PLC0415
     from forebay.tune.slo import Limits, highest  # noqa: PLC0415
     from forebay.tune.slo_probe import Looked, probe_of  # noqa: PLC0415
 
     target = target_of(flags, {**given, "engine_metrics": ()}, "/v1/completions")
+    until_s = time.monotonic() + given["budget"]
     looked = Looked(
         target=target,
-        slo=bounds_of(given["slo"]),
+        slo=slo_of(given["slo"]),
         input_tokens=parse(given["input_tokens"]),
         output_tokens=parse(given["output_tokens"]),
         window_s=given["window"],
         say=flags.say,
+        until_s=until_s,
     )
-    until_s = time.monotonic() + given["budget"]
     found = highest(probe_of(looked), given["rate"], Limits(share=given["share"]), lambda: time.monotonic() > until_s)
     if given["save"] is not None:
         given["save"].write_bytes(json.encode(found))
@@ -152,7 +153,7 @@ def slo(flags: Flags, **given: Any) -> None:
         for each in found.rates
     ]
     flags.answer(found, lambda: f"{columns(head, rows)}\n\n{found.why}")
-    if found.highest_rps is None:
+    if found.highest_rps is None or found.ended:
         click.get_current_context().exit(1)
 
 

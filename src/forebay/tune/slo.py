@@ -14,9 +14,11 @@ from typing import Literal
 
 import msgspec
 
+from forebay.tune.load.errors import ClientWasTheBottleneck, Unreachable
 from forebay.tune.stats import student_quantile
 
-Verdict = Literal["kept", "broken", "unsure"]
+Verdict = Literal["kept", "broken", "unsure", "unseen"]
+"""`unseen`: the generator could not ask so much, and of the service nothing is known."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,25 +60,36 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """`highest_rps` is None where no load keeps the SLO; `broken_rps` is the lowest that breaks it, or may."""
+    """`highest_rps` is None where no load keeps the SLO; `broken_rps` is the lowest that breaks it, or may.
+
+    `ended`: why the search could not go on; empty where it has ended by itself, or with its time.
+    """
 
     highest_rps: float | None
     broken_rps: float | None
     confirmed: bool
     why: str
     rates: tuple[Rate, ...]
+    ended: str = ""
 
 
 Probe = Callable[[float, int], Window]
 
 
 def highest(probe: Probe, begin_rps: float, limits: Limits, enough: Callable[[], bool] = lambda: False) -> Found:
-    """Search from `begin_rps`; `probe(rate, number)` measures one window, `enough()` says that the time has ended."""
+    """Search from `begin_rps`; `probe(rate, number)` measures one window, `enough()` says that the time has ended.
+
+    Rates that `probe` finds the generator too weak for bound the search from above. Where the service is gone it ends
+    with what was measured. Either is raised where nothing was.
+    """
     search = _Search(probe, limits, enough)
+    enough = search.enough
     kept, broken = search.bracket(begin_rps)
     while kept is not None and broken is not None and broken / kept > limits.resolution and not enough():
         middle = math.sqrt(kept * broken)
         kept, broken = (middle, broken) if search.keeps(middle) else (kept, middle)
+    if search.error is not None and not any(each.windows for each in search.rates):
+        raise search.error
     confirmed = False
     while kept is not None and not enough():
         confirmed = search.keeps(kept, again=True)
@@ -88,8 +101,9 @@ def highest(probe: Probe, begin_rps: float, limits: Limits, enough: Callable[[],
         highest_rps=kept,
         broken_rps=broken,
         confirmed=confirmed,
-        why=_why(kept, broken, confirmed, search.rates, limits),
+        why=_why(kept, broken, confirmed, search, limits),
         rates=tuple(search.rates),
+        ended=search.ended,
     )
 
 
@@ -114,21 +128,27 @@ def judged(windows: Sequence[Window], limits: Limits) -> tuple[Verdict, float, f
 
 class _Search:
     def __init__(self, probe: Probe, limits: Limits, enough: Callable[[], bool]) -> None:
-        self._probe, self._limits, self._enough = probe, limits, enough
+        self._probe, self._limits, self._time_ended = probe, limits, enough
         self.rates: list[Rate] = []
+        self.error: ClientWasTheBottleneck | Unreachable | None = None
+        self.ended = ""
+
+    def enough(self) -> bool:
+        """Whether another look cannot be had, or not in time."""
+        return bool(self.ended) or self._time_ended()
 
     def bracket(self, begin_rps: float) -> tuple[float | None, float | None]:
         """A rate that keeps the SLO and one that does not, by doubling or halving."""
         rate = min(max(begin_rps, self._limits.least_rps), self._limits.most_rps)
         if self.keeps(rate):
             kept = rate
-            while kept < self._limits.most_rps and not self._enough():
+            while kept < self._limits.most_rps and not self.enough():
                 rate = min(kept * 2, self._limits.most_rps)
                 if not self.keeps(rate):
                     return kept, rate
                 kept = rate
             return kept, None
-        while rate > self._limits.least_rps and not self._enough():
+        while rate > self._limits.least_rps and not self.enough():
             lower = max(rate / 2, self._limits.least_rps)
             if self.keeps(lower):
                 return lower, rate
@@ -140,11 +160,15 @@ class _Search:
         windows: list[Window] = []
         verdict, share, low, high = judged(windows, self._limits)
         while len(windows) < self._limits.most_windows:
-            windows.append(self._probe(rate_rps, len(windows)))
+            window = self._look(rate_rps, len(windows))
+            if window is None:
+                verdict = "unseen"
+                break
+            windows.append(window)
             verdict, share, low, high = judged(windows, self._limits)
             # A queue that grows: another look costs time alone. Where nobody asked nothing is known.
             hopeless = windows[-1].sent > 0 and windows[-1].share < self._limits.share / 2
-            if hopeless or (len(windows) >= self._limits.least_windows and verdict != "unsure") or self._enough():
+            if hopeless or (len(windows) >= self._limits.least_windows and verdict != "unsure") or self.enough():
                 verdict = "broken" if hopeless else verdict
                 break
         self.rates.append(
@@ -153,6 +177,15 @@ class _Search:
             )
         )
         return verdict == "kept"
+
+    def _look(self, rate_rps: float, number: int) -> Window | None:
+        try:
+            return self._probe(rate_rps, number)
+        except ClientWasTheBottleneck as error:
+            self.error = error
+        except Unreachable as error:
+            self.error, self.ended = error, error.what
+        return None
 
 
 def _wilson(good: int, sent: int, confidence: float) -> tuple[float, float]:
@@ -164,16 +197,22 @@ def _wilson(good: int, sent: int, confidence: float) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def _why(kept: float | None, broken: float | None, confirmed: bool, rates: Sequence[Rate], limits: Limits) -> str:
+def _why(kept: float | None, broken: float | None, confirmed: bool, search: _Search, limits: Limits) -> str:
     if kept is None:
-        least = min(rates, key=lambda each: each.rate_rps)
+        least = min((each for each in search.rates if each.windows), key=lambda each: each.rate_rps)
         last = least.windows[-1]
+        surely = "keeps the SLO" if least.verdict == "broken" else "was surely seen to keep the SLO"
+        ended = f" before the search ended ({search.ended})" if search.ended else ""
         return (
-            f"no load keeps the SLO: at {least.rate_rps:.2g} requests/s {least.share:.0%} of the answers are good, "
+            f"no load {surely}{ended}: at {least.rate_rps:.2g} requests/s {least.share:.0%} of the answers are good, "
             f"{limits.share:.0%} are asked (TTFT P95 {last.ttft_p95_ms:.0f} ms, E2E P95 {last.e2e_p95_ms:.0f} ms)"
         )
+    if search.ended:
+        return f"the search ended ({search.ended}): about {kept:.3g} requests/s, not confirmed"
     if broken is None:
         return f"{kept:.3g} requests/s keep it, and no rate was found that does not"
     if not confirmed:
         return f"the time ended: about {kept:.3g} requests/s, not confirmed"
+    if any(each.rate_rps == broken and each.verdict == "unseen" for each in search.rates):
+        return f"{kept:.3g} requests/s keep it; at {broken:.3g} the generator was the limit, the service may bear more"
     return f"{kept:.3g} requests/s keep it, {broken:.3g} do not, or not surely"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -16,6 +18,7 @@ _LEAST_REQUESTS = 20
 _LONGEST_WINDOW_S = 60.0
 _WARM_RATIO = 0.2
 _TRIES = 4
+_LEAST_ANSWER_S = 60.0
 _LIMITS = ClientLimits(lag_p99_ms=25.0)
 """Wider than a benchmark's: a late client makes answers look late; what is found is too low at worst."""
 _TOKENS_PER_PROCESS = 12_500.0
@@ -23,7 +26,7 @@ _TOKENS_PER_PROCESS = 12_500.0
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked at, and with what."""
+    """What is looked at, and with what. `until_s`: the end of the search's time, on the monotonic clock."""
 
     target: Target
     slo: Slo
@@ -32,22 +35,14 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     window_s: float
     say: Callable[[str], None]
     limits: ClientLimits = _LIMITS
+    until_s: float = math.inf
 
 
 def probe_of(looked: Looked) -> Probe:
     """Windows of that load; each has other gaps between its requests."""
 
     def probe(rate_rps: float, number: int) -> Window:
-        length_s = max(looked.window_s, min(_LONGEST_WINDOW_S, _LEAST_REQUESTS / rate_rps))
-        warm_s = _WARM_RATIO * length_s
-        load = Workload(
-            arrivals=Arrivals(shape="poisson", rate_rps=rate_rps),
-            input_tokens=looked.input_tokens,
-            output_tokens=looked.output_tokens,
-            duration_s=length_s + warm_s,
-            warm_up_s=warm_s,
-            seed=1 + number,
-        )
+        load = load_at(looked, rate_rps, number)
         processes = 1 + int(rate_rps * looked.output_tokens.largest / _TOKENS_PER_PROCESS)
         try:
             seen = _measured(looked, load, processes)
@@ -65,6 +60,22 @@ def probe_of(looked: Looked) -> Probe:
         )
 
     return probe
+
+
+def load_at(looked: Looked, rate_rps: float, number: int) -> Workload:
+    """The load of one window. Who stands still holds it no longer than what is left, or a minute."""
+    length_s = max(looked.window_s, min(_LONGEST_WINDOW_S, _LEAST_REQUESTS / rate_rps))
+    warm_s = _WARM_RATIO * length_s
+    load = Workload(
+        arrivals=Arrivals(shape="poisson", rate_rps=rate_rps),
+        input_tokens=looked.input_tokens,
+        output_tokens=looked.output_tokens,
+        duration_s=length_s + warm_s,
+        warm_up_s=warm_s,
+        seed=1 + number,
+    )
+    left_s = looked.until_s - time.monotonic() - load.longest_s
+    return msgspec.structs.replace(load, timeout_s=min(load.timeout_s, max(_LEAST_ANSWER_S, left_s)))
 
 
 def _measured(looked: Looked, load: Workload, processes: int) -> Measured:
