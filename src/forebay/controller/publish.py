@@ -35,7 +35,6 @@ class Publisher:
         self._now = now
         self._current: Snapshot | None = None
         self._settled_policy: Policy | None = None
-        self._published_s = now()
         self._signalled_s: dict[str, float] = {}
         self._late_since_s: dict[str, float] = {}
         try:
@@ -53,7 +52,6 @@ class Publisher:
             return
         self.digest = publish(wanted, self._state.snapshots)
         self._current = wanted
-        self._published_s = self._now()
         self._signalled_s.clear()
         self._late_since_s.clear()
         self._journal.say("info", "a snapshot is published", snapshot=self.digest)

@@ -9,13 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 _RUNNING = {"vllm:num_requests_running", "llamacpp:requests_processing"}
 _WAITING = {"vllm:num_requests_waiting", "llamacpp:requests_deferred"}
-_GENERATED = {"vllm:generation_tokens_total", "llamacpp:tokens_predicted_total"}
 # llama.cpp counts the tokens of a call when it ends, its decoding steps as they happen; vLLM counts a prompt's tokens
 # when its prefill ends, its iterations as they happen. A long prompt or answer must not look like a stall.
 _PROGRESS = {
-    *_GENERATED,
+    "llamacpp:tokens_predicted_total",
     "llamacpp:n_decode_total",
     "llamacpp:prompt_tokens_total",
+    "vllm:generation_tokens_total",
     "vllm:prompt_tokens_total",
     "vllm:iteration_tokens_total_count",
 }
@@ -31,7 +31,6 @@ class EngineLoad(msgspec.Struct, frozen=True, kw_only=True):
 
     running: int | None = None
     waiting: int | None = None
-    generated_tokens: int | None = None
     progress: float | None = None
     kv_usage_ratio: float | None = None
 
@@ -52,11 +51,10 @@ def parse(page: str) -> EngineLoad | None:
     if not samples:
         return None
     usage = [value for name, value in samples if name in _KV_USAGE]
-    running, waiting, generated = (_sum(samples, names) for names in (_RUNNING, _WAITING, _GENERATED))
+    running, waiting = _sum(samples, _RUNNING), _sum(samples, _WAITING)
     return EngineLoad(
         running=None if running is None else int(running),
         waiting=None if waiting is None else int(waiting),
-        generated_tokens=None if generated is None else int(generated),
         progress=_sum(samples, _PROGRESS),
         kv_usage_ratio=max(usage) if usage else None,
     )

@@ -21,10 +21,6 @@ RestartClass = Literal[
 next for another reason. `monitoring_reload`: Prometheus, Alertmanager and Grafana read their files again.
 `service_restart`: the admin process, the audit log's writer, whoever watches callers, or the bundled Valkey.
 `recreate`: units come or go."""
-CLASSES: tuple[RestartClass, ...] = (
-    "live", "next_start", "monitoring_reload", "edge_reload", "worker_restart", "service_restart", "edge_restart",
-    "engine_restart", "recreate",
-)  # fmt: skip
 
 # The longest prefix of a value's path decides; `*` stands for any part.
 _TABLE: dict[tuple[str, ...], RestartClass] = {
@@ -94,8 +90,3 @@ def restart_class(path: Path, values: tuple[object, object] = (None, None), *, w
             if len(pattern) == length and all(part in ("*", word) for part, word in zip(pattern, words, strict=False)):
                 return found
     return "live"
-
-
-def costliest(classes: list[RestartClass]) -> RestartClass:
-    """The class that costs most."""
-    return max(classes, key=CLASSES.index, default="live")

@@ -43,13 +43,11 @@ def password(folder: Path) -> str:
     return path.read_text()
 
 
-def write_configuration(
-    folder: Path, port: int, bind: str = "127.0.0.1", memory_bytes: int = 256 * 1024 * 1024
-) -> Path:
+def write_configuration(folder: Path, port: int) -> Path:
     """Write the server's configuration, readable by its owner alone: it holds the password."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / CONFIGURATION
-    text = _CONF.format(port=port, password=password(folder), folder=folder, memory_bytes=memory_bytes)
+    text = _CONF.format(port=port, password=password(folder), folder=folder, memory_bytes=_MEMORY_BYTES)
     write_atomically(path, text.encode())
     return path
 

@@ -48,7 +48,6 @@ class Link:
         self.leased = False
         self.connection: ValkeyConnection | None = None
         self.lost_at = 0.0
-        self.round_trips = 0
         self._worker = worker.encode()
         self._limits = limits
         self._clock, self._wall = clocks
@@ -98,7 +97,6 @@ class Link:
             limit.asked += units
             self.need(limit)
         self._waiting.append((call, token))
-        self.round_trips += 1
         try:
             await call.wait(token)
         finally:

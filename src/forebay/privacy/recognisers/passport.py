@@ -6,15 +6,14 @@ import re
 
 from forebay.privacy.recogniser import LIKELY, NO, POSSIBLE, Found, Recogniser, near, recognisers
 
-_CHINESE = re.compile(r"(?:[EG][0-9]{8}|E[A-HJ-NP-Z][0-9]{7}|[DSP][0-9]{8}|[SPD]E[0-9]{7}|1[45][0-9]{7})")
+_CHINESE = re.compile(r"E[0-9]{8}|E[A-HJ-NP-Z][0-9]{7}")
 _named = near("passport", "passport no", "passport number", "护照", "护照号", "pass", "passeport", "reisepass")
 
 
 def _judge(found: Found) -> float:
-    text = found.text.upper()
     if _named(found):
         return LIKELY
-    return POSSIBLE if text == found.text and re.fullmatch(r"E[0-9]{8}|E[A-HJ-NP-Z][0-9]{7}", text) else NO
+    return POSSIBLE if _CHINESE.fullmatch(found.text) else NO
 
 
 recognisers.add("passport")(

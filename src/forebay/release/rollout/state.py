@@ -9,7 +9,6 @@ import msgspec
 from forebay.messages.reasons import Reason
 
 Strategy = Literal["canary", "blue-green", "shadow", "ab"]
-STRATEGIES: tuple[Strategy, ...] = ("canary", "blue-green", "shadow", "ab")
 BASELINE = "baseline"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from forebay.wire.openai.bounds import LONG_TEXT, either, flag, items, record, text, tree, word
+from forebay.wire.openai.bounds import LONG_TEXT, either, flag, items, record, text, word
 from forebay.wire.openai.shape import Check
 
 IMAGE_CHARACTERS = 12 * 1024 * 1024
@@ -116,6 +116,3 @@ def template_options(value: Any) -> bool:
         and TEMPLATE_OPTIONS_RESERVED.isdisjoint(value)
         and all(type(part) in {bool, int, float} or text(256)(part) for part in value.values())
     )
-
-
-ANY_OBJECT = tree(2_000)
