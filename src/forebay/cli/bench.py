@@ -10,10 +10,10 @@ import click
 
 from forebay.cli.bench_asked import target_of, workload_of
 from forebay.cli.bench_shown import answered, comparison_table, live
-from forebay.cli.flags import Flags, common
-from forebay.core.errors import UsageError
+from forebay.cli.flags import Duration, Flags, common
+from forebay.cli.sizing import slo_of
 from forebay.messages import _
-from forebay.tune.load import ClientLimits, Slo, Workload, measure
+from forebay.tune.load import ClientLimits, Workload, measure
 from forebay.tune.load.workload import check
 from forebay.tune.report.compare import compare as compared
 from forebay.tune.report.foreign import read_foreign
@@ -67,20 +67,20 @@ def bench() -> None:
     "--repeats", type=float, default=0.0, show_default=True, help=_("Share of requests that say what was said before.")
 )
 @click.option("--turns", type=int, default=1, show_default=True, help=_("Requests of a session."))
-@click.option("--think", metavar="DURATION", default="0s", show_default=True, help=_("Between turns."))
+@click.option("--think", type=Duration(), default="0s", show_default=True, help=_("Between turns."))
 @click.option("--images", metavar="COUNTxWIDTHxHEIGHT", help=_("Pictures in every request."))
 @click.option("--adapter", "adapters", multiple=True, help=_("A model's adapter to ask for in turn; may be repeated."))
-@click.option("--duration", metavar="DURATION", help=_("How long requests begin. Default: 20s unless --requests."))
+@click.option("--duration", type=Duration(), help=_("How long requests begin. Default: 20s unless --requests."))
 @click.option("--requests", type=int, help=_("How many requests at most."))
-@click.option("--warm-up", metavar="DURATION", default="0s", show_default=True, help=_("What is cut at the beginning."))
-@click.option("--request-timeout", metavar="DURATION", default="10m", show_default=True, help=_("For one answer."))
+@click.option("--warm-up", type=Duration(), default="0s", show_default=True, help=_("What is cut at the beginning."))
+@click.option("--request-timeout", type=Duration(), default="10m", show_default=True, help=_("For one answer."))
 @click.option("--seed", type=int, default=1, show_default=True, help=_("The same seed sends the same requests."))
 @click.option("--stop-at-eos", is_flag=True, help=_("Let answers end where the model ends them."))
 @click.option("--no-stream", is_flag=True, help=_("Ask for whole answers."))
 @click.option("--slo", metavar="NAME=DURATION,…", help=_("Bounds of a good answer: ttft, tpot, e2e."))
 @click.option("--workload", "workload_file", type=_FILE, help=_("The whole load as JSON, in place of its options."))
 @click.option("--processes", type=click.IntRange(1, 256), help=_("Of the generator. Default: by the load."))
-@click.option("--most-lag", metavar="DURATION", default="10ms", show_default=True, help=_("How late it may be, P99."))
+@click.option("--most-lag", type=Duration(), default="10ms", show_default=True, help=_("How late it may be, P99."))
 @click.option("--save", type=_NEW, metavar="FILE", help=_("Write the measurement as JSON."))
 @click.option("--html", type=_NEW, metavar="FILE", help=_("Write a report with plots."))
 @common("config", "env", "output", "dry_run")
@@ -93,8 +93,8 @@ def run(flags: Flags, **given: Any) -> None:
         flags.answer(loads[0] if len(loads) == 1 else loads)
         return
     target = target_of(flags, given, _PATHS[given["route"]])
-    limits = ClientLimits(lag_p99_ms=_duration_ms(given["most_lag"]))
-    bounds = None if given["slo"] is None else bounds_of(given["slo"])
+    limits = ClientLimits(lag_p99_ms=given["most_lag"] * 1000)
+    bounds = None if given["slo"] is None else slo_of(given["slo"])
     runs = []
     for load in loads:
         with live(flags, load) as tell:
@@ -146,28 +146,6 @@ def _write_page(flags: Flags, where: Path | None, runs: list[Measured]) -> None:
     if where is not None:
         where.write_text(page(runs), "utf-8")
         flags.say(_("report: {file}").format(file=where))
-
-
-def _duration_ms(text: str) -> float:
-    from forebay.core.units import duration_s  # noqa: PLC0415  not needed for --help
-
-    try:
-        return duration_s(text) * 1000
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def bounds_of(text: str) -> Slo:
-    """Read `ttft=500ms,e2e=3s`; UsageError where it is no such list."""
-    bounds: dict[str, float] = {}
-    for part in text.split(","):
-        name, _equals, value = part.partition("=")
-        if name.strip() not in {"ttft", "tpot", "e2e"}:
-            raise UsageError(
-                _("{name!r} is no bound of an answer").format(name=name), fix=_("Write ttft=500ms,tpot=50ms,e2e=3s")
-            )
-        bounds[f"{name.strip()}_ms"] = _duration_ms(value)
-    return Slo(**bounds)
 
 
 def _processes(load: Workload) -> int:

@@ -12,7 +12,6 @@ from forebay.cli.flags import Flags
 from forebay.cli.wiring import configuration, state_dir
 from forebay.controller.status import Status, read_status
 from forebay.core.errors import UsageError
-from forebay.core.units import duration_s
 from forebay.messages import _
 from forebay.tune.load import Arrivals, Images, Step, Target, Workload
 from forebay.tune.load.lengths import parse
@@ -39,16 +38,16 @@ def workload_of(given: dict[str, Any]) -> list[Workload]:
         shared_prefixes=given["shared_prefixes"],
         repeat_share=given["repeats"],
         turns=given["turns"],
-        think_s=_seconds(given["think"], "--think"),
-        duration_s=usual_s if duration is None else _seconds(duration, "--duration"),
+        think_s=given["think"],
+        duration_s=usual_s if duration is None else duration,
         requests=requests,
-        warm_up_s=_seconds(given["warm_up"], "--warm-up"),
+        warm_up_s=given["warm_up"],
         seed=given["seed"],
         ignore_eos=not given["stop_at_eos"],
         stream=not given["no_stream"],
         images=_images(given["images"]),
         adapters=given["adapters"],
-        timeout_s=_seconds(given["request_timeout"], "--request-timeout"),
+        timeout_s=given["request_timeout"],
     )
     return [msgspec.structs.replace(load, arrivals=come) for come in _arrivals(given)]
 
@@ -132,10 +131,3 @@ def _number(text: str, option: str) -> float:
         return float(text)
     except ValueError:
         raise UsageError(_("{option}: {text!r} is no number").format(option=option, text=text)) from None
-
-
-def _seconds(text: str, option: str) -> float:
-    try:
-        return duration_s(text)
-    except ValueError as error:
-        raise UsageError(str(error), where=option) from error

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from forebay.cli import sizing
-from forebay.cli.flags import Flags, columns, common
+from forebay.cli.flags import Duration, Flags, columns, common
 from forebay.cli.sizing import FILE, Candidate
 from forebay.core.errors import UsageError
 from forebay.core.files import write_atomically
@@ -92,7 +92,7 @@ def make_plan(flags: Flags, **given: Any) -> None:
 @click.option("--peak", type=float, help=_("Requests a second at the peak. Default: twice the mean."))
 @click.option("--peak-hour", type=float, default=15.0, show_default=True, help=_("When the peak is."))
 @click.option("--day", type=FILE, help=_("The day as a file: rates_rps, from midnight."))
-@click.option("--duration", default="5m", show_default=True, metavar="DURATION", help=_("How long calls come."))
+@click.option("--duration", type=Duration(), default="5m", show_default=True, help=_("How long calls come."))
 @click.option("--routing", default="least_loaded", show_default=True, help=_("The gateway's policy."))
 @click.option(
     "--max-outstanding", type=click.IntRange(0), default=0, help=_("Calls that the gateway sends to an engine at most.")
@@ -100,7 +100,7 @@ def make_plan(flags: Flags, **given: Any) -> None:
 @click.option(
     "--queue", type=click.IntRange(0), default=1000, show_default=True, help=_("Calls that may wait in the gateway.")
 )
-@click.option("--queue-wait", default="60s", show_default=True, metavar="DURATION", help=_("How long one may wait."))
+@click.option("--queue-wait", type=Duration(), default="60s", show_default=True, help=_("How long one may wait."))
 @click.option("--lose", type=float, metavar="SECONDS", help=_("Lose the first engine then."))
 @common("config", "env", "output")
 def simulate(flags: Flags, **given: Any) -> None:
@@ -232,7 +232,7 @@ def _load(given: dict[str, Any]) -> tuple[Workload, float]:
         steps = sizing.demand_of(given).steps()
         come = Arrivals(shape="steps", steps=steps)
         return msgspec.structs.replace(load, arrivals=come, duration_s=None), steps[0].duration_s
-    length_s = sizing.seconds(given["duration"])
+    length_s = given["duration"]
     if given["concurrency"] is not None:
         come = Arrivals(shape="closed", concurrency=given["concurrency"])
     elif given["rate"] is not None:
@@ -253,7 +253,7 @@ def _gateway(given: dict[str, Any]) -> Gateway:
         raise UsageError(_("there is no policy {name}").format(name=given["routing"]), fix=fix)
     return Gateway(
         routing=RoutingPolicy(scorers={given["routing"]: 1.0}), queue_calls=given["queue"],
-        queue_wait_s=sizing.seconds(given["queue_wait"]),
+        queue_wait_s=given["queue_wait"],
     )  # fmt: skip
 
 

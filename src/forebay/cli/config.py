@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-import msgspec
 from pydantic.fields import FieldInfo
 
-from forebay.cli.flags import Flags, columns, common
+from forebay.cli.flags import Flags, columns, common, spelled
 from forebay.cli.wiring import configuration
 from forebay.config.load import Loaded
 from forebay.config.provenance import Origin, Path, find, plain, show_path
@@ -50,7 +49,7 @@ def explain(flags: Flags, key: str) -> None:
         flags.answer(answer[0], table=lambda: _story(answer[0]))
     else:
         head = (_("KEY"), _("VALUE"), _("LAYER"), _("WHERE"))
-        rows = [(item["key"], _short(item["value"]), item["layer"], item["where"]) for item in answer]
+        rows = [(item["key"], spelled(item["value"]), item["layer"], item["where"]) for item in answer]
         flags.answer(answer, table=lambda: columns(head, rows))
 
 
@@ -64,7 +63,7 @@ def diff(flags: Flags, one: str, other: str) -> None:
     keys = sorted({*left, *right}, key=show_path)
     rows = [(show_path(key), left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
     answer = [{"key": key, one: mine, other: theirs} for key, mine, theirs in rows]
-    cells = [(key, _short(mine), _short(theirs)) for key, mine, theirs in rows]
+    cells = [(key, spelled(mine), spelled(theirs)) for key, mine, theirs in rows]
     flags.answer(answer, table=lambda: columns((_("KEY"), one, other), cells))
 
 
@@ -134,10 +133,10 @@ def _where(origin: Origin) -> str:
 
 
 def _story(told: dict[str, Any]) -> str:
-    lines = [f"{told['key']}: {_short(told['value'])}"]
+    lines = [f"{told['key']}: {spelled(told['value'])}"]
     lines.append("  " + _from(told))
     lines += [
-        "  " + _("instead of {value}, {origin}").format(value=_short(b["value"]), origin=_from(b))
+        "  " + _("instead of {value}, {origin}").format(value=spelled(b["value"]), origin=_from(b))
         for b in told["overrides"]
     ]
     if told["about"]:
@@ -156,9 +155,3 @@ def _from(told: dict[str, Any]) -> str:
     }
     text = layers[told["layer"]]
     return f"{text} ({told['where']})" if told["where"] else text
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return msgspec.json.encode(value).decode() if isinstance(value, dict | list | tuple) else str(value)

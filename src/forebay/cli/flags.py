@@ -17,6 +17,9 @@ from forebay.messages import LANGUAGES, N_, _
 F = TypeVar("F", bound=Callable[..., Any])
 Format = Literal["table", "json", "yaml"]
 FORMATS = ("table", "json", "yaml")
+# From now on, dates stay those that every program can write.
+_LONGEST_YEARS = 100
+_LONGEST_S = _LONGEST_YEARS * 366 * 86_400
 
 
 class Flags:
@@ -83,6 +86,14 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def spelled(value: Any) -> str:
+    """A value as a file of configuration spells it, on one line unless it is a text of several."""
+    import msgspec  # noqa: PLC0415  not needed for --help
+
+    is_json = value is None or isinstance(value, dict | list | tuple | bool)
+    return msgspec.json.encode(value).decode() if is_json else str(value)
+
+
 def paint(text: str, colour: str) -> str:
     """Colour for a terminal; plain where NO_COLOR is set or nobody looks."""
     plain = os.environ.get("NO_COLOR") or not sys.stdout.isatty()
@@ -113,17 +124,26 @@ def _value_of(arguments: Sequence[str], names: tuple[str, ...]) -> str | None:
 
 
 class Duration(click.ParamType[float]):
-    """A length of time such as 30s, as seconds."""
+    """A length of time such as 30s, as seconds; refused below `least_s`, and where it is no time that anybody means."""
 
     name = "DURATION"
 
+    def __init__(self, least_s: float = 0.0) -> None:
+        self._least_s = least_s
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from forebay.core.units import duration_s  # noqa: PLC0415  not needed for --help
+        from forebay.core.units import duration_s, show_duration  # noqa: PLC0415  not needed for --help
 
         try:
-            return value if isinstance(value, float) else duration_s(value)
+            found = value if isinstance(value, float) else duration_s(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if found < self._least_s:
+            least = show_duration(self._least_s)
+            self.fail(_("{value} is shorter than {least}").format(value=value, least=least), param, ctx)
+        if found > _LONGEST_S:
+            self.fail(_("{value} is longer than {years} years").format(value=value, years=_LONGEST_YEARS), param, ctx)
+        return found
 
 
 def _all(names: tuple[str, ...]) -> tuple[str, ...]:

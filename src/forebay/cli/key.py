@@ -9,13 +9,12 @@ from typing import Any
 import click
 
 from forebay.cli.auditing import decided
-from forebay.cli.flags import Flags, columns, common
+from forebay.cli.flags import Duration, Flags, columns, common
 from forebay.cli.key_opening import opened_keys
 from forebay.cli.wiring import state_dir
 from forebay.config.schema.store import Store
 from forebay.controller.in_force import Claim, await_everywhere, running_workers
 from forebay.core.errors import RunError, StateError, UsageError
-from forebay.core.units import duration_s
 from forebay.gateway.uses import last_used
 from forebay.messages import _
 from forebay.security import key_store
@@ -36,8 +35,8 @@ def key() -> None:
 @click.option("--name", default="", help=_("What the key is for."))
 @click.option("--tenant", default="default", show_default=True, help=_("Whose key it is."))
 @click.option("--scope", "scopes", multiple=True, help=_("What it may do, such as `inference`; repeat it for more."))
-@click.option("--expires", metavar="DURATION", help=_("When it ends, such as 90d. Default: never."))
-@click.option("--begins", metavar="DURATION", help=_("How long from now until it opens anything. Default: at once."))
+@click.option("--expires", type=Duration(), help=_("When it ends, such as 90d. Default: never."))
+@click.option("--begins", type=Duration(), help=_("How long from now until it opens anything. Default: at once."))
 @click.option(
     "--from", "networks", multiple=True, metavar="NETWORK", help=_("Where it may be used, such as 10.0.0.0/8.")
 )
@@ -49,8 +48,8 @@ def create(flags: Flags, **given: Any) -> None:
         tenant=given["tenant"],
         scopes=given["scopes"],
         name=given["name"],
-        expires_at=None if given["expires"] is None else now + _duration(given["expires"], "--expires"),
-        not_before=None if given["begins"] is None else now + _duration(given["begins"], "--begins"),
+        expires_at=None if given["expires"] is None else now + given["expires"],
+        not_before=None if given["begins"] is None else now + given["begins"],
         networks=given["networks"],
     )
     scopes = " ".join(grant.scopes)
@@ -79,14 +78,13 @@ def list_(flags: Flags) -> None:
 
 @key.command(help=_("Create a new key for the holder of one; the old one works until the overlap is over."))
 @click.argument("identity", metavar="ID")
-@click.option("--overlap", metavar="DURATION", default="1d", show_default=True, help=_("How long both work."))
+@click.option("--overlap", type=Duration(), default="1d", show_default=True, help=_("How long both work."))
 @common("config", "env", "output", "timeout")
-def rotate(flags: Flags, identity: str, overlap: str) -> None:
+def rotate(flags: Flags, identity: str, overlap: float) -> None:
     """Tenant, scopes, name and expiry pass to the new key."""
-    overlap_s = _duration(overlap, "--overlap")
     with opened_keys(flags) as (state, keys):
         with decided(state, "key.rotate", key=identity):
-            old, row, text = key_store.rotate(keys.database, keys.pepper, identity, overlap_s, time.time())
+            old, row, text = key_store.rotate(keys.database, keys.pepper, identity, overlap, time.time())
         flags.say(_("The old key {id} works until {time}.").format(id=old.id, time=_moment(old.expires_at)))
         _show_new(flags, state, keys, row, text)
 
@@ -198,13 +196,6 @@ def _revoked_line(row: KeyRow, *, runs: bool) -> str:
     if runs:
         return _("{id} is revoked; no worker accepts it").format(id=row.id)
     return _("{id} is revoked; the service does not run").format(id=row.id)
-
-
-def _duration(text: str, option: str) -> float:
-    try:
-        return duration_s(text)
-    except ValueError as error:
-        raise UsageError(str(error), where=option, code="usage") from error
 
 
 def _public(row: KeyRow, now: float) -> dict[str, object]:

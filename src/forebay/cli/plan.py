@@ -13,7 +13,7 @@ import msgspec
 from forebay.cli import planning, releasing
 from forebay.cli.auditing import decided
 from forebay.cli.findings import lines
-from forebay.cli.flags import Flags, columns, common, paint
+from forebay.cli.flags import Flags, columns, common, paint, spelled
 from forebay.cli.service import sole
 from forebay.cli.states import takes_word
 from forebay.cli.wiring import state_dir
@@ -261,8 +261,7 @@ def _diff(step: Step) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    is_tree = isinstance(value, dict | list | bool)  # as the file spells them
-    text = "-" if value is None else msgspec.json.encode(_said(value)).decode() if is_tree else str(value)
+    text = "-" if value is None else spelled(_said(value))
     first, *more = text.splitlines() or [""]
     return first if len(first) <= 48 and not more else f"{first[:45]}..."
 

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from forebay.cli import sizing
-from forebay.cli.flags import Flags, columns, common
+from forebay.cli.flags import Duration, Flags, columns, common
 from forebay.cli.wiring import configuration, state_dir
 from forebay.config.schema import EmbeddedEngine, VllmEngine
 from forebay.config.schema.scale import EngineScale
@@ -34,6 +34,7 @@ from forebay.tune.simulate.spec import EngineShape, Gateway
 _DAY_S = 86_400.0
 _USUAL_START_S = 60.0
 _BATCHED_TOKENS = 8192
+_SHORTEST_SLOT_S = 1.0
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +89,12 @@ _LOG = click.option(
 @scale.command("plan", help=_("The copies that the coming day asks for, and how well the last day was foretold."))
 @click.argument("model", required=False)
 @_LOG
-@click.option("--slot", default="1h", show_default=True, metavar="DURATION", help=_("Width of a slot."))
+@click.option("--slot", type=Duration(_SHORTEST_SLOT_S), default="1h", show_default=True, help=_("Width of a slot."))
 @common("config", "env", "output")
 def plan(flags: Flags, model: str | None, **given: Any) -> None:
     """Each slot is foretold from the end of the record."""
     scope = _scope(flags, model, {})
-    slot_s = sizing.seconds(given["slot"])
+    slot_s = given["slot"]
     seen = _whole(series(_calls(flags, scope.model, given["logs"]), slot_s))
     day = max(1, round(_DAY_S / slot_s))
     values = seen.in_flight
@@ -106,21 +107,21 @@ def plan(flags: Flags, model: str | None, **given: Any) -> None:
 @scale.command(help=_("Play recorded traffic: what the rules would have done, at what cost, and who had waited."))
 @click.argument("model", required=False)
 @_LOG
-@click.option("--last", default="24h", show_default=True, metavar="DURATION", help=_("How much of the record."))
+@click.option("--last", type=Duration(), default="24h", show_default=True, help=_("How much of the record."))
 @click.option("--engine", "shape", type=sizing.FILE, help=_("An engine as `capacity calibrate` wrote it."))
-@click.option("--start", metavar="DURATION", help=_("How long a start takes. Default: what the last one here took."))
+@click.option("--start", type=Duration(), help=_("How long a start takes. Default: what the last one here took."))
 @click.option("--slo", metavar="NAME=DURATION,…", help=_("Bounds of a good answer: ttft, tpot, e2e."))
 @click.option("--least", type=click.IntRange(1, 1000), help=_("In place of the file's."))
 @click.option("--most", type=click.IntRange(1, 1000), help=_("In place of the file's."))
 @click.option("--calls", type=click.IntRange(1), help=_("In place of the file's."))
-@click.option("--up", metavar="DURATION", help=_("In place of the file's."))
-@click.option("--down", metavar="DURATION", help=_("In place of the file's."))
+@click.option("--up", type=Duration(), help=_("In place of the file's."))
+@click.option("--down", type=Duration(), help=_("In place of the file's."))
 @common("config", "env", "output")
 def explain(flags: Flags, model: str | None, **given: Any) -> None:
     """The engine is as fast as the record shows, unless it is told."""
     scope = _scope(flags, model, given)
     calls = _calls(flags, scope.model, given["logs"])
-    since_s = calls[-1].at_s - sizing.seconds(given["last"]) if calls else 0.0
+    since_s = calls[-1].at_s - given["last"] if calls else 0.0
     calls = [each for each in calls if each.at_s >= since_s]
     if not calls:
         raise UsageError(
@@ -131,7 +132,7 @@ def explain(flags: Flags, model: str | None, **given: Any) -> None:
     gateway = Gateway(queue_calls=queue.calls, queue_wait_s=queue.wait)
     slo: Slo = sizing.slo_of(given["slo"])
     status = read_status(state_dir(flags).status)
-    start_s = sizing.seconds(given["start"]) if given["start"] else _start_s(status, scope.model)
+    start_s = given["start"] if given["start"] is not None else _start_s(status, scope.model)
     told = Explained(
         model=scope.model,
         calls=len(calls),
@@ -168,8 +169,7 @@ def _scope(flags: Flags, model: str | None, given: dict[str, Any]) -> Scope:
 
 def _rules(written: EngineScale | None, given: dict[str, Any]) -> EngineScale | None:
     """What the file says, with what the command line says otherwise."""
-    told = {name: given[name] for name in ("least", "most", "calls") if given.get(name) is not None}
-    told |= {name: sizing.seconds(given[name]) for name in ("up", "down") if given.get(name)}
+    told = {name: given[name] for name in ("least", "most", "calls", "up", "down") if given.get(name) is not None}
     if written is None and "most" not in told:
         return None
     found = (written or EngineScale(most=given["most"])).model_copy(update=told)

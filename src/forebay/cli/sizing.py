@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from forebay.cli.flags import Flags
+from forebay.cli.flags import Duration, Flags
 from forebay.cli.wiring import configuration
 from forebay.config.load import Loaded
 from forebay.config.schema.engines import VllmEngine
 from forebay.config.weights import Weights, weights, weights_of_config
 from forebay.core.errors import StateError, UsageError
-from forebay.core.units import duration_s
 from forebay.messages import _
 from forebay.tune.capacity.accelerators import accelerator
 from forebay.tune.capacity.analytic import Build, engine, served
@@ -107,18 +106,10 @@ def slo_of(text: str | None) -> Slo:
         name, _equals, bound = part.strip().partition("=")
         if name not in {"ttft", "tpot", "e2e"}:
             raise UsageError(_("{name!r} is no bound").format(name=name), fix=_("Write ttft=500ms,tpot=50ms,e2e=3s"))
-        found[f"{name}_ms"] = seconds(bound) * 1000
+        found[f"{name}_ms"] = Duration()(bound) * 1000
         if not found[f"{name}_ms"] > 0:
             raise UsageError(_("no call keeps a bound of 0"), fix=_("Write ttft=500ms,tpot=50ms,e2e=3s"))
     return Slo(**found)
-
-
-def seconds(text: str) -> float:
-    """A duration as it is written; UsageError otherwise."""
-    try:
-        return duration_s(text)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def count(text: str) -> float:

@@ -23,6 +23,8 @@ _TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?")
 _PEPPER = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH = 120
+# The end of the calendar is the year 9999; nobody means a key that outlives its service by a century.
+_FURTHEST_S = 100 * 366 * 86400.0
 _COLUMNS = (
     "id", "digest", "tenant", "scopes", "name", "created_at", "expires_at", "revoked_at", "not_before", "networks",
     "suspended",
@@ -230,6 +232,9 @@ def _check(grant: KeyGrant, now: float) -> None:
     _check_networks(grant.networks)
     if grant.expires_at is not None and grant.expires_at <= max(now, grant.not_before or 0.0):
         raise UsageError(_("the key would already have expired"), fix=_("Give a time to come, such as 90d"))
+    # A key in the store whose time no calendar knows could not be listed any more, nor any other beside it.
+    if not all(0 <= at <= now + _FURTHEST_S for at in (grant.expires_at, grant.not_before) if at is not None):
+        raise UsageError(_("a key begins and ends within 100 years"), fix=_("Give a time to come, such as 90d"))
 
 
 def _check_roles(scopes: tuple[str, ...]) -> None:

@@ -29,7 +29,6 @@ def bench(tmp_path, monkeypatch, capsys):
         (["--rate", "many"], "no number"),
         (["--ramp", "5"], "--ramp: '5' is no pair of numbers\n  Write both with a colon"),
         (["--ramp", "5:many"], "no number"),
-        (["--duration", "5"], "--duration: '5' is not a duration"),
         (["--input-tokens", "long"], "no length"),
         (["--slo", "speed=1s"], "no bound"),
         (["--images", "big"], "no images"),

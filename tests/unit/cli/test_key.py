@@ -145,7 +145,3 @@ def test_a_scope_that_allows_nothing_is_told_beside_the_key(state: StateDir, ans
     assert "The scope inferense allows nothing" in err
     for scope in ("inference", "role:analyst", "tenant:admin"):
         assert answers("create", "--scope", scope)[1] == ""
-
-
-def test_a_time_that_is_none_is_told_with_its_option(state: StateDir, answers: Any) -> None:
-    assert "--expires: 'never' is not a duration" in answers("create", "--expires", "never", code=64)[1]

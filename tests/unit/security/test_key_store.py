@@ -80,6 +80,9 @@ def test_revoking_an_unknown_key_says_so_and_changes_nothing(database: sqlite3.C
         KeyGrant(name="line\nbreak"),
         KeyGrant(name="n" * 121),
         KeyGrant(expires_at=NOW),
+        KeyGrant(expires_at=NOW + 1e13),
+        KeyGrant(not_before=NOW + 1e13),
+        KeyGrant(not_before=-1e13),
     ],
 )
 def test_a_malformed_grant_is_refused_and_stores_nothing(database: sqlite3.Connection, grant: KeyGrant) -> None:
