@@ -58,7 +58,7 @@ async def serve(call: Call, parts: Parts) -> None:
             return
         asked = screen(call.head, call.body, route, view)
         if asked.model.prepare is not None:
-            asked = prepare(asked, key, view.pepper)
+            asked = prepare(asked, ledger, view.pepper)
         ledger.model, ledger.stream = permit(key, asked.model.name) if key.bounded else asked.model.name, asked.stream
         asked = asked if not view.guarded else _lawful(call, asked, view, parts)
         parts.meter.decide.observe(parts.clock() - ledger.received_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,15 +12,16 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 import pytest
-from tests.integration.gateway.raw import Answer, Raw
+from tests.integration.gateway.raw import CHAT, Answer, Raw, head
 from tests.integration.gateway.scripts import Script, never_answers, refuses
+from tests.unit.security.jwt import policy, token
 
 from forebay.gateway.cascade.policy import Bounds, CascadePolicy
 from forebay.gateway.limits.policy import Bounds as LimitBounds
 from forebay.gateway.limits.policy import LimitsPolicy, Price
 from forebay.gateway.reuse.policy import CachePolicy, PreparePolicy
 from forebay.gateway.rollout.policy import RolloutPolicy
-from forebay.gateway.snapshot import EngineRef, ModelRef
+from forebay.gateway.snapshot import EngineRef, IdentityPolicy, ModelRef
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion, say_hello
 from forebay.testing.worker import GatewayWorker, wait_for
 
@@ -266,6 +268,17 @@ def test_a_tenants_prefixes_stay_its_own_at_the_first_model_too(pair: Pair) -> N
     assert len(salted["cache_salt"]) > 20
     assert "cache_salt" not in plain
     assert [fields["messages"][0]["content"] for fields in (salted, plain)] == ["Be kind.", " Be kind. "]
+
+
+def test_prefixes_of_whoever_comes_with_a_token_are_kept_apart_at_the_first_model_too(pair: Pair) -> None:
+    identity = IdentityPolicy(issuers=(policy(),))
+    pair.use(small={"prepare": PreparePolicy(salt="tenant")}, identity=identity)
+    bearer = token(exp=int(time.time()) + 600, iat=int(time.time()) - 5).decode()
+    body = orjson.dumps(ASKED)
+    with Raw(pair.worker) as raw:
+        raw.send(head("POST", CHAT, f"Content-Length: {len(body)}", f"Authorization: Bearer {bearer}") + body)
+        assert said(raw.answer()) == ("first", "small talk")
+    assert len(pair.small.seen[0].fields["cache_salt"]) > 20
 
 
 def test_a_canary_of_the_first_model_gets_no_first_steps(pair: Pair) -> None:

@@ -15,7 +15,7 @@ from forebay.gateway.support import NOBODY, Offer
 from forebay.wire.openai import BadField, check_fields
 
 if TYPE_CHECKING:
-    from forebay.gateway.view import View
+    from forebay.gateway.call import Ledger
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 ROUTES = frozenset({CHAT, COMPLETIONS})
@@ -69,14 +69,14 @@ def first_asked(asked: Asked, model: ModelRef, offer: Offer | None, policy: Casc
     return asked_of(asked, model, offer, fields)
 
 
-def prepared(asked: Asked, view: View, key_id: str) -> Asked:
+def prepared(asked: Asked, ledger: Ledger, pepper: str) -> Asked:
     """The call as its model's own policy shapes requests: above all, the salt that keeps tenants' prefixes apart."""
-    policy, key = asked.model.prepare, view.keys.get(key_id)
-    if policy is None or key is None:
+    policy = asked.model.prepare
+    if policy is None:
         return asked
     if policy.shapes:  # it changes messages in place, and they are the other model's too
         asked = msgspec.structs.replace(asked, fields=orjson.loads(asked.body))
-    return prepare(asked, key, view.pepper)
+    return prepare(asked, ledger, pepper)
 
 
 def whole_asked(asked: Asked) -> Asked:

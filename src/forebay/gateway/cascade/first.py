@@ -56,7 +56,7 @@ class First:
     def __init__(self, call: Call, asked: Asked, small: Asked, view: View, parts: Parts) -> None:
         self._call = call
         self._asked = asked
-        self._small = prepared(small, view, call.ledger.key_id)
+        self._small = prepared(small, call.ledger, view.pepper)
         self._view = view
         self._parts = parts
         self._place = Place()
@@ -134,7 +134,7 @@ class First:
         if asked is None:
             raise NotGood("escalated", "no_evidence")
         self._until = max(self._until, self._parts.clock() + policy.wait_s)
-        sure = sureness(await self._ask(prepared(asked, self._view, self._call.ledger.key_id)))
+        sure = sureness(await self._ask(prepared(asked, self._call.ledger, self._view.pepper)))
         if sure is None:
             raise NotGood("escalated", "no_evidence")
         if sure >= (bounds.self_check or 0.0):

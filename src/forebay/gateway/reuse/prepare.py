@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -13,7 +13,9 @@ from forebay.gateway.reuse.identity import CHAT
 from forebay.gateway.reuse.policy import PreparePolicy
 from forebay.gateway.reuse.salt import salt_of
 from forebay.gateway.screen import Asked
-from forebay.gateway.snapshot import KeyRecord
+
+if TYPE_CHECKING:
+    from forebay.gateway.call import Ledger
 
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # Routes that generate text, by the name of the limit that is set where the client set none.
@@ -27,14 +29,14 @@ _LINE_END = re.compile(r"[ \t]*\r?\n")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def prepare(asked: Asked, key: KeyRecord, pepper: str) -> Asked:
-    """`asked` as the model's policy wants it."""
+def prepare(asked: Asked, ledger: Ledger, pepper: str) -> Asked:
+    """`asked` as the model's policy wants it; whose call it is stands in the ledger, with whatever they came."""
     policy = asked.model.prepare
     if policy is None:
         return asked
     changes: dict[str, Any] = {}
     if policy.salt:
-        changes["salt"] = salt_of(pepper, policy.salt, key.tenant if policy.salt == "tenant" else key.id)
+        changes["salt"] = salt_of(pepper, policy.salt, ledger.tenant if policy.salt == "tenant" else ledger.key_id)
     if policy.shapes and shape(asked.fields, asked.route.endpoint, policy):
         if (
             asked.stream and asked.route.usage_option

@@ -8,15 +8,16 @@ import msgspec
 import orjson
 import pytest
 
+from forebay.gateway.call import Ledger
 from forebay.gateway.reuse.policy import PreparePolicy
 from forebay.gateway.reuse.prepare import prepare, shape
 from forebay.gateway.reuse.salt import salt_of
 from forebay.gateway.routes import ROUTES, Route
 from forebay.gateway.screen import Asked, request_for
-from forebay.gateway.snapshot import EngineRef, KeyRecord, ModelRef
+from forebay.gateway.snapshot import EngineRef, ModelRef
 
 CHAT, MESSAGES = ROUTES[b"/v1/chat/completions"], ROUTES[b"/v1/messages"]
-KEY = KeyRecord(id="k1", digest="d", tenant="acme")
+CALLER = Ledger(0.0, tenant="acme", key_id="k1")
 ENGINE = EngineRef(name="e", model="m", host="h", port=1, kind="vllm", max_outstanding=1, routable=True, salted=True)
 
 
@@ -34,12 +35,12 @@ def sent(prepared: Asked, **engine: Any) -> dict[str, Any]:
 
 def test_without_a_policy_nothing_changes() -> None:
     call = asked(None)
-    assert prepare(call, KEY, "pepper") is call
+    assert prepare(call, CALLER, "pepper") is call
     assert "cache_salt" not in sent(call)
 
 
 def test_the_salt_goes_to_engines_that_know_it_and_to_no_others() -> None:
-    call = prepare(asked(PreparePolicy(salt="tenant")), KEY, "pepper")
+    call = prepare(asked(PreparePolicy(salt="tenant")), CALLER, "pepper")
     assert sent(call)["cache_salt"] == salt_of("pepper", "tenant", "acme")
     assert "cache_salt" not in sent(call, salted=False)
     assert sent(call, served_name="other")["cache_salt"] == salt_of("pepper", "tenant", "acme")
@@ -54,7 +55,9 @@ def test_a_salt_says_whose_it_is_to_nobody() -> None:
 
 def test_a_salt_by_key_differs_between_the_keys_of_a_tenant() -> None:
     policy = PreparePolicy(salt="key")
-    one, other = (prepare(asked(policy), msgspec.structs.replace(KEY, id=name), "pepper").salt for name in ("k1", "k2"))
+    one, other = (
+        prepare(asked(policy), msgspec.structs.replace(CALLER, key_id=name), "pepper").salt for name in ("k1", "k2")
+    )
     assert one != other
 
 
@@ -74,7 +77,7 @@ def test_a_salt_by_key_differs_between_the_keys_of_a_tenant() -> None:
 def test_an_answer_has_a_default_length_and_a_bound(
     limits: dict[str, int], given: dict[str, int], expected: dict[str, int]
 ) -> None:
-    body = sent(prepare(asked(PreparePolicy(**limits), **given), KEY, "pepper"))
+    body = sent(prepare(asked(PreparePolicy(**limits), **given), CALLER, "pepper"))
     assert {name: body[name] for name in body if "tokens" in name} == expected
 
 
@@ -85,7 +88,7 @@ def test_a_route_that_generates_nothing_gets_no_limit() -> None:
 
 
 def test_a_shaped_stream_is_still_asked_for_its_usage() -> None:
-    body = sent(prepare(asked(PreparePolicy(max_tokens_default=5), stream=True), KEY, "pepper"))
+    body = sent(prepare(asked(PreparePolicy(max_tokens_default=5), stream=True), CALLER, "pepper"))
     assert body["stream_options"] == {"include_usage": True}
 
 
@@ -97,7 +100,7 @@ def test_the_same_tools_in_another_order_are_the_same_prefix() -> None:
     policy = PreparePolicy(sort_tools=True)
     one = [tool("b", type="object", properties={"y": {}, "x": {}}), tool("a", type="object")]
     other = [tool("a", type="object"), tool("b", properties={"x": {}, "y": {}}, type="object")]
-    bodies = [prepare(asked(policy, tools=tools), KEY, "pepper").body for tools in (one, other)]
+    bodies = [prepare(asked(policy, tools=tools), CALLER, "pepper").body for tools in (one, other)]
     assert bodies[0] == bodies[1]
 
 
@@ -106,12 +109,12 @@ def test_white_space_of_a_system_prompt_is_tidied_and_a_users_is_not() -> None:
         {"role": "system", "content": " You are kind. \r\n\r\n\r\n\r\nAlways.\t\n"},
         {"role": "user", "content": "  x  \n\n\n\n y "},
     ]
-    body = sent(prepare(asked(PreparePolicy(trim_system=True), messages=messages), KEY, "pepper"))
+    body = sent(prepare(asked(PreparePolicy(trim_system=True), messages=messages), CALLER, "pepper"))
     assert [each["content"] for each in body["messages"]] == ["You are kind.\n\nAlways.", "  x  \n\n\n\n y "]
 
 
 def test_history_is_trimmed_where_messages_are_openais() -> None:
     messages = [{"role": "user", "content": "x" * 400}, {"role": "user", "content": "y"}]
     policy = PreparePolicy(history_tokens=20)
-    assert len(sent(prepare(asked(policy, messages=messages), KEY, "pepper"))["messages"]) == 1
-    assert len(sent(prepare(asked(policy, MESSAGES, messages=messages), KEY, "pepper"))["messages"]) == 2
+    assert len(sent(prepare(asked(policy, messages=messages), CALLER, "pepper"))["messages"]) == 1
+    assert len(sent(prepare(asked(policy, MESSAGES, messages=messages), CALLER, "pepper"))["messages"]) == 2
