@@ -154,10 +154,13 @@ def _end_key(flags: Flags, identity: str) -> None:
     """A key's holder is gone with its key: it opens nothing any more, and its name says nothing."""
     from forebay.cli.key_opening import opened_keys  # noqa: PLC0415
     from forebay.security import key_store  # noqa: PLC0415
+    from forebay.store.sqlite import leave_nothing  # noqa: PLC0415
 
     with opened_keys(flags) as (state, keys), decided(state, "key.revoke", urgent=True, key=identity):
         key_store.revoke(keys.database, identity, time.time())
         key_store.forget_name(keys.database, identity)
+        if not keys.shared:
+            leave_nothing(state.database)
 
 
 def _stores(config: Config, subject: str) -> list[tuple[str, str]]:

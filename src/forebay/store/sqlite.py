@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from forebay.core.errors import StateError
+from forebay.store.write_ahead import empty_log
 
 # One entry a version: what turns the schema before it into this one. Append, never edit.
 _MIGRATIONS = (
@@ -54,6 +55,23 @@ def connect(path: Path) -> StateDatabase:
         ) from error
 
 
+def leave_nothing(path: Path) -> None:
+    """What was deleted or written over goes from the log of writes as well. Raises StateError while somebody reads."""
+    database = connect(path)
+    try:
+        empty_log(database)
+    except sqlite3.Error as error:
+        raise StateError(
+            "what is erased can be in the log of writes still: somebody reads the database",
+            where=str(path),
+            fix="Erase again once backups and other readers have ended",
+            code="erasure_unfinished",
+            detail=str(error),
+        ) from error
+    finally:
+        database.close()
+
+
 class transaction:  # noqa: N801  reads as a statement: `with transaction(db):`
     """All statements inside commit together, or none does; takes the write lock at once, so that reads stay true."""
 
@@ -81,6 +99,7 @@ def _opened(path: Path) -> StateDatabase:
         # WAL with synchronous=NORMAL lost acknowledged rows in every simulated power cut: a revoked key must stay so.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")  # the name of a key may be its holder's, who may be erased
         _migrate(database, path)
     except (sqlite3.Error, StateError):
         database.close()

@@ -78,7 +78,25 @@ def test_the_holder_of_a_key_is_erased_with_the_key(state: StateDir, capsys: pyt
     identity = json.loads(told(capsys, "key", "create", "-o", "json", "--name", "Jane Doe"))["id"]
     kept = json.loads(told(capsys, "privacy", "export", f"key:{identity}"))
     assert (kept["key"]["name"], kept["habits"], "digest" in kept["key"]) == ("Jane Doe", None, False)
-    told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
-    (row,) = json.loads(told(capsys, "key", "list", "-o", "json"))
-    assert (row["name"], row["state"]) == ("", "revoked")
-    assert [path.name for path in state.root.rglob("*") if path.is_file() and b"Jane Doe" in path.read_bytes()] == []
+    with closing(sqlite3.connect(state.database)) as running:  # as the controller's: the log of writes stays
+        running.execute("SELECT count(*) FROM keys").fetchall()
+        told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
+        (row,) = json.loads(told(capsys, "key", "list", "-o", "json"))
+        assert (row["name"], row["state"]) == ("", "revoked")
+        assert [
+            path.name for path in state.root.rglob("*") if path.is_file() and b"Jane Doe" in path.read_bytes()
+        ] == []
+
+
+def test_a_name_that_somebody_reads_is_not_called_removed(state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
+    open_recorder(state.audit, "test").close()
+    identity = json.loads(told(capsys, "key", "create", "-o", "json", "--name", "Jane Doe"))["id"]
+    with closing(sqlite3.connect(state.database, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert len(reader.execute("SELECT name FROM keys").fetchall()) == 1
+        assert run(["privacy", "erase", f"key:{identity}", "--yes"]) == 1
+        shown = capsys.readouterr()
+        assert "receipt" not in shown.out
+        assert "somebody reads" in shown.err
+    assert "forebay erasure receipt" in told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
+    assert not any(b"Jane Doe" in path.read_bytes() for path in state.root.glob("state.db*"))
