@@ -25,20 +25,20 @@ def hardening(config: Config, state: StateDir, base: Path) -> Iterator[Finding]:
         return
     if state.dev_key.exists():
         why = _("the key made for development lies in clear text in {path}").format(path=state.dev_key)
-        yield _error("development-key", str(state.dev_key), why, _("Revoke it with `forebay key revoke`; remove it"))
+        yield _error("development_key", str(state.dev_key), why, _("Revoke it with `forebay key revoke`; remove it"))
     try:
         found = _development_keys(config, state, base)
     except ForebayError as error:
         why = _("whether a key made for development opens the service cannot be told: {why}").format(why=error.what)
-        yield _error("key-store", error.where, why, error.fix)
+        yield _error("key_store", error.where, why, error.fix)
         found = []
     for identity in found:
         why = _("the key {id} was made for development and still opens the service").format(id=identity)
         fix = _("Revoke it: forebay key revoke {id}").format(id=identity)
-        yield _error("development-key", identity, why, fix)
+        yield _error("development_key", identity, why, fix)
     for path, reason in foreign_startup_files():
         why = _("{path} runs before forebay, and nobody vouches for it: {reason}").format(path=path.name, reason=reason)
-        yield _error("startup-file", str(path), why, _("Find out where it comes from; install again with `make up`"))
+        yield _error("startup_file", str(path), why, _("Find out where it comes from; install again with `make up`"))
 
 
 def _development_keys(config: Config, state: StateDir, base: Path) -> list[str]:

@@ -63,7 +63,7 @@ def _ports(config: Config, owners: dict[int, int], ours: set[int]) -> Iterator[F
         owner = _program_of(pid)
         why = _("port {port} is taken by {owner}") if owner else _("port {port} cannot be opened")
         yield _error(
-            "port-taken",
+            "port_taken",
             listener.label,
             why.format(port=listener.port, owner=owner),
             _("Stop it, or choose another port"),
@@ -93,24 +93,24 @@ def _gguf(path: Path) -> Iterator[Finding]:
             is_gguf = file.read(4) == b"GGUF"
     except OSError as error:
         why = _("the weights cannot be read: {why}").format(why=error.strerror)
-        yield _error("weights-missing", str(path), why, _("Correct `weights`"))
+        yield _error("weights_missing", str(path), why, _("Correct `weights`"))
     else:
         if not is_gguf:
-            yield _error("weights-damaged", str(path), _("this is no GGUF file"), _("Correct `weights`"))
+            yield _error("weights_damaged", str(path), _("this is no GGUF file"), _("Correct `weights`"))
 
 
 def _vllm_weights(engine: VllmEngine, where: str) -> Iterator[Finding]:
     is_path = engine.weights.startswith(("/", "./", "../", "~"))
     if is_path and not Path(engine.weights).expanduser().exists():
         why = _("there are no weights at {path}").format(path=engine.weights)
-        yield _error("weights-missing", where, why, _("Correct `weights`"))
+        yield _error("weights_missing", where, why, _("Correct `weights`"))
 
 
 def _programs(specs: Iterable[EngineSpec]) -> Iterator[Finding]:
     for program in sorted({spec.argv[0] for spec in specs if spec.argv}):
         if shutil.which(program) is None:
             why = _("the program {program} is not found").format(program=program)
-            yield _error("program-missing", program, why, _("Install it, or name it in the engine's `program`"))
+            yield _error("program_missing", program, why, _("Install it, or name it in the engine's `program`"))
 
 
 def _packages(config: Config) -> Iterator[Finding]:
@@ -125,14 +125,14 @@ def gpus_missing(specs: Iterable[EngineSpec], present: frozenset[str]) -> Iterat
         for gpu in sorted(gpus(spec) - present):
             why = _("there is no GPU {gpu}: this machine has {present}")
             why = why.format(gpu=gpu, present=", ".join(sorted(present)))
-            yield _error("gpu-missing", spec.name, why, _("Correct `gpus`"))
+            yield _error("gpu_missing", spec.name, why, _("Correct `gpus`"))
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     if free < _DISK_BYTES:
         why = _("only {free} are free on the disk").format(free=show_size(free))
-        yield _error("disk-full", str(folder), why, _("Free at least {size}").format(size=show_size(_DISK_BYTES)))
+        yield _error("disk_full", str(folder), why, _("Free at least {size}").format(size=show_size(_DISK_BYTES)))
 
 
 def _error(rule: str, where: str, why: str, fix: str) -> Finding:

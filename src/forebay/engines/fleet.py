@@ -160,12 +160,12 @@ def _clashes(specs: list[EngineSpec]) -> Iterator[Finding]:
     for name, times in Counter(spec.name for spec in specs).items():
         if times > 1:
             why = _("{times} engines are called {name}").format(times=times, name=name)
-            yield _finding("engine-name", why, _("Give each engine entry a `name` of its own"))
+            yield _finding("engine_name", why, _("Give each engine entry a `name` of its own"))
     owned = Counter((spec.host, spec.port) for spec in specs if spec.argv and spec.port)
     for (_host, port), times in owned.items():
         if times > 1:
             why = _("{times} engines want port {port}").format(times=times, port=port)
-            yield _finding("engine-port", why, _("Leave `port` out, and forebay takes free ones"))
+            yield _finding("engine_port", why, _("Leave `port` out, and forebay takes free ones"))
 
 
 def _threads(config: Config) -> int:

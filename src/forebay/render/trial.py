@@ -85,4 +85,4 @@ def _said(argv: list[str], folder: Path) -> str:
 
 def _finding(where: str, why: str) -> Finding:
     fix = _("Correct it under `configs/`, or where forebay.yaml has it; what runs stays as it is")
-    return Finding(rule="include-refused", severity="error", where=where, why=why, fix=fix)
+    return Finding(rule="include_refused", severity="error", where=where, why=why, fix=fix)

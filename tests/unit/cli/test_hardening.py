@@ -40,11 +40,11 @@ def test_a_fresh_state_may_start(state: StateDir) -> None:
 def test_a_development_key_is_refused_in_production_alone_until_it_is_revoked_and_gone(state: StateDir) -> None:
     ensure_dev_key(state, Store(), state.root)
     assert reasons(state, "development") == reasons(state, "staging") == []
-    assert reasons(state) == ["development-key"] * 2
+    assert reasons(state) == ["development_key"] * 2
     text = state.dev_key.read_text().strip()
     assert not any(text in finding.why for finding in hardening(config("production"), state, state.root))
     state.dev_key.unlink()
-    assert reasons(state) == ["development-key"], "the key still opens"
+    assert reasons(state) == ["development_key"], "the key still opens"
     database = connect(state.database)
     (row,) = key_store.rows(database)
     key_store.revoke(database, row.id, time.time())
@@ -55,5 +55,5 @@ def test_a_development_key_is_refused_in_production_alone_until_it_is_revoked_an
 def test_a_file_that_runs_before_us_is_refused(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
     found = ((Path("/site/evil.pth"), "it runs code with every start"),)
     monkeypatch.setattr("forebay.cli.hardening.foreign_startup_files", lambda: found)
-    assert reasons(state) == ["startup-file"]
+    assert reasons(state) == ["startup_file"]
     assert reasons(state, "development") == []

@@ -56,4 +56,4 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError) as refused:
         expand(config(*engines), tmp_path)
-    assert [finding.rule for finding in refused.value.findings] == ["engine", "engine-name", "engine-port"]
+    assert [finding.rule for finding in refused.value.findings] == ["engine", "engine_name", "engine_port"]

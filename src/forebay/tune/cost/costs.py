@@ -100,7 +100,7 @@ def stale(costs: Costs, today: datetime.date, where: str = "") -> tuple[Finding,
         else:
             continue
         text = why.format(place=place, days=abs(age_days), date=dated.date, source=dated.source)
-        found.append(Finding(rule="price-stale", severity="warning", where=where, why=text, fix=_("Look it up again")))
+        found.append(Finding(rule="price_stale", severity="warning", where=where, why=text, fix=_("Look it up again")))
     return tuple(found)
 
 
