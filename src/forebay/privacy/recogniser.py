@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -74,6 +74,31 @@ def load() -> Registry[Recogniser]:
 def always(score: float) -> Judge:
     """The form alone decides."""
     return lambda _found: score
+
+
+def proven(is_valid: Callable[[str], bool]) -> Judge:
+    """The check character decides alone; `is_valid` is asked in capital letters."""
+    return lambda found: CERTAIN if is_valid(found.text.upper()) else NO
+
+
+def numbered(is_valid: Callable[[str], bool], *words: str, grouped: Collection[tuple[int, ...]] = ()) -> Judge:
+    """A number whose digits are valid; how sure that makes it, one of `words` before it says, and how it is `grouped`.
+
+    Without groups of its own such a number is written like any other, and the words are all there is to go by.
+    """
+    named = preceded(*words)
+
+    def judge(found: Found) -> float:
+        digits = found.digits
+        if found.plus or not digits.isdigit() or not is_valid(digits):
+            return NO
+        if not grouped:
+            return CERTAIN if named(found.before) else UNLIKELY
+        if found.groups in grouped:
+            return CERTAIN if named(found.before) else LIKELY
+        return LIKELY if named(found.before) else UNLIKELY
+
+    return judge
 
 
 def near(*words: str) -> Callable[[Found], bool]:

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("rijksregister", "registre national", "nn", "rrn", "insz", "niss")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    if found.groups == (2, 2, 2, 3, 2):
-        return CERTAIN if named else LIKELY
-    return LIKELY if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
@@ -23,4 +11,11 @@ def _is_valid(digits: str) -> bool:
     return is_day and check in {97 - rest % 97, 97 - (2_000_000_000 + rest) % 97}
 
 
-recognisers.add("be_nn")(Recogniser(lengths=frozenset({11}), judge=_judge))
+recognisers.add("be_nn")(
+    Recogniser(
+        lengths=frozenset({11}),
+        judge=numbered(
+            _is_valid, "rijksregister", "registre national", "nn", "rrn", "insz", "niss", grouped={(2, 2, 2, 3, 2)}
+        ),
+    )
+)

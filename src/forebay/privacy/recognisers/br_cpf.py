@@ -3,19 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import weighted
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("cpf", "cadastro")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    if found.groups == (3, 3, 3, 2):
-        return CERTAIN if named else LIKELY
-    return LIKELY if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
@@ -26,4 +14,6 @@ def _is_valid(digits: str) -> bool:
     return digits[9:] == f"{first}{second}"
 
 
-recognisers.add("br_cpf")(Recogniser(lengths=frozenset({11}), judge=_judge))
+recognisers.add("br_cpf")(
+    Recogniser(lengths=frozenset({11}), judge=numbered(_is_valid, "cpf", "cadastro", grouped={(3, 3, 3, 2)}))
+)

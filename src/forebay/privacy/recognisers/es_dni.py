@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
-
-
-def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
-    return CERTAIN
+from forebay.privacy.recogniser import Recogniser, proven, recognisers
 
 
 def _is_valid(text: str) -> bool:
@@ -21,6 +15,6 @@ recognisers.add("es_dni")(
     Recogniser(
         pattern=r"(?:^|[^A-Za-z0-9])([XYZxyz]?[0-9]{7,8}-?[A-Za-z])(?:$|[^A-Za-z0-9])",
         gate=r"[0-9]{7}-?[A-Za-z]",
-        judge=_judge,
+        judge=proven(_is_valid),
     )
 )

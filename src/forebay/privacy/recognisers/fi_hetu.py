@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import is_date
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
-
-
-def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
-    return CERTAIN
+from forebay.privacy.recogniser import Recogniser, proven, recognisers
 
 
 def _is_valid(text: str) -> bool:
@@ -21,6 +15,6 @@ recognisers.add("fi_hetu")(
     Recogniser(
         pattern=r"(?:^|[^A-Za-z0-9])([0-9]{6}[-+A-FU-Ya-fu-y][0-9]{3}[0-9A-Ya-y])(?:$|[^A-Za-z0-9])",
         gate=r"[0-9]{6}[-+A-FU-Ya-fu-y][0-9]{3}[0-9A-Ya-y]",
-        judge=_judge,
+        judge=proven(_is_valid),
     )
 )

@@ -10,11 +10,9 @@ _named = near("hkid", "hk id", "hong kong", "香港", "身份证", "身份證", 
 def _judge(found: Found) -> float:
     if not _is_valid(found.text.upper()):
         return NO
-    return (
-        CERTAIN
-        if _named(found)
-        else (CERTAIN if found.text.endswith(")") else POSSIBLE if found.text.isupper() else NO)
-    )
+    if _named(found) or found.text.endswith(")"):
+        return CERTAIN
+    return POSSIBLE if found.text.isupper() else NO
 
 
 def _is_valid(text: str) -> bool:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, NO, UNLIKELY, Found, Recogniser, near, recognisers
+from forebay.privacy.recogniser import CERTAIN, UNLIKELY, Found, Recogniser, near, recognisers
 
 _named = near("pan", "permanent account", "income tax")
 
 
 def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
     return CERTAIN if _named(found) else UNLIKELY
-
-
-def _is_valid(text: str) -> bool:
-    return len(text) == 10
 
 
 recognisers.add("in_pan")(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
+from forebay.privacy.recogniser import Recogniser, proven, recognisers
 
 # By the value of a character to the base of 36, at odd places.
 _LETTERS = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
@@ -11,12 +11,6 @@ _ODD = (*_LETTERS[:10], *_LETTERS)
 
 def _even(character: str) -> int:
     return int(character) if character.isdigit() else ord(character) - ord("A")
-
-
-def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
-    return CERTAIN
 
 
 def _is_valid(text: str) -> bool:
@@ -30,6 +24,6 @@ recognisers.add("it_codice_fiscale")(
     Recogniser(
         pattern=r"(?:^|[^A-Za-z0-9])([A-Za-z]{6}[0-9LMNPQRSTUVlmnpqrstuv]{2}[A-EHLMPRSTa-ehlmprst][0-9LMNPQRSTUVlmnpqrstuv]{2}[A-Za-z][0-9LMNPQRSTUVlmnpqrstuv]{3}[A-Za-z])(?:$|[^A-Za-z0-9])",
         gate=r"[A-Za-z]{6}[0-9LMNPQRSTUVlmnpqrstuv]{2}[A-EHLMPRSTa-ehlmprst][0-9LMNPQRSTUVlmnpqrstuv]{2}[A-Za-z]",
-        judge=_judge,
+        judge=proven(_is_valid),
     )
 )

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import weighted
-from forebay.privacy.recogniser import CERTAIN, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("マイナンバー", "個人番号", "my number", "mynumber")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    return CERTAIN if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
@@ -21,4 +11,6 @@ def _is_valid(digits: str) -> bool:
     return digits[11] == str(0 if remainder <= 1 else 11 - remainder)
 
 
-recognisers.add("jp_my_number")(Recogniser(lengths=frozenset({12}), judge=_judge))
+recognisers.add("jp_my_number")(
+    Recogniser(lengths=frozenset({12}), judge=numbered(_is_valid, "マイナンバー", "個人番号", "my number", "mynumber"))
+)

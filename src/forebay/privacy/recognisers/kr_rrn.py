@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import is_date, weighted
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, near, recognisers
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 # By the digit behind the date.
 _CENTURIES = (1800, 1900, 1900, 2000, 2000, 1900, 1900, 2000, 2000, 1800)
-_named = near("rrn", "주민등록번호", "주민번호", "resident registration")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    if found.groups == (6, 7):
-        return CERTAIN if named else LIKELY
-    return LIKELY if named else UNLIKELY
 
 
 def _is_valid(digits: str) -> bool:
@@ -27,4 +16,9 @@ def _is_valid(digits: str) -> bool:
     return born and (check == int(digits[12]) or (year == 2000 and int(digits[:2]) >= 20))
 
 
-recognisers.add("kr_rrn")(Recogniser(lengths=frozenset({13}), judge=_judge))
+recognisers.add("kr_rrn")(
+    Recogniser(
+        lengths=frozenset({13}),
+        judge=numbered(_is_valid, "rrn", "주민등록번호", "주민번호", "resident registration", grouped={(6, 7)}),
+    )
+)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
-
-
-def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
-    return CERTAIN
+from forebay.privacy.recogniser import Recogniser, proven, recognisers
 
 
 def _is_valid(text: str) -> bool:
@@ -21,6 +15,6 @@ recognisers.add("mx_curp")(
     Recogniser(
         pattern=r"(?:^|[^A-Za-z0-9])([A-Za-z]{4}[0-9]{6}[HMXhmx][A-Za-z]{5}[0-9A-Za-z][0-9])(?:$|[^A-Za-z0-9])",
         gate=r"[A-Za-z]{4}[0-9]{6}[HMXhmx][A-Za-z]{5}",
-        judge=_judge,
+        judge=proven(_is_valid),
     )
 )

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import is_date, weighted
-from forebay.privacy.recogniser import CERTAIN, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("pesel")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    return CERTAIN if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
@@ -23,4 +13,4 @@ def _is_valid(digits: str) -> bool:
     return born and (weighted(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) + int(digits[10])) % 10 == 0
 
 
-recognisers.add("pl_pesel")(Recogniser(lengths=frozenset({11}), judge=_judge))
+recognisers.add("pl_pesel")(Recogniser(lengths=frozenset({11}), judge=numbered(_is_valid, "pesel")))

@@ -3,19 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import is_date, luhn
-from forebay.privacy.recogniser import CERTAIN, LIKELY, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("personnummer", "personnr", "samordningsnummer")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    if found.groups in {(6, 4), (8, 4)}:
-        return CERTAIN if named else LIKELY
-    return LIKELY if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
@@ -24,4 +12,9 @@ def _is_valid(digits: str) -> bool:
     return is_date(year, int(rest[:2]), day) and luhn(digits[-10:])
 
 
-recognisers.add("se_personnummer")(Recogniser(lengths=frozenset({10, 12}), judge=_judge))
+recognisers.add("se_personnummer")(
+    Recogniser(
+        lengths=frozenset({10, 12}),
+        judge=numbered(_is_valid, "personnummer", "personnr", "samordningsnummer", grouped={(6, 4), (8, 4)}),
+    )
+)

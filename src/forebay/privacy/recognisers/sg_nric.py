@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import weighted
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
-
-
-def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
-    return CERTAIN
+from forebay.privacy.recogniser import Recogniser, proven, recognisers
 
 
 def _is_valid(text: str) -> bool:
@@ -24,6 +18,6 @@ recognisers.add("sg_nric")(
     Recogniser(
         pattern=r"(?:^|[^A-Za-z0-9])([STFGMstfgm][0-9]{7}[A-Za-z])(?:$|[^A-Za-z0-9])",
         gate=r"[STFGMstfgm][0-9]{7}[A-Za-z]",
-        judge=_judge,
+        judge=proven(_is_valid),
     )
 )

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import weighted
-from forebay.privacy.recogniser import CERTAIN, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("tckn", "tc kimlik", "kimlik", "t.c.")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    return CERTAIN if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
@@ -22,4 +12,6 @@ def _is_valid(digits: str) -> bool:
     return digits[0] != "0" and checks
 
 
-recognisers.add("tr_id")(Recogniser(lengths=frozenset({11}), judge=_judge))
+recognisers.add("tr_id")(
+    Recogniser(lengths=frozenset({11}), judge=numbered(_is_valid, "tckn", "tc kimlik", "kimlik", "t.c."))
+)

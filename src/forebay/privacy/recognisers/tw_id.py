@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import weighted
-from forebay.privacy.recogniser import CERTAIN, NO, Found, Recogniser, recognisers
-
-
-def _judge(found: Found) -> float:
-    if not _is_valid(found.text.upper()):
-        return NO
-    return CERTAIN
+from forebay.privacy.recogniser import Recogniser, proven, recognisers
 
 
 def _is_valid(text: str) -> bool:
@@ -22,6 +16,6 @@ recognisers.add("tw_id")(
     Recogniser(
         pattern=r"(?:^|[^A-Za-z0-9])([A-Za-z][1289A-Da-d][0-9]{8})(?:$|[^A-Za-z0-9])",
         gate=r"[A-Za-z][1289A-Da-d][0-9]{8}",
-        judge=_judge,
+        judge=proven(_is_valid),
     )
 )

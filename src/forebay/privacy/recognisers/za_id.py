@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from forebay.privacy.checksums import is_date, luhn
-from forebay.privacy.recogniser import CERTAIN, NO, UNLIKELY, Found, Recogniser, near, recognisers
-
-_named = near("south african id", "sa id", "id number", "id no", "identity")
-
-
-def _judge(found: Found) -> float:
-    digits = found.digits
-    if found.plus or not digits.isdigit() or not _is_valid(digits):
-        return NO
-    named = _named(found)
-    return CERTAIN if named else UNLIKELY
+from forebay.privacy.recogniser import Recogniser, numbered, recognisers
 
 
 def _is_valid(digits: str) -> bool:
     return is_date(1900 + int(digits[:2]), int(digits[2:4]), int(digits[4:6])) and digits[10] in "012" and luhn(digits)
 
 
-recognisers.add("za_id")(Recogniser(lengths=frozenset({13}), judge=_judge))
+recognisers.add("za_id")(
+    Recogniser(
+        lengths=frozenset({13}),
+        judge=numbered(_is_valid, "south african id", "sa id", "id number", "id no", "identity"),
+    )
+)
