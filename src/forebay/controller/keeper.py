@@ -195,7 +195,7 @@ class Keeper:
         if self.health.state == "failed":
             await self._kill(self.health.why)
         elif self._must_go(record):
-            await self._go(record)
+            await self._go()
 
     # Starting and ending
 
@@ -380,7 +380,7 @@ class Keeper:
         # One at a time: the others carry the calls meanwhile. Held until the new one is ready.
         return self._around.turnstile.enter(self.name)
 
-    async def _go(self, record: UnitRecord | None) -> None:
+    async def _go(self) -> None:
         """Stop the unit once nothing is left in it, or its time is over."""
         if self.desired.make is None:
             if self.removed and self._may_let_go():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -44,26 +45,16 @@ def report(
     config: Config, keepers: Iterable[Keeper], publisher: Publisher, read_at: float, findings: tuple[str, ...]
 ) -> Status:
     """The status of this moment."""
-    by_kind: dict[str, list[Keeper]] = {
-        "engine": [],
-        "worker": [],
-        "admin": [],
-        "audit": [],
-        "edge": [],
-        "valkey": [],
-        "embedder": [],
-        "watch": [],
-    }
+    by_kind = defaultdict[str, list[Keeper]](list)
     for keeper in keepers:
         by_kind[keeper.desired.kind].append(keeper)
     engines = tuple(_engine(keeper) for keeper in by_kind["engine"])
     workers = tuple(_worker(keeper, config, publisher) for keeper in by_kind["worker"])
-    admin = tuple(UnitStatus(**_common(keeper, _http(config.admin.bind, keeper.port))) for keeper in by_kind["admin"])
     edge = tuple(EdgeStatus(**_common(keeper, edge_url(config))) for keeper in by_kind["edge"])
-    valkey = tuple(UnitStatus(**_common(keeper, f"valkey://127.0.0.1:{keeper.port}")) for keeper in by_kind["valkey"])
-    embedder = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["embedder"])
-    audit = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["audit"])
-    watch = tuple(UnitStatus(**_common(keeper, "")) for keeper in by_kind["watch"])
+    admin, valkey, embedder, audit, watch = (
+        tuple(UnitStatus(**_common(keeper, _url_beside(config, keeper))) for keeper in by_kind[kind])
+        for kind in ("admin", "valkey", "embedder", "audit", "watch")
+    )
     units = (*engines, *workers, *admin, *edge, *valkey, *embedder, *audit, *watch)
     ready = frozenset(engine.model for engine in engines if engine.state == "ready")
     admin_url = _http(config.admin.bind, config.admin.port)
@@ -76,11 +67,11 @@ def report(
         ),
         console_url=None,
         engines=engines,
-        admin=admin[0] if admin else None,
-        valkey=valkey[0] if valkey else None,
-        embedder=embedder[0] if embedder else None,
-        audit=audit[0] if audit else None,
-        watch=watch[0] if watch else None,
+        admin=next(iter(admin), None),
+        valkey=next(iter(valkey), None),
+        embedder=next(iter(embedder), None),
+        audit=next(iter(audit), None),
+        watch=next(iter(watch), None),
         controller=ControllerStatus(
             pid=os.getpid(),
             read_at=read_at,
@@ -236,6 +227,17 @@ def _engine(keeper: Keeper) -> EngineStatus:
         orphaned_s=keeper.probe.orphaned_s,
         parked=keeper.parked and not keeper.runs,
     )
+
+
+def _url_beside(config: Config, keeper: Keeper) -> str:
+    """Where a unit is reached that is neither engine, worker nor edge; empty for one behind a socket or none."""
+    match keeper.desired.kind:
+        case "admin":
+            return _http(config.admin.bind, keeper.port)
+        case "valkey":
+            return f"valkey://127.0.0.1:{keeper.port}"
+        case _:
+            return ""
 
 
 def _worker(keeper: Keeper, config: Config, publisher: Publisher) -> WorkerStatus:

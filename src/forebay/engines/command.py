@@ -48,7 +48,7 @@ def command(
     if wrong:
         raise ConfigError(_("the engine cannot be started"), where=where, findings=tuple(wrong))
     env = _environment(engine, gpus) | defaults.env | engine.env
-    flags = [*_own_flags(engine, served_name), *_log_level(engine, defaults, release, env)]
+    flags = [*_own_flags(served_name), *_log_level(engine, defaults, release, env)]
     if "--shutdown-timeout" in release:
         flags += ["--shutdown-timeout", str(math.ceil(engine.shutdown))]
     # The gateway writes the access log; a scrape every two seconds would bury the engine's own lines.
@@ -99,7 +99,7 @@ REFUSED_ENV = {
 }
 
 
-def _own_flags(engine: VllmEngine, served_name: str) -> list[str]:
+def _own_flags(served_name: str) -> list[str]:
     return ["--host", "{host}", "--port", "{port}", "--served-model-name", served_name]
 
 

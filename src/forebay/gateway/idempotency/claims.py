@@ -69,7 +69,7 @@ class Claims:
         else:
             self._stores.append(SharedClaims(policy.valkey, policy, self._heard))
 
-    async def claim(self, call: Call, policy: IdempotencyPolicy) -> tuple[bytes, bytes] | None:
+    async def claim(self, call: Call) -> tuple[bytes, bytes] | None:
         """Claim the key of a call; content type and body of the answer that its key has already had.
 
         Raises Refusal where the key is another call's.
@@ -164,7 +164,7 @@ async def replays(call: Call, parts: Parts, answer: Answer) -> bool:
     claims = parts.claims
     if claims is None or claims.policy is None:
         return False
-    found = await claims.claim(call, claims.policy)
+    found = await claims.claim(call)
     if found is None:
         return False
     call.ledger.cache = "replayed"
