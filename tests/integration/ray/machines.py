@@ -34,7 +34,9 @@ class Machine:
             _ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
             _ip("-n", name, "link", "set", "eth0", "up")
         _ip("-n", name, "link", "set", "lo", "up")
-        spaces = ("ip", "netns", "exec", name, "unshare", "--pid", "--mount-proc", "--fork", "--kill-child")
+        # It ends with us, however we end: what a killed run leaves would take the next one's cores and memory.
+        spaces = ("setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", name)
+        spaces += ("unshare", "--pid", "--mount-proc", "--fork", "--kill-child")
         self._outside = subprocess.Popen([*spaces, "sleep", "infinity"], stdin=subprocess.DEVNULL)
         self._init = 0
         wait_for("the machine is there", self._find_init)

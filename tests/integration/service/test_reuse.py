@@ -50,6 +50,7 @@ def test_the_same_question_is_a_hit_and_the_answer_the_same_bytes(reusing: Servi
 
 
 def test_a_stream_of_it_says_what_a_generated_one_says(reusing: Service) -> None:
+    asked(reusing)
     fresh = asked(reusing, stream=True)
     generated = asked(reusing, stream=True, seed=1)
     again = asked(reusing, stream=True, seed=1)
