@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 import uuid
 
 import pytest
@@ -29,6 +30,7 @@ PHONE = "13812345678"
 CIRCLED = "".join("⓪①②③④⑤⑥⑦⑧⑨"[int(each)] for each in PHONE)
 SUPERSCRIPT = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(each)] for each in PHONE)
 NUMERALS = "".join("零一二三四五六七八九"[int(each)] for each in PHONE)
+ROD_NUMERALS = "".join("〇〡〢〣〤〥〦〧〨〩"[int(each)] for each in PHONE)
 FORMAL = "".join("零壹贰叁肆伍陆柒捌玖"[int(each)] for each in PHONE)
 
 DISGUISED: list[tuple[str, str, str]] = [
@@ -40,6 +42,7 @@ DISGUISED: list[tuple[str, str, str]] = [
     ("superscript digits", "cn_mobile", SUPERSCRIPT),
     ("Chinese numerals", "cn_mobile", NUMERALS),
     ("formal Chinese numerals", "cn_mobile", FORMAL),
+    ("Suzhou numerals", "cn_mobile", ROD_NUMERALS),
     ("a full-width card", "bank_card", _digits("4111111111111111", "０")),
     ("a full-width address", "email", "ｊｏｈｎ＠ｅｘａｍｐｌｅ．ｃｏｍ"),
     ("mathematical letters", "email", "𝐣𝐨𝐡𝐧@𝐞𝐱𝐚𝐦𝐩𝐥𝐞.𝐜𝐨𝐦"),
@@ -96,6 +99,26 @@ _NOTHING = [
 def test_what_has_no_width_hides_nothing(kind: str, value: str, point: int) -> None:
     hidden = chr(point).join(value)
     assert _found(f"to {hidden}, ok") == [(kind, hidden)]
+
+
+def _is_ignored(point: int) -> bool:
+    """What the standard calls a format, or has programs ignore that do not know it; marks of one script are not."""
+    kind = unicodedata.category(chr(point))
+    return kind == "Cf" or 0xFFF0 <= point <= 0xFFF8 or 0xE0000 <= point <= 0xE0FFF
+
+
+def test_nothing_that_the_standard_has_ignored_hides_a_number() -> None:
+    marks = [*range(0x300, 0x370), *range(0x1AB0, 0x1ACF), *range(0x1DC0, 0x1E00), *range(0x20D0, 0x20F1)]
+    marks += [*range(0x302A, 0x302E), *range(0xFE20, 0xFE30), *range(0x64B, 0x656), 0x3099, 0x309A]
+    points = [*marks, *filter(_is_ignored, range(0x110000))]
+    assert [f"U+{point:04X}" for point in points if not _found(chr(point).join(PHONE))] == []
+
+
+def test_every_digit_of_the_standard_is_one() -> None:
+    """Each in the places of the digit that it means."""
+    told = [(chr(point), unicodedata.digit(chr(point), None)) for point in range(0x110000)]
+    hidden = {digit: PHONE.replace(str(meant), digit) for digit, meant in told if meant is not None}
+    assert [f"U+{ord(digit):04X}" for digit, text in hidden.items() if _found(text) != [("cn_mobile", text)]] == []
 
 
 def test_four_spaces_end_a_number() -> None:
