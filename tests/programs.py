@@ -44,8 +44,10 @@ def prepare(say: Callable[[str], None]) -> None:
         if folder.exists():
             return
         say("unpacking promtool, amtool, keepalived, Docker, pebble and PostgreSQL for the tests (130 MB, once)")
-        draft = folder.with_suffix(".building")
-        shutil.rmtree(draft, ignore_errors=True)
+        for stale in folder.parent.glob(f"{folder.name}.building*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        # A name of its own: what a killed run had started may still write into its draft.
+        draft = folder.with_suffix(f".building-{os.getpid()}")
         draft.mkdir()
         try:
             _run(["apt-get", "download", "--quiet", *PACKAGES], draft)

@@ -89,8 +89,9 @@ def _once(target: Path, proofs: tuple[str, ...], build: Callable[[Path], None]) 
     """Build under another name and rename, so that an interrupted build is never taken for a whole one."""
     if all((target / proof).exists() for proof in proofs):
         return
-    draft = target.with_name(f"{target.name}.building")
-    for stale in (draft, target):
+    # A name of its own: what a killed builder had started may still write into its draft.
+    draft = target.with_name(f"{target.name}.building-{os.getpid()}")
+    for stale in (*target.parent.glob(f"{target.name}.building*"), target):
         shutil.rmtree(stale, ignore_errors=True)
     build(draft)
     draft.rename(target)

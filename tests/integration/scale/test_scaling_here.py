@@ -22,10 +22,11 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 class Here:
-    """This machine, as a machine of namespaces."""
+    """This machine, as a machine of namespaces: what runs in it ends with us, and clients do not ask on for ever."""
 
     def run(self, argv: Sequence[str], env: Mapping[str, str], **how: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(argv, env={**os.environ, **env}, stdin=subprocess.DEVNULL, **how)
+        bound = ("setpriv", "--pdeathsig", "KILL", *argv)
+        return subprocess.Popen(bound, env={**os.environ, **env}, stdin=subprocess.DEVNULL, **how)
 
     def output(self, *argv: str) -> str:
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
