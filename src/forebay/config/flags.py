@@ -107,7 +107,9 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in self.spellings if spelling.startswith("--") and name.startswith(spelling)]
 
     def nearest(self, written: str) -> str | None:
-        """The known spelling that a misspelt flag most likely meant."""
+        """The known spelling that a misspelt flag most likely meant; of one that once was a flag, none is."""
+        if _dashed(written) in _SUCCESSORS:
+            return None
         close = difflib.get_close_matches(_dashed(written), self.spellings, n=1, cutoff=0.75)
         return close[0] if close else None
 
@@ -187,6 +189,27 @@ _SUCCESSORS: dict[str, tuple[str, ...]] = {
     "--num-lookahead-slots": ("--speculative-config",),
     "--enable-reasoning": ("--reasoning-parser",),
     "--worker-use-ray": ("--distributed-executor-backend",),
+    "--speculative-draft-tensor-parallel-size": ("--speculative-config",),
+    "--speculative-disable-by-batch-size": ("--speculative-config",),
+    "--ngram-prompt-lookup-max": ("--speculative-config",),
+    "--ngram-prompt-lookup-min": ("--speculative-config",),
+    "--guided-decoding-disable-fallback": ("--structured-outputs-config",),
+    "--max-context-len-to-capture": ("--max-cudagraph-capture-size",),
+    # Gone, and nothing does the same: what is spelt alike does something else.
+    "--num-scheduler-steps": (),
+    "--tokenizer-pool-size": (),
+    "--tokenizer-pool-type": (),
+    "--enable-prompt-adapter": (),
+    "--enable-lora-bias": (),
+    "--override-neuron-config": (),
+    # What other programs call it.
+    "--max-batch-size": ("--max-num-seqs",),
+    "--batch-size": ("--max-num-seqs",),
+    "--context-length": ("--max-model-len",),
+    "--mem-fraction-static": ("--gpu-memory-utilization",),
+    "--model-path": ("--model",),
+    "--tp-size": ("--tensor-parallel-size",),
+    "--workers": ("--api-server-count",),
 }
 
 

@@ -79,6 +79,7 @@ WORDS: dict[str, str] = {
     "script_deep": "A script that goes too deep to be followed.",
     "script_sourced": "A file that is read when it runs, and whose values are not known.",
     "script_syntax": "A line that cannot be read; an error where no command could be found.",
+    "script_torn": "A command whose flags stand on lines that the shell does not take as part of it.",
     "value_unknown": "A value that is known only when it runs, and is not checked.",
     "word_stray": "A word that belongs to no flag: vLLM refuses the command.",
 }

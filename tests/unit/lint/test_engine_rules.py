@@ -126,6 +126,24 @@ def test_what_is_left_out_is_told(command: str, rule: str) -> None:
     assert rule in rules_of(judged(command))
 
 
+@pytest.mark.parametrize(
+    ("command", "fix"),
+    [
+        ("vllm serve m \u2013-max-model-len 8192", "--max-model-len"),
+        ("vllm serve m \u2014port 1", "--port"),
+        ("vllm serve m --max-num-seqs \u201c64\u201d", "plain quotes"),
+        ("vllm serve m --port 1 true", "Remove it"),
+        ("python3 -m vllm.entrypoints.openai.api_server --model m --enforce-eager true", "Remove it"),
+        ("vllm serve m --num-scheduler-steps 8", "Remove it"),
+        ("vllm serve m --max-batch-size 8", "Write --max-num-seqs"),
+        ("vllm serve m --guided-decoding-backend x", "Write --structured-outputs-config"),
+        ("vllm serve m --gpu-memory-utilisation 0.9", "Write --gpu-memory-utilization"),
+    ],
+)
+def test_an_error_says_what_to_write(command: str, fix: str) -> None:
+    assert fix in next(found.fix for found in judged(command) if found.severity == "error")
+
+
 def test_metrics_that_are_turned_off_are_an_error_and_remote_code_a_warning() -> None:
     assert "flag_dangerous" in rules_of(judged("vllm serve m --disable-log-stats"), "error")
     assert "flag_dangerous" not in rules_of(judged("vllm serve m --trust-remote-code"), "error")

@@ -66,6 +66,15 @@ def started(script: str, argument: str | None = None) -> list[str]:
         ("ssh h 'cd /x && vllm serve m'", "m"),
         ("cat <<EOF > x\nvllm serve no\nEOF\nvllm serve m", "m"),
         ("A=1 B=2\nvllm serve m --seed $A", "m --seed 1"),
+        ("A=\"--port 1 --x=$U/a\"; A+=' --seed 2'; vllm serve m $A", "m --port 1 --x=…/a --seed 2"),
+        ("declare -A G=([a]=0.9 [b]='x y'); G[c]=7; E=a; vllm serve m ${G[$E]} ${G[\"b\"]} \"${G[c]}\"", "m 0.9 x y 7"),
+        ("declare -A G=([a]=0.9); vllm serve m --x ${G[$E]} --y \"${G[z]}\"", "m --x … --y "),
+        ("$(which vllm) serve m", "m"),
+        ("V=`command -v vllm`; \"$V\" serve m", "m"),
+        ("ssh -p 22 h bash -s <<'EOF'\nvllm serve m\nEOF", "m"),
+        ("P=1; ssh root@h <<EOF\nvllm serve m --port $P\nEOF", "m --port 1"),
+        ("ssh h tee x <<EOF\nvllm serve no\nEOF\nvllm serve m", "m"),
+        ("sudo bash -e <<EOF\nvllm serve m\nEOF", "m"),
     ],
 )  # fmt: skip
 def test_words_reach_vllm_as_the_shell_would_hand_them_over(script: str, words: str) -> None:
@@ -131,6 +140,58 @@ def test_what_is_not_known_is_a_finding_and_no_error() -> None:
     found = judged("vllm serve m --max-num-seqs $N $EXTRA --port $(port)\nsource env.sh", kind="script")
     assert {"value_unknown", "script_sourced"} <= rules_of(found, "note")
     assert not rules_of(found, "error")
+
+
+@pytest.mark.parametrize(
+    "words", ['"$@"', '"${ARGS[@]}"', "$@", '${EXTRA[@]+"${EXTRA[@]}"}', '"${@:2}"', "--config own.yaml"]
+)
+def test_what_words_that_are_not_known_may_say_is_not_missed(words: str) -> None:
+    found = judged(f"vllm serve {words}", hardware="a100x4", kind="script")
+    assert rules_of(found) == {"value_unknown"}
+
+
+def test_what_words_that_are_not_known_cannot_change_is_found() -> None:
+    script = 'vllm serve m --host 0.0.0.0 --api-server-count "$N" --tensor-parallel-size 8 --max-num-seqs 64 "$@"'
+    assert rules_of(judged(script, hardware="a100x4", kind="script")) == {"listening", "gpu_count", "value_unknown"}
+
+
+def test_of_a_text_with_an_unknown_part_the_rest_is_words() -> None:
+    script = 'O="--enforce-eager --lora-modules a=$D/a --enable-lora"; O="$O --max-num-seqs 0"; vllm serve m $O'
+    assert {"eager", "value_unknown"} <= rules_of(judged(script, kind="script"))
+    assert rules_of(judged(script, kind="script"), "error") == {"flag_value"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "model"),
+    [
+        ("--tensor-parallel-size $TP", "llama-70b-awq"),
+        ("--max-model-len $LEN", "llama-70b-awq"),
+        ("--gpu-memory-utilization ${SHARE}", "qwen3-vl-235b-fp8"),
+        ("$FLAGS", "qwen3-vl-235b-fp8"),
+    ],
+)
+def test_what_rests_on_a_value_that_is_not_known_is_not_said(flag: str, model: str) -> None:
+    found = judged(f"vllm serve m --host 127.0.0.1 {flag}", hardware="t4x1", model=model, kind="script")
+    assert not rules_of(found) & {"model_fits", "gpu_count"}
+    assert "value_unknown" in rules_of(found)
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("vllm serve m --port 1 \\ \n  --seed 2", 2),
+        ("vllm serve m --port 1 \\\n  # --seed 1 \\\n  --max-num-seqs 2", 3),
+        ("vllm serve m\n\n  --port 1\n", 3),
+    ],
+)
+def test_flags_that_the_command_above_has_lost_are_found(script: str, line: int) -> None:
+    (torn,) = [finding for finding in judged(script, kind="script") if finding.rule == "script_torn"]
+    assert (torn.severity, torn.where) == ("error", f"file:{line}")
+
+
+def test_lines_that_end_as_on_windows_are_found() -> None:
+    found = judged("#!/bin/sh\n\r\nvllm serve m \\\r\n  --port 1\r\n", kind="script")
+    assert [(each.severity, each.where) for each in found if each.rule == "script_torn"] == [("error", "file:2")]
 
 
 def test_a_release_that_the_script_installs_or_the_image_names_is_the_release() -> None:

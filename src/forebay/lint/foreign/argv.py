@@ -21,12 +21,16 @@ _HELP = ("-h", "--help")
 
 
 class Read(msgspec.Struct, kw_only=True):
-    """What a command line sets. `lines` tells the line of each flag; `gaps` are flags whose value is not known."""
+    """What a command line sets. `lines` tells the line of each flag; `gaps` are flags whose value is not known.
+
+    `open`: words, or a file of settings, that are not known may set anything else.
+    """
 
     model: Word | None = None
     args: dict[str, Value] = {}
     lines: dict[str, int] = {}
     gaps: list[str] = []
+    open: bool = False
     unknown: dict[str, str] = {}
     findings: list[Finding] = []
 
@@ -51,7 +55,7 @@ class _Reader:
         while self.rest:
             word = self.rest.pop(0)
             if word.splits and not word.text.startswith("-"):
-                self.read.findings.append(complaints.unknown_words(word, self.place))
+                self._open(word)
             elif word.text == "--":
                 for each in self.rest:
                     self._positional(each)
@@ -61,6 +65,10 @@ class _Reader:
             else:
                 self._positional(word)
         return self.read
+
+    def _open(self, word: Word) -> None:
+        self.read.open = True
+        self.read.findings.append(complaints.unknown_words(word, self.place))
 
     def _positional(self, word: Word) -> None:
         if self.read.model is None and self.serve:
@@ -80,7 +88,7 @@ class _Reader:
             self._optimisation(word, name)
             return
         if GAP in name:
-            self.read.findings.append(complaints.unknown_words(word, self.place))
+            self._open(word)
             return
         found = self._find(name.removesuffix("+"))
         if found is None or found.flag.name == "--help":
@@ -166,6 +174,9 @@ class _Reader:
         if key == "model" and isinstance(value, str):
             self._model(Word(value, word.line), word)
             return
+        if key == "config":
+            self.read.open = True
+            self.read.findings.append(complaints.unread_config(str(value), word, self.place))
         if key in self.read.args and not flag.append:
             self.read.findings.append(complaints.twice(flag.name, word, self.place))
         before = self.read.args.get(key)

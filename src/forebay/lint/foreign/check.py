@@ -11,6 +11,7 @@ from forebay.core.errors import Finding, UsageError
 from forebay.lint.foreign.argv import Read, read_argv
 from forebay.lint.foreign.asked import Asked, read_release
 from forebay.lint.foreign.complaints import COMMAND
+from forebay.lint.foreign.doubt import without_doubtful
 from forebay.lint.foreign.launch import Launch
 from forebay.lint.run import lint_engines
 from forebay.lint.served import Served
@@ -37,7 +38,8 @@ def findings(found: Iterable[Engine]) -> list[Finding]:
     """What is wrong with engines: their words, and what the rules of engines say."""
     told: list[Finding] = []
     for engine in found:
-        told += [*engine.findings, *engine.read.findings, *lint_engines([engine.served])]
+        told += [*engine.findings, *engine.read.findings]
+        told += without_doubtful(lint_engines([engine.served]), engine.read)
     return told
 
 

@@ -16,6 +16,9 @@ def where(place: str, line: int, key: str = "") -> str:
     return f"{spot}: {key}" if key else spot
 
 
+# What word processors and chats make of hyphens and quotes.
+_DASHES = ("\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2015", "\u2212", "\uff0d")
+_QUOTES = "\u201c\u201d\u2018\u2019\uff02"
 COMMAND = "--command"
 """The place of findings about a command that was given as one."""
 
@@ -50,9 +53,10 @@ def abbreviated(name: str, found: Found, word: Word, place: str) -> Finding:
 def faulty(flag: Flag, name: str, fault: Faulty, word: Word, place: str) -> Finding:
     value = word.text.partition("=")[2]
     hint = HINTS.get((flag.name, _quoted(fault.why) or value), "")
-    return _finding(
-        "flag_value", "error", where(place, word.line, name), fault.why, fault.fix or (_(hint) if hint else "")
-    )
+    fix = fault.fix or (_(hint) if hint else "")
+    if not fix and any(mark in fault.why for mark in _QUOTES):
+        fix = _("Write plain quotes: \" or '")
+    return _finding("flag_value", "error", where(place, word.line, name), fault.why, fix)
 
 
 def no_value(name: str, word: Word, place: str) -> Finding:
@@ -70,6 +74,9 @@ def takes_no_value(name: str, value: Word, word: Word, place: str) -> Finding:
 def stray(word: Word, place: str) -> Finding:
     why = _("{word} belongs to no flag: vLLM refuses the command").format(word=word.shown)
     fix = _("Remove it; true and false are not written behind a flag, lists swallow what follows them")
+    if word.text.startswith(_DASHES):
+        fix = _("Write {flag}: a text program has made another dash of its hyphens")
+        fix = fix.format(flag="--" + word.text.lstrip("-" + "".join(_DASHES)))
     return _finding("word_stray", "error", where(place, word.line, word.shown), why, fix)
 
 
@@ -77,6 +84,8 @@ def model_ignored(word: Word, place: str) -> Finding:
     """The module's parser takes one such word, and nothing reads it."""
     why = _("the API server's module ignores {word}: it serves what --model names").format(word=word.shown)
     fix = _("Write --model {word}, or `vllm serve {word}`").format(word=word.shown)
+    if word.text.lower() in ("true", "false"):
+        fix = _("Remove it; true and false are not written behind a flag, lists swallow what follows them")
     return _finding("model_ignored", "error", where(place, word.line, word.shown), why, fix)
 
 
@@ -105,6 +114,12 @@ def unknown_words(word: Word, place: str) -> Finding:
     return _finding(
         "value_unknown", "note", where(place, word.line, ""), why, _("Give it a default: ${{NAME:-value}}").format()
     )
+
+
+def unread_config(name: str, word: Word, place: str) -> Finding:
+    why = _("{name} is read when it runs: what it sets is not known here").format(name=name)
+    fix = _("Write its values as flags into a copy of the command to have them checked")
+    return _finding("value_unknown", "note", where(place, word.line, "--config"), why, fix)
 
 
 def _quoted(why: str) -> str:

@@ -13,6 +13,7 @@ from forebay.lint.foreign.shell.script import follow
 from forebay.lint.foreign.shell.world import Command
 from forebay.messages import _
 
+_FLAG = re.compile(r"--?[A-Za-z]")
 _INSTALL = re.compile(r"vllm(?:-cpu)?\s*==\s*v?(\d+\.\d+\.\d+)")
 
 
@@ -30,6 +31,8 @@ def launches_of_command(text: str) -> tuple[list[Launch], list[Finding]]:
 def launches_of_script(text: str, place: str, argument: str | None = None) -> tuple[list[Launch], list[Finding]]:
     """Of a whole script; that it starts none is a finding."""
     found, notes = _launches(text, place, argument)
+    if found and "\r\n" in text:
+        notes = [*notes, _of_windows(text, place)]
     if not found and not any(note.severity == "error" for note in notes):
         why = _("no command here starts vLLM")
         fix = _("Name the script that calls `vllm serve`, or check its command with --command")
@@ -46,7 +49,23 @@ def _launches(text: str, place: str, argument: str | None) -> tuple[list[Launch]
     if release is not None:
         found = [msgspec.structs.replace(launch, release=launch.release or release) for launch in found]
     sourced = [command for command in commands if command.words[0].text in (".", "source")]
+    torn = [command for command in commands if _FLAG.match(command.words[0].text)] if found else []
+    notes = [*notes, *(_torn(command, place) for command in torn)]
     return found, [*notes, *(_sourced(command, place) for command in sourced if found)]
+
+
+def _torn(command: Command, place: str) -> Finding:
+    word = command.words[0].shown
+    why = _("{word} stands as a command of its own: the command above it has ended").format(word=word)
+    fix = _("End each line before it with a backslash, nothing behind that and no comment between")
+    return Finding(rule="script_torn", severity="error", where=f"{place}:{command.line}", why=why, fix=fix)
+
+
+def _of_windows(text: str, place: str) -> Finding:
+    why = _("lines end in CR LF: no backslash continues one, and the CR belongs to its last word")
+    fix = _("Run sed -i 's/\\r$//' on it")
+    line = text[: text.index("\r\n")].count("\n") + 1
+    return Finding(rule="script_torn", severity="error", where=f"{place}:{line}", why=why, fix=fix)
 
 
 def _installed(commands: list[Command]) -> str | None:

@@ -16,6 +16,8 @@ _ESCAPED = re.compile(r"\\(\n|.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\\n])')
 _PARAMETER = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*|\d+|[@*])(?:\[(?P<index>[^\]]*)\])?(?P<rest>.*)\}", re.DOTALL)
 _DEFAULT = re.compile(r":?[-=]")
+# Where a program lies is not known, but which one it is.
+_PROGRAM = re.compile(r"(?:\$\(|`)\s*(?:which|command\s+-v|type\s+-p)\s+([\w./-]+)[^|;&]*[)`]")
 _PLAIN_TYPES = ("word", "number", "variable_name", "extglob_pattern", "test_operator", "file_descriptor", "regex")
 _ANSI = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "r": "\r"}
 
@@ -52,11 +54,11 @@ def _joined(pieces: list[Piece], line: int) -> list[Word]:
             words.take(piece.words)
         elif not piece.splits:
             words.add(piece.text)
-        elif GAP in piece.text:
-            words.add(piece.text, splits=True)
+        elif piece.text == GAP:
+            words.add(GAP, splits=True)
         else:
             parts = _BLANK.split(hard(piece.text))
-            words.take(tuple(parts), keep_empty=False)
+            words.take(tuple(parts), keep_empty=False, splits=True)
     words.close()
     return words.done
 
@@ -74,13 +76,13 @@ class _Words:
         self._open = (self._open or "") + text
         self._splits |= splits
 
-    def take(self, texts: tuple[str, ...], *, keep_empty: bool = True) -> None:
+    def take(self, texts: tuple[str, ...], *, keep_empty: bool = True, splits: bool = False) -> None:
         """Several words: the first grows onto what stands before, the last onto what follows."""
         for index, text in enumerate(texts):
             if index:
                 self.close()
             if text or keep_empty:
-                self.add(text)
+                self.add(text, splits=splits and GAP in text)
 
     def close(self) -> None:
         if self._open is not None:
@@ -103,6 +105,8 @@ def _pieces(node: Node, world: World, *, quoted: bool = False) -> Iterator[Piece
         yield from _expansion(node, world, quoted=quoted)
     elif kind == "arithmetic_expansion":
         yield Piece(_arithmetic(source(node), world))
+    elif kind == "command_substitution" and (program := _PROGRAM.fullmatch(source(node))) is not None:
+        yield Piece(program[1], splits=not quoted)
     else:
         text = source(node)
         yield Piece(GAP, splits=not quoted) if "$" in text or "`" in text or "<(" in text else Piece(text)
@@ -141,7 +145,8 @@ def _parameter(name: str, world: World, *, quoted: bool) -> Iterator[Piece]:
         yield _several(tuple(word.text for word in world.arguments), quoted=quoted and name == "@")
     else:
         value = _value(name, world)
-        yield Piece(GAP if value is None else value, splits=not quoted)
+        # "$@" may be any number of words, although it is quoted.
+        yield Piece(GAP if value is None else value, splits=not quoted or (name == "@" and value is None))
 
 
 def _several(texts: tuple[str, ...], *, quoted: bool) -> Piece:
@@ -167,20 +172,33 @@ def _expansion(node: Node, world: World, *, quoted: bool) -> Iterator[Piece]:
     if index in ("@", "*") and not rest:
         if name in world.arrays:
             yield _several(tuple(word.text for word in world.arrays[name]), quoted=quoted and index == "@")
-        else:
+        elif name in world.variables:
             yield from _parameter(name, world, quoted=quoted)
+        else:
+            yield Piece(GAP, splits=not quoted or index == "@")
     elif index is not None:
-        yield Piece(_element(world.arrays.get(name), index), splits=not quoted)
+        yield Piece(GAP if rest else _element(node, name, world), splits=not quoted)
     elif name in ("@", "*") and not rest:
         yield from _parameter(name, world, quoted=quoted)
     else:
-        yield Piece(_changed(_value(name, world), name, rest, node, world), splits=not quoted)
+        yield Piece(_changed(_value(name, world), name, rest, node, world), splits=not quoted or name == "@")
 
 
-def _element(words: tuple[Word, ...] | None, index: str) -> str:
-    if words is None or not index.isdigit():
+def _element(node: Node, name: str, world: World) -> str:
+    """`${A[1]}` of an array, `${A[$ENV]}` of an associative one; what is in neither may have been set elsewhere."""
+    subscript = next((child for child in node.named_children if child.type == "subscript"), None)
+    index = index_of(subscript, world) if subscript is not None else GAP
+    if (keyed := world.keyed.get(name)) is not None and GAP not in index:
+        return keyed.get(hard(index), "") + (SOFT if SOFT in index else "")
+    words = world.arrays.get(name)
+    if words is None or not hard(index).isdigit():
         return GAP
-    return words[int(index)].text if int(index) < len(words) else ""
+    return words[int(hard(index))].text if int(hard(index)) < len(words) else ""
+
+
+def index_of(subscript: Node, world: World) -> str:
+    """What stands in the brackets of `A[…]`."""
+    return "".join(text_of(child, world) for child in subscript.named_children[1:])
 
 
 def _changed(value: str | None, name: str, rest: str, node: Node, world: World) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import tree_sitter_bash
@@ -19,6 +20,9 @@ _DEPTH_LIMIT = 60
 _STEPS_LIMIT = 60_000
 _LOOP_LIMIT = 32
 _SEQUENCES = ("program", "compound_statement", "do_group", "else_clause", "if_body")
+# A shell, here or on another machine, that reads its commands from what follows.
+_READS_COMMANDS = re.compile(r"(^|[\s/])(ba|da|z)?sh(\s+-\w+)*\s*$|(^|\s)ssh(\s+-\w(\s+[^-\s]\S*)?)*\s+[^-\s]\S*\s*$")
+_HEAD_LIMIT = 500
 _FRESH = ("subshell", "command_substitution")
 
 
@@ -85,16 +89,16 @@ class Follower:
             each.state = "runs" if each.state == "returned" else each.state
         return after
 
-    def again(self, text: str, world: World, line: int) -> None:
-        """A text that is itself a command: eval, `bash -c`."""
+    def again(self, text: str, world: World, line: int | None) -> None:
+        """A text that is itself a command: eval, `bash -c`. Without `line`, the text's own lines are the script's."""
         inner = Follower(self.place, self._simple)
         inner.functions, inner._depth = self.functions, self._depth + 10  # it costs more than a statement
         if inner._depth < _DEPTH_LIMIT and "\0" not in text:
             tree = parsed(text)
             inner.statements(tree.root_node.children, [world.copy()])
         for command in inner.commands:
-            words = tuple(Word(word.text, line, word.splits) for word in command.words)
-            self.commands.append(Command(words, command.env, line))
+            words = tuple(Word(word.text, line or word.line, word.splits) for word in command.words)
+            self.commands.append(Command(words, command.env, line or command.line))
 
     def _one(self, node: Node, worlds: list[World]) -> list[World]:
         kind = node.type
@@ -244,7 +248,14 @@ def _outcomes(walk: Follower, node: Node, worlds: list[World]) -> tuple[list[Wor
 
 def _redirected(walk: Follower, node: Node, worlds: list[World]) -> list[World]:
     body = node.child_by_field_name("body")
-    return walk.statement(body, worlds) if body is not None else worlds
+    if body is None:
+        return worlds
+    if _READS_COMMANDS.search(source(body)[:_HEAD_LIMIT]):
+        for text in (part for child in node.named_children for part in child.named_children):
+            if text.type == "heredoc_body":
+                # As many empty lines before it as stand before it in the script.
+                walk.again("\n" * text.start_point[0] + source(text), worlds[0].copy(), None)
+    return walk.statement(body, worlds)
 
 
 def _function(walk: Follower, node: Node, worlds: list[World]) -> list[World]:

@@ -7,14 +7,15 @@ import re
 from tree_sitter import Node
 
 from forebay.lint.foreign.docker import RUNNERS
-from forebay.lint.foreign.shell.expand import source, text_of, words_of
+from forebay.lint.foreign.shell.expand import index_of, source, text_of, words_of
 from forebay.lint.foreign.shell.follow import Follower, Handler
-from forebay.lint.foreign.shell.world import Command, World
+from forebay.lint.foreign.shell.world import Command, World, hard
 from forebay.lint.foreign.word import GAP, Word
 
 # Programs that say or look for words and start nothing.
 _SAYERS = "echo printf grep egrep pgrep pkill killall ps cat sed awk which type log logger tee man curl"
 SAYERS = frozenset(_SAYERS.split())
+_ENTRY = re.compile(r"\[(.*?)\]=(.*)", re.DOTALL)
 _INNER = re.compile(r"\bvllm\s+serve\b|\bvllm\.entrypoints\b|\b(docker|podman|nerdctl)\s+run\b")
 
 
@@ -35,9 +36,13 @@ def assignments(walk: Follower, node: Node, worlds: list[World]) -> list[World]:
 def declaration(walk: Follower, node: Node, worlds: list[World]) -> list[World]:
     """export, declare, local, readonly; what is exported, programs see."""
     exports = source(node).startswith("export") or bool(re.match(r"(declare|typeset)\s+-\w*x", source(node)))
+    keyed = bool(re.match(r"(declare|typeset|local)\s+-\w*A", source(node)))
     for world in worlds:
         for child in node.named_children:
             name = ""
+            if keyed and child.type in ("variable_assignment", "variable_name"):
+                _keyed(child, world)
+                continue
             if child.type == "variable_assignment":
                 name = _assign(child, world)
             elif child.type == "variable_name":
@@ -118,6 +123,7 @@ def _assign(node: Node, world: World) -> str:
         return ""
     add = any(child.type == "+=" for child in node.children)
     if target.type == "subscript":
+        _set_keyed(target, value, world, add=add)
         return ""
     name = source(target)
     if value is not None and value.type == "array":
@@ -128,6 +134,31 @@ def _assign(node: Node, world: World) -> str:
     else:
         world.assign(name, text_of(value, world), add=add)
     return name
+
+
+def _keyed(node: Node, world: World) -> None:
+    """`declare -A X`, `declare -A X=([a]=1 [b]=2)`."""
+    target = node.child_by_field_name("name") if node.type == "variable_assignment" else node
+    if target is None:
+        return
+    entries = world.keyed.setdefault(source(target), {})
+    value = node.child_by_field_name("value")
+    for child in value.named_children if value is not None else ():
+        match = _ENTRY.match(text_of(child, world))
+        if match is not None:
+            entries[hard(match[1])] = match[2]
+
+
+def _set_keyed(target: Node, value: Node | None, world: World, *, add: bool) -> None:
+    """`X[a]=1` of an associative array; of others, single elements are not followed."""
+    name = target.child_by_field_name("name")
+    entries = world.keyed.get(source(name)) if name is not None else None
+    if entries is not None:
+        key = hard(index_of(target, world))
+        if GAP in key:
+            world.keyed.pop(source(name) if name is not None else "", None)
+            return
+        entries[key] = (entries.get(key, "") if add else "") + text_of(value, world)
 
 
 def _exit(walk: Follower, words: list[Word], world: World) -> None:

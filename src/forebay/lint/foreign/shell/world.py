@@ -15,16 +15,21 @@ State = Literal["runs", "returned", "exited"]
 
 
 class World(msgspec.Struct):
-    """Variables by name; `arrays` those in parentheses. `arguments` is None where the script's own are meant."""
+    """Variables by name; `arrays` those in parentheses, `keyed` those that `declare -A` made.
+
+    `arguments` is None where the script's own are meant.
+    """
 
     variables: dict[str, str] = {}
     arrays: dict[str, tuple[Word, ...]] = {}
     exported: frozenset[str] = frozenset()
     arguments: tuple[Word, ...] | None = None
     state: State = "runs"
+    keyed: dict[str, dict[str, str]] = {}
 
     def copy(self) -> World:
-        return World(dict(self.variables), dict(self.arrays), self.exported, self.arguments, self.state)
+        keyed = {name: dict(texts) for name, texts in self.keyed.items()}
+        return World(dict(self.variables), dict(self.arrays), self.exported, self.arguments, self.state, keyed)
 
     def assign(self, name: str, text: str, *, add: bool = False) -> None:
         self.variables[name] = self.variables.get(name, "") + text if add else text
@@ -40,6 +45,7 @@ class World(msgspec.Struct):
     def unset(self, name: str) -> None:
         self.variables.pop(name, None)
         self.arrays.pop(name, None)
+        self.keyed.pop(name, None)
 
     @property
     def environment(self) -> dict[str, str]:
