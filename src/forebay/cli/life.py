@@ -16,12 +16,22 @@ from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.key_opening import environment_of, leave_store
 from forebay.cli.preflight import preflight
 from forebay.cli.rollout import lines as rollout_lines
-from forebay.cli.service import Start, abandon, await_ready, bring_down, controller_record, launch, sole, tell_changes
+from forebay.cli.service import (
+    Start,
+    abandon,
+    await_ready,
+    bring_down,
+    controller_record,
+    file_that_runs,
+    launch,
+    sole,
+    tell_changes,
+)
 from forebay.cli.states import state_word
 from forebay.cli.wiring import checked_configuration, state_dir
 from forebay.controller.status import Status, UnitStatus, read_status
 from forebay.controller.unclaimed import refuse_second_fleet
-from forebay.core.errors import ConfigError, RunError, StateError
+from forebay.core.errors import ConfigError, RunError, StateError, UsageError
 from forebay.core.proc import start_ticks
 from forebay.engines.fleet import expand
 from forebay.engines.spec import EngineSpec
@@ -75,6 +85,7 @@ def up(flags: Flags, detach: bool) -> int:
 def down(flags: Flags) -> int:
     """Edge, workers, engines, admin; then whatever still carries the mark of this state directory."""
     state = state_dir(flags)
+    _refuse_mistyped(flags, state)
     stopped = _bring_down(flags, state) if state.root.is_dir() else ()
     flags.say(_("stopped: nothing is left running") if stopped else _("nothing runs"))
     return 0
@@ -183,6 +194,22 @@ def _follow(flags: Flags, start: Start, status: Status) -> int:
         _bring_down(flags, state)
         flags.say(_("stopped: nothing is left running"))
     return 0
+
+
+def _refuse_mistyped(flags: Flags, state: StateDir) -> None:
+    """UsageError where no such file is here, and what runs was started with one of another name.
+
+    One that is gone or broken names its service as before. By name, not by path: the folder may have been moved.
+    """
+    ran = None if flags.config.exists() else file_that_runs(state)
+    if ran is None or ran.name == flags.config.resolve().name:
+        return
+    raise UsageError(
+        _("there is no such file, and what runs here was started with {file}").format(file=ran.name),
+        where=str(flags.config),
+        fix=_("To stop that: forebay down -c {path}").format(path=flags.config.with_name(ran.name)),
+        code="another_file",
+    )
 
 
 def _bring_down(flags: Flags, state: StateDir) -> tuple[str, ...]:

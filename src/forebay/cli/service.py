@@ -17,8 +17,9 @@ from forebay.config.schema import Config
 from forebay.controller.desired import controller_units
 from forebay.controller.lease.local import read_leader
 from forebay.controller.status import Status, read_status
-from forebay.core.errors import RunError
+from forebay.core.errors import RunError, StateError
 from forebay.engines.record import UnitRecord, read_spec
+from forebay.engines.spec import UnitSpec
 from forebay.messages import _
 from forebay.release.history import author
 from forebay.store.state_dir import StateDir
@@ -155,6 +156,14 @@ def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> 
     return tuple(sorted({*stopped, *strays}))
 
 
+def file_that_runs(state: StateDir) -> Path | None:
+    """The file of what runs here, as it was named when it was started; None where nothing runs, or nothing tells."""
+    spec = _spec(state, CONTROLLER)
+    if spec is None or "--config" not in spec.argv or not LocalSubstrate(state).processes():
+        return None
+    return Path(spec.argv[spec.argv.index("--config") + 1])
+
+
 def abandon(state: StateDir, say: Say) -> None:
     """Bring down a start that failed: nobody's calls are in it, so nothing is waited for."""
     bring_down(state, say, timeout_s=_HASTE_S)
@@ -187,6 +196,14 @@ def _stage(name: str) -> str:
 
 
 def _stage_s(state: StateDir, names: Sequence[str], deadline: float | None) -> float:
-    specs = [read_spec(state.run / f"{name}.spec") for name in names]
+    specs = [_spec(state, name) for name in names]
     own_s = max((spec.stop_s for spec in specs if spec is not None), default=30.0) + _STOP_MARGIN_S
     return own_s if deadline is None else max(0.0, min(own_s, deadline - time.monotonic()))
+
+
+def _spec(state: StateDir, name: str) -> UnitSpec | None:
+    """What a unit was asked to be; None where its file is lost or damaged: it must be stopped all the same."""
+    try:
+        return read_spec(state.run / f"{name}.spec")
+    except StateError:
+        return None
