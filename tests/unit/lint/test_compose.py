@@ -83,6 +83,36 @@ def test_one_defect_is_one_finding(old: str, new: str, rule: str) -> None:
     assert rule in rules_of(judged(SOUND.replace(old, new), "h100x4", release=None, kind="compose"), "error", "warning")
 
 
+EXTENDED = """
+services:
+  base: {image: 'i/vllm:v0.17.1', ipc: host, environment: {NCCL_DEBUG: INFO, OMP_NUM_THREADS: 1}}
+  a:
+    extends: {service: base}
+    command: --model m --swap-space 4
+  b:
+    extends: a
+    environment: [NCCL_DEBUG=WARN]
+  c: {extends: {service: c}, image: 'i/vllm:v0.17.1'}
+  d:
+    image: i/vllm:v0.33.0
+    extends: {file: common.yml, service: vllm}
+"""
+
+
+def test_a_service_has_what_it_extends() -> None:
+    launches, notes = launches_of_compose(EXTENDED, "c.yml")
+    found = {launch.key.removeprefix("services."): launch for launch in launches}
+    assert list(found) == ["base", "a", "b", "c", "d"]
+    assert [word.text for word in found["b"].words] == ["--model", "m", "--swap-space", "4"]
+    assert (found["b"].release, found["b"].env) == ("0.17.1", {"NCCL_DEBUG": "WARN", "OMP_NUM_THREADS": "1"})
+    assert (found["a"].line, found["b"].line) == (6, 6)
+    assert [(note.rule, note.where) for note in notes] == [("script_sourced", "c.yml:13: services.d.extends")]
+
+
+def test_an_image_that_is_built_here_has_no_tag_to_judge() -> None:
+    assert "image_tag" not in rules_of(judged("services: {v: {build: ., command: vllm serve m}}", kind="compose"))
+
+
 def test_variables_take_their_defaults_and_others_are_told() -> None:
     text = "services: {v: {image: 'i/vllm:${TAG:-v0.33.0}', command: '--model m --max-num-seqs ${N:-8} --port ${P} --x $$'}}"
     ((launch,), _notes) = launches_of_compose(text, "c.yml")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from forebay.core.errors import ConfigError, Finding
@@ -19,6 +20,7 @@ from forebay.lint.foreign.word import GAP, Word
 from forebay.messages import _
 
 SIZE_LIMIT_BYTES = 1024 * 1024
+_EXTENDS_LIMIT = 20
 _REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-?+])([^}]*))?\})")
 _PERIOD = re.compile(r"(\d+(?:\.\d+)?)(us|ms|h|m|s)")
 _UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6}
@@ -31,7 +33,7 @@ def launches_of_compose(text: str, place: str) -> tuple[list[Launch], list[Findi
     services = _services(text, place)
     found = [launch for name, service in services.items() if (launch := _launch(str(name), service, place)) is not None]
     if found:
-        return found, [finding for launch in found for finding in _env_files(launch, services)]
+        return found, [finding for launch in found for finding in _elsewhere(launch, services)]
     why = _("no service runs a vLLM image or `vllm serve`")
     fix = _("Name the compose file whose service starts vLLM")
     return [], [Finding(rule="nothing_started", severity="error", where=place, why=why, fix=fix)]
@@ -52,7 +54,24 @@ def _services(text: str, place: str) -> Section:
     if not isinstance(services, Mapping) or not all(isinstance(each, Mapping) for each in services.values()):
         fix = _("Name a compose file: its services stand under `services:`")
         raise ConfigError(_("the file holds no services"), where=place, fix=fix)
-    return services
+    return {name: _extended(service, services, []) for name, service in services.items()}
+
+
+def _extended(service: Section, services: Section, seen: list[object]) -> Section:
+    """The service with what it takes from another one of the file; what it says itself counts."""
+    extends = service.get("extends")
+    name = extends.get("service") if isinstance(extends, Mapping) and "file" not in extends else extends
+    base = services.get(name) if isinstance(name, str) and name not in seen and len(seen) < _EXTENDS_LIMIT else None
+    if not isinstance(base, Mapping):
+        return service
+    taken = _extended(base, services, [*seen, name])
+    whole = CommentedMap({**taken, **service})
+    whole["environment"] = {**_environment(taken), **_environment(service)}
+    for key in whole:
+        owner = service if key in service else taken
+        if key in (places := _places(owner)):
+            whole.lc.data = {**_places(whole), key: places[key]}
+    return whole
 
 
 def _launch(name: str, service: Section, place: str) -> Launch | None:
@@ -173,17 +192,29 @@ def _seconds(value: object, default: float) -> float:
     return sum(float(number) * _UNIT_S[unit] for number, unit in parts) if parts else default
 
 
-def _env_files(launch: Launch, services: Section) -> Iterator[Finding]:
+def _elsewhere(launch: Launch, services: Section) -> Iterator[Finding]:
+    """What other files say of a service is not known."""
     service = services[launch.key.removeprefix("services.")]
-    if "env_file" in service:
-        why = _("{name} is read when it runs: what it sets is not known here").format(name=service["env_file"])
-        where = f"{launch.place}:{launch.lines['env_file']}: {launch.key}.env_file"
-        fix = _("Write what vLLM reads under environment")
-        yield Finding(rule="script_sourced", severity="note", where=where, why=why, fix=fix)
+    extends = service.get("extends")
+    files = {
+        "env_file": service.get("env_file"),
+        "extends": extends.get("file") if isinstance(extends, Mapping) else None,
+    }
+    for key, name in files.items():
+        if name is not None:
+            why = _("{name} is read when it runs: what it sets is not known here").format(name=name)
+            where = f"{launch.place}:{launch.lines[key]}: {launch.key}.{key}"
+            fix = _("Write what vLLM reads under environment")
+            yield Finding(rule="script_sourced", severity="note", where=where, why=why, fix=fix)
+
+
+def _places(section: Section) -> dict[object, Any]:
+    """Where the keys of a section stand."""
+    return getattr(getattr(section, "lc", None), "data", None) or {}
 
 
 def _line(section: Section, key: object) -> int:
-    places = getattr(getattr(section, "lc", None), "data", None) or {}
+    places = _places(section)
     return places[key][0] + 1 if key in places else 1
 
 

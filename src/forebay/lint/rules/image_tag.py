@@ -16,7 +16,7 @@ _MOVING = ("latest", "nightly", "main", "dev")
 def image_tag(served: Served) -> Iterator[Finding]:
     """`latest` is another vLLM tomorrow: what was tested is not what a restart runs."""
     container = served.container
-    if container is None or container.tag not in _MOVING:
+    if container is None or not container.image or container.tag not in _MOVING:
         return
     why = _("{image} names no release: a restart may run another vLLM").format(image=container.image)
     fix = _("Write the release that was tested, such as vllm/vllm-openai:v{release}").format(release=served.release)

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from forebay.config.layers import Facts
 from forebay.config.weights import Weights
 from forebay.core.errors import Finding
-from forebay.lint.rules.tensor_parallel import divides
+from forebay.lint.rules.tensor_parallel import SIZES, divides
 from forebay.lint.run import engine_rules
 from forebay.lint.served import Served
 from forebay.messages import _
 
 _DEFAULT_SHARE = 0.92
 _OLD_DEFAULT_SHARE = 0.90  # before 0.20
-_SIZES = (1, 2, 4, 8, 16)
 _GIB = 2**30
 # Activations, CUDA graphs, NCCL and a KV cache worth having: with less, vLLM stops at start or serves one at a time.
 _RESERVE_RATIO = 0.10
@@ -74,16 +73,16 @@ def _loaded_bytes(served: Served, weights: Weights) -> float:
 def _advice(weights: Weights, facts: Facts, room: float) -> str:
     """What would fit: more GPUs of this kind, or a smaller form of the model."""
     fitting = [
-        f"tensor-parallel-size: {size}" for size in _SIZES if _holds(weights, size, room) and divides(weights, size)
+        f"tensor-parallel-size: {size}" for size in SIZES if _holds(weights, size, room) and divides(weights, size)
     ]
     if not fitting and weights.expert_width:
-        sizes = [size for size in _SIZES if _holds(weights, size, room)]
+        sizes = [size for size in SIZES if _holds(weights, size, room)]
         fitting = [f"tensor-parallel-size: {size}, enable-expert-parallel: true" for size in sizes]
     fitting = fitting[:1] if _runs(weights, facts) else []
     for name, total_bytes in weights.variants:
         if total_bytes >= weights.total_bytes or not _computes(name, facts):
             continue
-        smaller = next((size for size in _SIZES if total_bytes / size <= room), None)
+        smaller = next((size for size in SIZES if total_bytes / size <= room), None)
         if smaller is not None:
             fitting.append(_("its {form} form on {count} GPUs").format(form=name, count=smaller))
     if not fitting:

@@ -10,7 +10,7 @@ from forebay.lint.run import engine_rules
 from forebay.lint.served import Served
 from forebay.messages import _
 
-_SIZES = (1, 2, 4, 8, 16)
+SIZES = (1, 2, 4, 8, 16)
 
 
 @engine_rules.add("tensor_parallel")
@@ -47,7 +47,7 @@ def _experts_divide(facts: Weights, size: int) -> bool:
 
 
 def _fitting(facts: Weights, served: Served) -> str:
-    sizes = [size for size in _SIZES if size < served.tensor_parallel and divides(facts, size)]
+    sizes = [size for size in SIZES if size < served.tensor_parallel and divides(facts, size)]
     return f"tensor-parallel-size: {sizes[-1] if sizes else 1}"
 
 
