@@ -61,7 +61,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def registered(server: Server, name: str, url: str, lease_s: float = 1.0) -> AsyncIterator[list[str]]:
+async def registered(server: Server, name: str, url: str, lease_s: float = 30.0) -> AsyncIterator[list[str]]:
     said: list[str] = []
     what = Registration(model="org/m", name=name, url=url, lease_s=lease_s, max_outstanding=3)
     task = asyncio.create_task(register(Valkey(server.address), what, said.append))
