@@ -70,7 +70,7 @@ async def serve(call: Call, parts: Parts) -> None:
         asked = asked if view.privacy is None else await screened(call, asked, view, view.privacy, parts)
         if call.trail is not None and parts.audit is not None:
             await parts.audit.intend(call, asked)
-        plan = reuse_plan(call.head, asked, key, view.pepper) if asked.model.cache and is_anyones(asked) else None
+        plan = reuse_plan(call, asked, key, view) if asked.model.cache and is_anyones(asked) else None
         if plan is None:
             await _generate(call, asked, view, parts)
         else:

@@ -111,6 +111,22 @@ def test_a_death_before_the_answer_is_made_good_for_all(tmp_path: Path) -> None:
         assert good.requests == 1
 
 
+def test_who_may_wait_is_not_refused_with_an_equal_call_that_may_not(tmp_path: Path) -> None:
+    with FakeEngine(gate := Gate()) as busy, reusing(GatewayWorker(tmp_path, [busy.port])) as worker:
+        engines = tuple(msgspec.structs.replace(each, max_outstanding=1) for each in worker.snapshot.engines)
+        worker.snapshot = msgspec.structs.replace(worker.snapshot, engines=engines)
+        worker.reload()
+        with ThreadPoolExecutor(3) as pool:
+            pool.submit(worker.post, ASKED | {"seed": 1})
+            wait_for("the only place is taken", lambda: busy.running == 1)
+            hurried = pool.submit(worker.post, ASKED, **{"x-forebay-deadline-ms": "1000"})
+            wait_for("it has asked", lambda: worker.counted("forebay_cache_total") == 2)
+            patient = pool.submit(worker.post, ASKED)
+            assert hurried.result(60)[0] == 503
+            gate.is_open = True
+            assert patient.result(60)[0] == 200
+
+
 def test_a_hit_costs_no_tokens_and_says_so_in_the_log(engine: FakeEngine, worker: GatewayWorker) -> None:
     first, again = answered(worker), answered(worker)
     assert (first[0], again[0]) == ("miss", "hit")

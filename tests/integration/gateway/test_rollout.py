@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 from tests.integration.gateway.raw import FIELDS
+from tests.integration.gateway.scripts import Script
 
+from forebay.gateway.reuse.policy import CachePolicy
 from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.release.judge.observation import observed
-from forebay.testing.fake_engine import Exchange, FakeEngine
+from forebay.testing.fake_engine import Exchange, FakeEngine, completion
 from forebay.testing.worker import GatewayWorker, wait_for
 
 CALLS = 80
@@ -33,6 +35,18 @@ class Setting:
         self.worker.snapshot = msgspec.structs.replace(self.worker.snapshot, models=models)
         self.worker.reload()
 
+    def end(self) -> None:
+        models = tuple(msgspec.structs.replace(each, rollout=None) for each in self.worker.snapshot.models)
+        self.worker.snapshot = msgspec.structs.replace(self.worker.snapshot, models=models)
+        self.worker.reload()
+
+    def cache(self) -> None:
+        policy = CachePolicy(
+            version="v1", exact=True, single_flight=True, ttl_s=600.0, memory_bytes=10_000_000, answer_bytes=1_000_000
+        )
+        models = tuple(msgspec.structs.replace(each, cache=policy) for each in self.worker.snapshot.models)
+        self.worker.snapshot = msgspec.structs.replace(self.worker.snapshot, models=models)
+
     def call(self, count: int = CALLS, **more: Any) -> None:
         for _ in range(count):
             status, _ = self.worker.post(FIELDS, **more)
@@ -44,6 +58,13 @@ class Setting:
     def wait_for_lines(self, message: str, count: int) -> list[dict[str, Any]]:
         wait_for("all lines are written", lambda: len(self.lines(message)) >= count, 60.0)
         return self.lines(message)
+
+
+def says(text: str) -> Script:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(completion(text))
+
+    return script
 
 
 @pytest.fixture
@@ -116,14 +137,56 @@ def test_a_copy_that_hangs_holds_nobody_up(setting: Setting) -> None:
     assert setting.engines[0].requests == 20
 
 
+def test_what_a_canary_said_is_kept_for_calls_that_go_to_it_alone(setting: Setting) -> None:
+    for name, engine in zip((STABLE, BASELINE, CANARY), setting.engines, strict=True):
+        engine.script = says(name)
+    setting.cache()
+    setting.roll(by_header=True)
+
+    def said(release: str) -> bytes:
+        status, body = setting.worker.post({**FIELDS, "temperature": 0}, **{"x-forebay-release": release})
+        assert status == 200
+        return b"".join(name for name in (b"e1", b"e2", b"e3") if name in body)
+
+    assert [said(release) for release in ("canary", "stable", "canary", "stable")] == [b"e3", b"e1", b"e3", b"e1"]
+    assert [engine.requests for engine in setting.engines] == [1, 0, 1]
+    setting.end()  # it is taken back
+    assert said("stable") == said("canary") == b"e1"
+
+
+def test_an_answer_from_outside_of_its_lane_is_not_kept(setting: Setting) -> None:
+    setting.cache()
+    setting.roll(by_header=True)
+    setting.engines[2].kill()
+    asked = {**FIELDS, "temperature": 0}
+    setting.worker.post(asked, **{"x-forebay-release": "canary"})
+    setting.engines[2].script = says(CANARY)
+    setting.engines[2].revive()
+
+    def is_asked() -> bool:
+        return b"e3" in setting.worker.post(asked, **{"x-forebay-release": "canary"})[1]
+
+    wait_for("the canary is asked", is_asked, 60.0)
+
+
+def test_calls_behind_the_cache_speak_for_their_lane(setting: Setting) -> None:
+    setting.cache()
+    setting.roll(share_ratio=0.5)
+    for number in range(20):
+        assert setting.worker.post({**FIELDS, "temperature": 0, "seed": number})[0] == 200
+    lines = setting.wait_for_lines("request", 20)
+    engine_of = {"baseline": BASELINE, "canary": CANARY}
+    assert all(line["engine"] == engine_of[line["lane"]] for line in lines)
+    assert all(observed(line, "canary") is not None and line["finish_reason"] == "stop" for line in lines)
+
+
 def test_the_end_of_a_rollout_gives_everybody_the_engine_that_is_left(setting: Setting) -> None:
     setting.roll(share_ratio=0.5)
     setting.call(10)
-    models = tuple(msgspec.structs.replace(each, rollout=None) for each in setting.worker.snapshot.models)
     setting.worker.snapshot = msgspec.structs.replace(
-        setting.worker.snapshot, models=models, engines=setting.worker.snapshot.engines[2:]
+        setting.worker.snapshot, engines=setting.worker.snapshot.engines[2:]
     )
-    setting.worker.reload()
+    setting.end()
     before = setting.engines[2].requests
     setting.call(10)
     assert setting.engines[2].requests == before + 10

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from forebay.gateway.refusal import ClientGone, Refusal
+from forebay.gateway.respond import STREAMED
 from forebay.wire.chunked import LAST_CHUNK, chunk
 from forebay.wire.sse import event
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from forebay.gateway.ingress import ClientConnection
     from forebay.gateway.upstream import EngineConnection
     from forebay.wire.request import RequestHead
-
-_STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
 
 
 class Flight:
@@ -69,7 +68,7 @@ class Flight:
         if not self.begun:
             self.begun = True
             head, _, data = data.partition(b"\r\n\r\n")
-            self.streamed = _STREAMED in head
+            self.streamed = STREAMED in head
         self.pieces.append(data)
         self.bytes += len(data)
         if self.streamed:
@@ -118,7 +117,7 @@ class Flight:
         paying.engine, paying.retries, paying.continuations = own.engine, own.retries, own.continuations
         paying.queue_s, paying.connect_s = own.queue_s, own.connect_s
         paying.input_tokens, paying.output_tokens = own.input_tokens, own.output_tokens
-        paying.cached_tokens, paying.sent_events = own.cached_tokens, own.sent_events
+        paying.cached_tokens, paying.sent_events, paying.finish = own.cached_tokens, own.sent_events, own.finish
         paying.cascade, paying.answered_by = own.cascade, own.answered_by
         paying.first_input_tokens, paying.first_output_tokens = own.first_input_tokens, own.first_output_tokens
 

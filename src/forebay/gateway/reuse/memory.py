@@ -12,7 +12,7 @@ import orjson
 from forebay.gateway.call import Call
 from forebay.gateway.reuse.answers import Answers, Entry
 from forebay.gateway.reuse.flight import Flight, Follower
-from forebay.gateway.reuse.plan import Plan
+from forebay.gateway.reuse.plan import Place, Plan
 from forebay.gateway.reuse.semantic.meanings import Meanings
 from forebay.gateway.reuse.shared import Found, SharedAnswers
 from forebay.observe import catalogue
@@ -35,7 +35,7 @@ class Reuse:
         self._meter = meter
         self._clock = clock
         self._answers: dict[str, Answers] = {}
-        self._flights: dict[tuple[bytes, bool, bool], Flight] = {}
+        self._flights: dict[Place, Flight] = {}
         self.shared: SharedAnswers | None = None
         self.meanings = Meanings(meter)
         self.update(models, pepper)
@@ -141,6 +141,8 @@ class Reuse:
             return
         if ledger.status != 200 or ledger.code or ledger.cancelled or ledger.cascade.endswith("saturated"):
             return  # nothing that failed, nor what was good enough for a moment alone
+        if ledger.engine in plan.avoid:
+            return  # the other release's
         entry = None
         if flight.bytes <= plan.policy.answer_bytes:
             entry = _entry(flight, ledger)

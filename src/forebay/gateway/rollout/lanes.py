@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Lane = Literal["stable", "canary", "baseline", "chosen", "shadow"]
 _NAMED = {b"canary", b"stable"}
+_CANARY = {"canary", "chosen"}
 _ALL = 2.0**64
 
 
@@ -46,6 +47,10 @@ class Lanes:
         """
         ledger.lane = lane = self._lane(ledger, session, header)
         return self._left_out[lane]
+
+    def apart(self, ledger: Ledger) -> tuple[str, ...]:
+        """What keeps answers of the canary from calls of other lanes, and from who is served after the rollout."""
+        return ("canary", self.policy.id) if ledger.lane in _CANARY else ()
 
     def mirrors(self, ledger: Ledger) -> bool:
         """Whether a copy of the call goes to the canary."""

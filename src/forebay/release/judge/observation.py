@@ -11,6 +11,8 @@ Side = Literal["baseline", "canary"]
 Stratum = tuple[int, bool, bool]
 _NOT_THE_ENGINES_FAULT = range(400, 500)
 _TOO_SLOW = 408
+# What the log says of a call that a cache looked at, and that an engine answered all the same.
+_GENERATED = {"miss", "refresh"}
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,8 @@ def observed(line: Mapping[str, Any], side: Side) -> Observation | None:
     time to the first token: it belongs to the whole fleet.
     """
     status = int(line["status"])
-    if line.get("cancelled") or line.get("cache") or (status in _NOT_THE_ENGINES_FAULT and status != _TOO_SLOW):
+    reused = line.get("cache", "miss") not in _GENERATED
+    if line.get("cancelled") or reused or (status in _NOT_THE_ENGINES_FAULT and status != _TOO_SLOW):
         return None
     tokens, ttft_ms = line["tokens"], line.get("ttft_ms")
     ok = status == 200 and not line.get("code") and not line.get("continuations")
