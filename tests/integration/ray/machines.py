@@ -79,18 +79,17 @@ class Machine:
 class Machines:
     """The first holds the bridge; the others hang on it. Addresses are 10.77.0.1 and up.
 
-    Their names hold our pid: no other run's are in the way, and what bears ours is left from a run that was killed.
+    Their names hold our pid: no other run's are in the way. Names of runs that were killed are taken away.
     """
 
     def __init__(self, prefix: str, count: int) -> None:
+        self._prefix = prefix
         self._names = [f"{prefix}{os.getpid()}-{number}" for number in range(1, count + 1)]
         self._made: list[Machine] = []
 
     def __enter__(self) -> list[Machine]:
         switch = self._names[0]
-        for name in self._names:
-            if Path("/run/netns", name).exists():
-                _ip("netns", "del", name)
+        self._forget_the_dead()
         try:
             for number, name in enumerate(self._names, 1):
                 self._made.append(Machine(name, f"10.77.0.{number}", switch, f"v{number}"))
@@ -98,6 +97,13 @@ class Machines:
             self.__exit__(None, None, None)
             raise
         return self._made
+
+    def _forget_the_dead(self) -> None:
+        for path in Path("/run/netns").glob(f"{self._prefix}*-*"):
+            pid = path.name.removeprefix(self._prefix).partition("-")[0]
+            if pid.isdigit() and (int(pid) == os.getpid() or not Path("/proc", pid).exists()):
+                # Another run may be at the same.
+                subprocess.run(["ip", "netns", "del", path.name], capture_output=True, check=False)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for machine in reversed(self._made):
