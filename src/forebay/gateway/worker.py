@@ -79,7 +79,7 @@ class Worker:
         self._audit(snapshot.audit)
         self._consent(snapshot.consent)
         self.parts.claims = Claims(name, state.claims, self.parts.meter, self._say)
-        self.parts.claims.update(snapshot.idempotency, snapshot.pepper)
+        self.parts.claims.update(snapshot.idempotency, snapshot.pepper, snapshot.privacy)
         self._servers: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
 
@@ -174,7 +174,7 @@ class Worker:
         self._audit(snapshot.audit)
         self._consent(snapshot.consent)
         if parts.claims is not None:
-            parts.claims.update(snapshot.idempotency, snapshot.pepper)
+            parts.claims.update(snapshot.idempotency, snapshot.pepper, snapshot.privacy)
         parts.failures.policy = view.failures
         self._uses.look(parts.view, time.time(), last=True)
         self._believed_s, self._whole = snapshot.keys_believed_s, view

@@ -7,13 +7,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import orjson
 import pytest
+from tests.integration.gateway.scripts import Gate
 
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
+from forebay.privacy.policy import Actions, PrivacyPolicy, Scope
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion, say_hello
 from forebay.testing.worker import GatewayWorker, wait_for
 
@@ -244,6 +247,27 @@ def test_a_file_that_cannot_be_used_claims_nothing(engine: FakeEngine, tmp_path:
         assert worker.post(CHAT)[0] == 200
         assert engine.requests == before + 1
         assert worker.counted("forebay_idempotency_lost_total") == 1
+
+
+def test_what_was_answered_under_other_privacy_rules_is_not_given_again(engine: FakeEngine, tmp_path: Path) -> None:
+    with once(GatewayWorker(tmp_path, [engine.port])) as worker:
+        gate = engine.script = Gate()
+        with ThreadPoolExecutor(1) as pool:
+            gate.is_open = True
+            assert ask(worker, "before")[0] == 200
+            gate.is_open = False
+            began = pool.submit(ask, worker, "over it")
+            wait_for("it runs", lambda: engine.running == 1)
+            rules = PrivacyPolicy(scopes=(Scope(output=Actions("block")),))
+            worker.snapshot = msgspec.structs.replace(worker.snapshot, privacy=rules)
+            worker.reload()
+            gate.is_open = True
+            assert began.result(60)[0] == 200
+        assert code(ask(worker, "before")) == (409, "idempotency_finished")
+        assert code(ask(worker, "over it")) == (409, "idempotency_finished")
+        assert ask(worker, "after")[0] == 200
+        worker.policy(queue_calls=999).reload()
+        assert ask(worker, "after")[1]["idempotent-replayed"] == "true"
 
 
 def test_a_reload_turns_it_off_and_on(engine: FakeEngine, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
+import msgspec
 import orjson
 
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.reuse.answers import Entry
 from forebay.gateway.reuse.seal import sealed, unsealed
+from forebay.privacy.policy import PrivacyPolicy
 
 HEADER = "idempotency-key"
 _LONGEST_BYTES = 255
@@ -34,18 +36,21 @@ Hear = Callable[[Said], None]
 class Claim:
     """`id` names tenant and key, `fingerprint` what is asked, `token` this claim among all that there ever were.
 
-    `answer` is what the client was told, its content type and body; None for a stream. `awaited`: the call still waits
-    for the store's word.
+    `rules` names the privacy policy that the call began under. `answer` is what the client was told, its
+    content type and body; None for a stream. `awaited`: the call still waits for the store's word.
     """
 
-    __slots__ = ("answer", "awaited", "fingerprint", "id", "renewed_at", "store", "tenant", "token")
+    __slots__ = ("answer", "awaited", "fingerprint", "id", "renewed_at", "rules", "store", "tenant", "token")
 
-    def __init__(self, identity: bytes, tenant: bytes, fingerprint: bytes, token: bytes, store: Store) -> None:
+    def __init__(
+        self, identity: bytes, tenant: bytes, fingerprint: bytes, token: bytes, store: Store, rules: bytes = b""
+    ) -> None:
         self.id = identity
         self.tenant = tenant
         self.fingerprint = fingerprint
         self.token = token
         self.store = store
+        self.rules = rules
         self.answer: tuple[bytes, bytes] | None = None
         self.awaited = True
         self.renewed_at = 0.0
@@ -72,6 +77,13 @@ def identity_of(tenant: str, key: bytes, pepper: str) -> tuple[bytes, bytes]:
     return _digest(owner + key, pepper), owner
 
 
+def rules_of(privacy: PrivacyPolicy | None) -> bytes:
+    """A name for a privacy policy, the same in every process."""
+    if privacy is None:
+        return b""
+    return hashlib.blake2b(msgspec.json.encode(privacy, order="deterministic"), digest_size=16).digest()
+
+
 def fingerprint_of(path: bytes, body: bytes) -> bytes:
     """The same for bodies that mean the same: white space and the order of fields make no difference."""
     written = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
@@ -79,14 +91,14 @@ def fingerprint_of(path: bytes, body: bytes) -> bytes:
 
 
 def seal(claim: Claim, expires_at: float, pepper: str) -> bytes:
-    """The answer of a claim as it lies in a store, where nobody can change it unseen."""
+    """The answer of a claim as it lies in a store, where nobody can change it unseen, nor read it by other rules."""
     content_type, body = claim.answer or (b"", b"")
-    return sealed(Entry(body, content_type, streamed=False), claim.id, expires_at, pepper)
+    return sealed(Entry(body, content_type, streamed=False), claim.id + claim.rules, expires_at, pepper)
 
 
 def unseal(claim: Claim, stored: bytes, pepper: str) -> tuple[bytes, bytes] | None:
     """Content type and body; None where this is not what was sealed for this key."""
-    found = unsealed(stored, claim.id, pepper, streamed=False)
+    found = unsealed(stored, claim.id + claim.rules, pepper, streamed=False)
     return None if found is None else (found[0].usage, found[0].body)
 
 

@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forebay.gateway.idempotency.claim import HEADER, Claim, Said, fingerprint_of, identity_of, seal, unseal
+from forebay.gateway.idempotency.claim import HEADER, Claim, Said, fingerprint_of, identity_of, rules_of, seal, unseal
 from forebay.gateway.idempotency.local import LocalClaims
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.idempotency.shared import SharedClaims
 from forebay.gateway.refusal import Refusal
 from forebay.observe import catalogue
+from forebay.privacy.policy import PrivacyPolicy
 
 if TYPE_CHECKING:
     from forebay.gateway.call import Call
@@ -53,13 +54,18 @@ class Claims:
         self._count = 0
         self._awaited = 0
         self._pepper = ""
+        self._rules = b""
         self._running: dict[bytes, Claim] = {}
         self._stores: list[LocalClaims | SharedClaims] = []
         self.policy: IdempotencyPolicy | None = None
 
-    def update(self, policy: IdempotencyPolicy | None, pepper: str) -> None:
-        """Take the policy of a new snapshot; what runs is settled where it was claimed."""
+    def update(self, policy: IdempotencyPolicy | None, pepper: str, privacy: PrivacyPolicy | None) -> None:
+        """Take the policies of a new snapshot; what runs is settled where it was claimed.
+
+        An answer is given again under the privacy policy that it was given under: another may withhold it.
+        """
         before, self.policy, self._pepper = self.policy, policy, pepper
+        self._rules = rules_of(privacy)
         if policy is None:
             return
         if before is not None and before.valkey == policy.valkey:
@@ -78,7 +84,7 @@ class Claims:
         self._count += 1
         token = self._worker + b"%d" % self._count
         fingerprint = fingerprint_of(call.head.path, call.body)
-        claim = Claim(identity, tenant, fingerprint, token, store := self._stores[-1])
+        claim = Claim(identity, tenant, fingerprint, token, store := self._stores[-1], self._rules)
         self._awaited += 1
         store.claim(claim, lambda said: self._hear(call, claim, said))
         try:
