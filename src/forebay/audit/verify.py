@@ -12,7 +12,7 @@ from forebay.audit.database import read_only
 from forebay.audit.note import BadNote, Note, Verifier, checkpoint_of
 from forebay.audit.store import checkpoints_of, head_of, leaves_of
 from forebay.audit.tree import TILE_LEVELS, Frontier, Node, leaf_hash
-from forebay.messages import _
+from forebay.messages import _, ngettext
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -157,7 +157,11 @@ def _tail(head: Note | None, records: int, faults: list[Fault]) -> None:
         why = _("the newest checkpoint counts {size} records, the log has {records}").format(size=size, records=records)
         faults.append(Fault("truncated", records, size, why))
     elif size < records:
-        why = _("{count} records are behind the newest checkpoint: nobody signed them").format(count=records - size)
+        why = ngettext(
+            "{count} record is behind the newest checkpoint: nobody signed it",
+            "{count} records are behind the newest checkpoint: nobody signed them",
+            records - size,
+        ).format(count=records - size)
         faults.append(Fault("unsigned", size, records, why))
 
 

@@ -12,7 +12,7 @@ import click
 from forebay.cli.flags import Flags, columns, common, paint
 from forebay.cli.wiring import state_dir
 from forebay.core.errors import RunError, UsageError
-from forebay.messages import _
+from forebay.messages import _, ngettext
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -104,7 +104,7 @@ def export(flags: Flags, folder: Path | None, out: Path | None, form: str, **opt
                 out.touch(mode=0o600)  # people's names and addresses stand in it
                 with out.open("wb") as file:
                     count = write(found, file)
-    flags.say(_("{count} records").format(count=count))
+    flags.say(ngettext("{count} record", "{count} records", count).format(count=count))
 
 
 @audit.command(help=_("Print the newest checkpoint: keep it elsewhere, and the log cannot be changed unseen."))

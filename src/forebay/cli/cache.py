@@ -12,7 +12,7 @@ from forebay.cli.flags import Flags, columns, common
 from forebay.cli.warming import Outcome, Question, read_questions, warm_all
 from forebay.cli.wiring import configuration, state_dir
 from forebay.core.errors import RunError, UsageError
-from forebay.messages import _
+from forebay.messages import _, ngettext
 
 KEY_VARIABLE = "FOREBAY_API_KEY"
 
@@ -41,9 +41,11 @@ def warm(flags: Flags, file: Path, key_file: Path | None, model: str | None, ref
     headers["x-forebay-cache"] = "refresh" if refresh else "use"
     for number, port in enumerate(ports, 1):
         flags.say(
-            _("Worker {number} of {count}: {questions} questions").format(
-                number=number, count=len(ports), questions=len(questions)
-            )
+            ngettext(
+                "Worker {number} of {count}: {questions} question",
+                "Worker {number} of {count}: {questions} questions",
+                len(questions),
+            ).format(number=number, count=len(ports), questions=len(questions))
         )
         outcomes += warm_all((host, port), headers, questions, at_once, timeout_s)
     _report(flags, questions, len(ports), outcomes)
@@ -72,9 +74,11 @@ def _report(flags: Flags, questions: list[Question], workers: int, outcomes: lis
     if failed:
         first = failed[0]
         raise RunError(
-            _("{count} questions got no answer; the first is line {line}: {reason}").format(
-                count=len(failed), line=first["line"], reason=first["reason"]
-            ),
+            ngettext(
+                "{count} question got no answer: line {line}: {reason}",
+                "{count} questions got no answer; the first is line {line}: {reason}",
+                len(failed),
+            ).format(count=len(failed), line=first["line"], reason=first["reason"]),
             fix=_("Run the command again: it goes on where it stopped"),
             code="not_warm",
         )

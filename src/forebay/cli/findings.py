@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from forebay.cli.flags import paint
 from forebay.core.errors import Finding
-from forebay.messages import _
+from forebay.messages import _, ngettext
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -18,8 +18,13 @@ def told(findings: Iterable[Finding]) -> list[dict[str, str]]:
 
 def report(findings: tuple[Finding, ...], subject: str) -> str:
     """The findings and their count."""
-    counts = {kind: sum(finding.severity == kind for finding in findings) for kind in _COLOURS}
-    total = _("{subject}: {error} errors, {warning} warnings, {note} notes").format(subject=subject, **counts)
+    error, warning, note = (sum(finding.severity == kind for finding in findings) for kind in _COLOURS)
+    total = _("{subject}: {error}, {warning}, {note}").format(
+        subject=subject,
+        error=ngettext("{n} error", "{n} errors", error).format(n=error),
+        warning=ngettext("{n} warning", "{n} warnings", warning).format(n=warning),
+        note=ngettext("{n} note", "{n} notes", note).format(n=note),
+    )
     return "\n".join([*lines(findings), total])
 
 

@@ -16,7 +16,7 @@ from forebay.config.schema.store import Store
 from forebay.controller.in_force import Claim, await_everywhere, running_workers
 from forebay.core.errors import RunError, StateError, UsageError
 from forebay.gateway.uses import last_used
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.security import key_store
 from forebay.security.key_store import KeyGrant, KeyRow
 from forebay.security.roles import ADMINISTRATORS, CLIENT_SCOPES, ROLE, TENANT_ADMIN
@@ -159,7 +159,8 @@ def adopt(flags: Flags) -> None:
             found = key_store.rows(own.database)
         with decided(state, "key.adopt", keys=len(found)):
             taken = key_store.adopt(keys.database, found)
-    flags.answer({"found": len(found), "taken": taken}, lambda: _("{n} keys are taken over").format(n=taken))
+    told = ngettext("{n} key is taken over", "{n} keys are taken over", taken)
+    flags.answer({"found": len(found), "taken": taken}, lambda: told.format(n=taken))
 
 
 def _not_in_force(identity: str, late: tuple[str, ...]) -> RunError:

@@ -20,7 +20,7 @@ from forebay.controller.status import Status, read_status
 from forebay.core.errors import RunError, StateError
 from forebay.engines.record import UnitRecord, read_spec
 from forebay.engines.spec import UnitSpec
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.release.history import author
 from forebay.store.state_dir import StateDir
 from forebay.substrate.base import CONTROLLER, is_controller
@@ -124,7 +124,8 @@ def tell_changes(status: Status, told: dict[str, str], say: Say) -> None:
     for source in status.discovery:
         if told.get(source.name, "") != source.trouble:
             told[source.name] = source.trouble
-            say(f"  {source.name}: " + (source.trouble or _("found {count} engines").format(count=source.engines)))
+            found = ngettext("found {count} engine", "found {count} engines", source.engines)
+            say(f"  {source.name}: " + (source.trouble or found.format(count=source.engines)))
 
 
 def bring_down(state: StateDir, say: Say, *, timeout_s: float | None = None) -> tuple[str, ...]:

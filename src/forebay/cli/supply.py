@@ -11,7 +11,7 @@ import msgspec
 
 from forebay.cli.flags import Flags, columns, common
 from forebay.core.errors import RunError, UsageError
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.security.materials import Material, advised, bill, installed, locked
 from forebay.security.startup_files import foreign_startup_files
 
@@ -49,7 +49,8 @@ def check(flags: Flags, advisories: Path | None, locks: tuple[Path, ...]) -> Non
     head = (_("PACKAGE"), _("VERSION"), _("ADVISORY"), _("FIXED IN"), _("WHY"))
     flags.answer(answer, lambda: columns(head, rows) if rows else _("nothing found"))
     if rows:
-        raise RunError(_("{n} findings in the supply chain").format(n=len(rows)), code="supply_chain")
+        what = ngettext("{n} finding in the supply chain", "{n} findings in the supply chain", len(rows))
+        raise RunError(what.format(n=len(rows)), code="supply_chain")
 
 
 def _materials(locks: tuple[Path, ...]) -> list[Material]:

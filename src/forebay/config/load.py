@@ -28,7 +28,7 @@ from forebay.config.templates import laid_over
 from forebay.config.validate import locate, nearest_name, validate
 from forebay.config.weights import Weights, weights
 from forebay.core.errors import ConfigError, Finding, UsageError
-from forebay.messages import _
+from forebay.messages import _, ngettext
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +219,7 @@ def _line(where: str) -> int:
 def _refused(path: FilePath, findings: tuple[Finding, ...]) -> ConfigError:
     ordered = tuple(sorted(findings, key=lambda finding: (finding.severity != "error", _line(finding.where))))
     count = sum(finding.severity == "error" for finding in ordered)
-    what = _("{file} has {count} errors") if count != 1 else _("{file} has {count} error")
+    what = ngettext("{file} has {count} error", "{file} has {count} errors", count)
     return ConfigError(what.format(file=path, count=count), findings=ordered)
 
 

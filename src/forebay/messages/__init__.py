@@ -20,6 +20,11 @@ def _(text: str) -> str:
     return _translations.gettext(text)
 
 
+def ngettext(one: str, many: str, count: int) -> str:
+    """Translate what is told of `count` things; `.format` puts the number in."""
+    return _translations.ngettext(one, many, count)
+
+
 def N_(text: str) -> str:  # noqa: N802  gettext's own name for it
     """Mark a constant text for the catalogue; `_` translates it where it is shown."""
     return text

@@ -40,7 +40,9 @@ def updated(old: Catalog) -> Catalog:
     for message in new:
         known = old.get(message.id) if message.id else None
         if known is not None and known.string:
-            message.string = known.string
+            # A text that told no number before, and does now.
+            became_counted = message.pluralizable and isinstance(known.string, str)
+            message.string = (str(known.string),) if became_counted else known.string
     return new
 
 

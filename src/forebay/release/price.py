@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from forebay.engines.spec import EngineSpec
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.release.running import Strategy
 from forebay.release.strategy import gpus, has_room, surges
 
@@ -102,14 +102,21 @@ def _without(in_place: list[EngineSpec], fleet: tuple[EngineSpec, ...]) -> tuple
 def _words(price: Price) -> list[str]:
     words = [f"{_means(what)} {', '.join(names)}" for what, names in price.units.items()]
     if price.engines:
-        said = _("{engines} engines warm up, {time} in all")
+        n = price.engines
+        said = ngettext("{engines} engine warms up, {time} in all", "{engines} engines warm up, {time} in all", n)
         if not price.seen:
-            said = _("{engines} engines warm up, at most {time}")
+            said = ngettext("{engines} engine warms up, at most {time}", "{engines} engines warm up, at most {time}", n)
         words.append(said.format(engines=price.engines, time=_time(price.warm_up_s)))
     if price.surge:
-        words.append(_("{count} start beside the old ones").format(count=len(price.surge)))
+        said = ngettext("{count} starts beside the old one", "{count} start beside the old ones", len(price.surge))
+        words.append(said.format(count=len(price.surge)))
     if price.spare_gpus:
-        words.append(_("needs {count} spare GPUs, or drains 1 at a time").format(count=price.spare_gpus))
+        said = ngettext(
+            "needs {count} spare GPU, or drains 1 at a time",
+            "needs {count} spare GPUs, or drains 1 at a time",
+            price.spare_gpus,
+        )
+        words.append(said.format(count=price.spare_gpus))
     elif price.in_place:
         words.append(_("drains 1 at a time"))
     if price.drain_s:

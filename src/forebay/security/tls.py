@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from forebay.core.errors import Finding, Severity
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.security.names import covers, server_name
 
 WARN_BEFORE = timedelta(days=21)
@@ -72,7 +72,12 @@ def _check_time(certificates: Sequence[x509.Certificate], chain: Path, now: date
         why = _("the certificate has expired on {date:%Y-%m-%d %H:%M} UTC").format(date=ends)
         findings.append(_finding("certificate_expired", chain, why, _("Renew it")))
     elif ends - now < WARN_BEFORE:
-        why = _("the certificate expires on {date:%Y-%m-%d}, in {n} days").format(date=ends, n=(ends - now).days)
+        left = (ends - now).days
+        why = ngettext(
+            "the certificate expires on {date:%Y-%m-%d}, in {n} day",
+            "the certificate expires on {date:%Y-%m-%d}, in {n} days",
+            left,
+        ).format(date=ends, n=left)
         findings.append(_finding("certificate_expires_soon", chain, why, _("Renew it"), severity="warning"))
     return findings
 

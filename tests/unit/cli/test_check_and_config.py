@@ -45,6 +45,19 @@ def test_a_good_file_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "check") == (0, [])
 
 
+@pytest.mark.parametrize(
+    ("language", "total"),
+    [("en", "forebay.yaml: 1 error, 0 warnings, 0 notes"), ("zh", "forebay.yaml：1 个错误，0 个警告，0 条提示")],
+)
+def test_findings_are_counted_as_people_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str, total: str
+) -> None:
+    monkeypatch.setenv("LANGUAGE", language)
+    written(GOOD + "gatway: {}\n")
+    assert run(["check"]) == 1
+    assert total in capsys.readouterr().out
+
+
 def test_a_file_that_cannot_be_read_says_what_was_not_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
     written(GOOD + "gatway: {}\n")
     assert run(["check"]) == 1

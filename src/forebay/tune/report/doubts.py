@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.tune.load.workload import Workload
 from forebay.tune.report.measured import Doubt, Engine, Prompts
 from forebay.tune.report.rows import Row
@@ -44,7 +44,12 @@ def _service(workload: Workload, found: Sequence[Row], good: Sequence[Row]) -> I
         text = _("nothing that began after {at:.1f} s was answered: the service died or stopped serving")
         yield Doubt(code="died", text=text.format(at=last_good_s))
     if len(good) < _FEW:
-        yield Doubt(code="few", text=_("only {count} answers: percentiles say little").format(count=len(good)))
+        yield Doubt(
+            code="few",
+            text=ngettext(
+                "only {count} answer: percentiles say little", "only {count} answers: percentiles say little", len(good)
+            ).format(count=len(good)),
+        )
     unwell = len(found) - len(good)
     if unwell:
         text = _("{unwell} of {all} requests failed or were rejected: latencies are of the others")

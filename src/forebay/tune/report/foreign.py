@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from forebay.core.errors import StateError
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.tune.load.target import Target
 from forebay.tune.load.workload import Arrivals, Lengths, Workload
 from forebay.tune.report.assemble import latency
@@ -273,5 +273,9 @@ def _foreign_doubts(unwell: int) -> tuple[Doubt, ...]:
     lag = Doubt(code="client_unknown", text=_("the tool does not say whether it kept its own schedule"))
     if not unwell:
         return (lag,)
-    text = _("{count} requests failed, and are in none of the percentiles")
+    text = ngettext(
+        "{count} request failed, and is in none of the percentiles",
+        "{count} requests failed, and are in none of the percentiles",
+        unwell,
+    )
     return (lag, Doubt(code="failures", text=text.format(count=unwell)))

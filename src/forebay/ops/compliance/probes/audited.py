@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forebay.audit.signing import log_verifier
 from forebay.audit.verify import Trust, verify
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.ops.compliance.keys import keys_in_force
 from forebay.ops.compliance.run import Outcome, Subject, failed, passed, probes, unknown
 from forebay.security.roles import ADMIN, AUDIT, SECURITY, SYSTEM
@@ -32,7 +32,9 @@ def audit_intact(subject: Subject) -> Outcome:
     if not log.exists():
         return unknown(_("there is no audit log"))
     verdict = verify(log, Trust(log_verifier(subject.state.audit)))
-    evidence = _("{count} records checked").format(count=verdict.records)
+    evidence = ngettext("{count} record checked", "{count} records checked", verdict.records).format(
+        count=verdict.records
+    )
     if verdict.faults:
         return failed(_("the audit log was changed"), evidence, *(fault.why for fault in verdict.faults[:10]))
     return passed(_("the audit log is whole"), evidence)

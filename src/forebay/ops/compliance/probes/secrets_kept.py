@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.ops.compliance.keys import keys_in_force
 from forebay.ops.compliance.run import Outcome, Subject, failed, passed, probes, unknown
 
@@ -26,7 +26,9 @@ def keys_not_recoverable(subject: Subject) -> Outcome:
     found = sorted(
         str(path.relative_to(subject.state.root)) for path in files if _holds_key(path) and path not in allowed
     )
-    looked = _("{count} files looked through").format(count=len(files))
+    looked = ngettext("{count} file looked through", "{count} files looked through", len(files)).format(
+        count=len(files)
+    )
     if found:
         return failed(_("a file holds an API key"), looked, *found, fix=_("Rotate the key and remove the file"))
     return passed(_("no file holds an API key"), looked)
@@ -54,9 +56,11 @@ def keys_end(subject: Subject) -> Outcome:
     if active is None:
         return unknown(_("there is no state yet"))
     endless = [row.id for row in active if row.expires_at is None or row.expires_at > subject.now_s + _YEAR_S]
-    evidence = _("{active} keys open something, {endless} of them without an end within a year").format(
-        active=len(active), endless=len(endless)
-    )
+    evidence = ngettext(
+        "{active} key opens something; without an end within a year: {endless}",
+        "{active} keys open something; without an end within a year: {endless}",
+        len(active),
+    ).format(active=len(active), endless=len(endless))
     if endless:
         fix = _("Replace them: `forebay key create --expires 90d`, then `forebay key revoke ID`")
         return failed(_("keys live longer than a year"), evidence, *endless[:20], fix=fix)
