@@ -29,7 +29,8 @@ class Chains:
     def __init__(self) -> None:
         digit, space, inside = digits(), f"[{SPACES}]{{1,{MOST_SPACES}}}+", f"[{run()}]++"
         joints = [
-            f"(?<=[{digit}]){space}(?=[{digit}A-Z(+.*_~xX-])",
+            f"(?<=[{digit}]){space}(?=[{digit}A-Z(+.*_~xX\\\\&-])",  # also one that is written as an escape
+            f"(?<=;){space}(?=[{digit}(+\\\\&-])",
             f"(?<=[A-Z]){space}(?=[0-9])",
             f"(?<=[).*_~-]){space}(?=[{digit}(+-])",
             *(f"(?<={text}) (?=[A-Z])" for text in _KEY_LINE),
@@ -40,7 +41,7 @@ class Chains:
         self._between = re.compile(f"(?s:.*)(?:(?<=[a-z])[{SPACES}]|[^{SPACES}{run()}])")
         self._inside = re.compile(f"[{run()}]")
         self._inert = re.compile(f"(?<=[{inert()}])[{inert()}]++")
-        self._open_end = re.compile(f"(?:(?<=[{digit}A-Z).*_~-])[{SPACES}]{{0,{MOST_SPACES}}}+|{'|'.join(begun)})\\Z")
+        self._open_end = re.compile(f"(?:(?<=[{digit}A-Z).*_~;-])[{SPACES}]{{0,{MOST_SPACES}}}+|{'|'.join(begun)})\\Z")
 
     def next(self, text: str, start: int) -> tuple[int, int] | None:
         """The first chain at or behind `start`; None where there is none."""

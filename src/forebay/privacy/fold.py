@@ -9,8 +9,10 @@ from functools import cache, lru_cache
 from forebay.privacy.alphabet import folds, nothing
 
 # What a program reads as another character: JSON's escapes, also when they were escaped again, and HTML's. Bounded: a
-# run of backslashes would else be read once from each of its places.
-_ESCAPE = r'\\{1,8}u[0-9a-fA-F]{4}|\\{1,8}[nrtbf"/]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});'
+# run of backslashes would else be read once from each of its places. What is beyond U+FFFF has two halves in JSON.
+HIGH = r"\\{1,8}u[dD][89abAB][0-9a-fA-F]{2}"
+_PAIR = HIGH + r"\\{1,8}u[dD][c-fC-F][0-9a-fA-F]{2}"
+ESCAPE = _PAIR + r'|\\{1,8}u[0-9a-fA-F]{4}|\\{1,8}[nrtbf"/]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});'
 # Mark-up that splits what a reader sees in one piece.
 _TAG = r"</?[A-Za-z][A-Za-z0-9]{0,10}/?>"
 _WORDS = {"密码": "password", "口令": "password", "密钥": "secret", "令牌": "token", "凭证": "credential"}
@@ -18,7 +20,7 @@ _WORD = "(?:" + "|".join(_WORDS) + ")[是为]?"
 _SHORT = {"n": "\n", "r": "\n", "t": " ", "b": " ", "f": " ", '"': '"', "/": "/"}
 
 
-_SPECIALS = f"(?P<escape>{_ESCAPE})|(?P<tag>{_TAG})|(?P<word>{_WORD})"
+_SPECIALS = f"(?P<escape>{ESCAPE})|(?P<tag>{_TAG})|(?P<word>{_WORD})"
 _SPECIAL = re.compile(_SPECIALS)
 _SPECIAL_ANY = ("\\", "<", "&#", *_WORDS)
 _MARK = re.compile(f"{_SPECIALS}|[{nothing()}]+")
@@ -128,5 +130,8 @@ def behind(text: str) -> str:
     elif "u" not in text:
         return _SHORT[text[-1]]
     else:
+        first = text.index("u") + 1
         point = int(text[-4:], 16)
+        if first + 4 < len(text):
+            point = 0x10000 + (int(text[first : first + 4], 16) - 0xD800) * 0x400 + point - 0xDC00
     return chr(point) if 0 < point < 0x110000 else "?"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from forebay.privacy.alphabet import guised, guises
-from forebay.privacy.fold import behind
+from forebay.privacy.fold import ESCAPE, HIGH, behind
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, LIKELY, preceded
 from forebay.privacy.span import Span
 
@@ -26,15 +26,13 @@ MOST_CHARACTERS = 1_000_000
 _SLACK_CHARACTERS = 32
 # What a program or a reader takes for another character, or for none. Bounded: the end of a text shows whether one may
 # begin there.
-_MARK = re.compile(
-    r'(?P<escape>\\{1,8}u[0-9a-fA-F]{4}|\\{1,8}[nrtbf"/]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});)'
-    r"|</?[A-Za-z][A-Za-z0-9]{0,10}/?>"
-)
+_MARK = re.compile(f"(?P<escape>{ESCAPE})|</?[A-Za-z][A-Za-z0-9]{{0,10}}/?>")
 # What may be the beginning of a mark: it is not read before it is whole.
 _HALF_MARK = re.compile(
-    r"(?:\\{1,8}(?:u[0-9a-fA-F]{0,3})?|&(?:#(?:[0-9]{0,6}|[xX][0-9a-fA-F]{0,5})?)?|</?(?:[A-Za-z][A-Za-z0-9]{0,10}/?)?)\Z"
+    f"(?:{HIGH}|(?:{HIGH})?"
+    r"\\{1,8}(?:u[0-9a-fA-F]{0,3})?|&(?:#(?:[0-9]{0,6}|[xX][0-9a-fA-F]{0,5})?)?|</?(?:[A-Za-z][A-Za-z0-9]{0,10}/?)?)\Z"
 )
-_LONGEST_MARK = 16
+_LONGEST_MARK = 26
 _ODD = re.compile(f"[{guised()}\\\\<&]")
 
 

@@ -212,6 +212,19 @@ def test_every_route_has_the_same_verdict(
     assert (status, orjson.loads(body)["error"]["code"]) == (403, "answer_withheld")
 
 
+def test_a_number_that_a_model_gives_a_tool_is_one_whole_or_streamed(worker: Masking, engine: FakeEngine) -> None:
+    use = {"type": "tool_use", "id": "1", "name": "f", "input": {"to": int(PHONE), "cc": [{"n": int(PHONE)}], "at": 9}}
+    ask = {"model": "m", "max_tokens": 9, "messages": ASK["messages"]}
+    engine.script = whole({"content": [use], "created": int(PHONE)})
+    status, body = worker.ask(ask, path="/v1/messages")
+    told = orjson.loads(body)
+    assert (status, told["created"]) == (200, int(PHONE)), "a number of the protocol is no text"
+    assert told["content"][0]["input"] == {"to": "[CN_MOBILE]", "cc": [{"n": "[CN_MOBILE]"}], "at": 9}
+    start = {"type": "content_block_start", "index": 0, "content_block": use}
+    engine.script = streams(start, {"type": "content_block_stop", "index": 0}, {"type": "message_stop"}, done=False)
+    assert PHONE not in worker.ask(ask | {"stream": True}, path="/v1/messages")[1].decode()
+
+
 def test_a_stream_of_completions_is_searched(worker: Masking, engine: FakeEngine) -> None:
     events = [{"id": "c", "choices": [{"index": 0, "text": each, "finish_reason": None}]} for each in TEXT]
     engine.script = streams(*events)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from forebay.privacy.fold import _spelt, fold, fold_with_places
 
 PIECES = [
-    "a", "1", "<b>", "</i>", "<", "\\u0031", "\\u200b", "\\\\u0031", "\\n", "\\", "&#49;", "&#x200b;", "&#", "&",
+    "a", "1", "<b>", "</i>", "<", "\\u0031", "\\u200b", "\\\\u0031", "\\n", "\\", "\\ud835\\udfcf", "\\ud835",
+    "\\udb40\\\\udc31", "&#49;", "&#x200b;", "&#", "&",
     "\u200b", "\u200b\u200b", "１", "一", "京", "密码", "密码是", "密", "是", "：", "\u3000", "😀", "é", "ﬁ",
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import unicodedata
 import uuid
@@ -14,7 +15,7 @@ from forebay.privacy.policy import Actions
 from forebay.privacy.recogniser import BEFORE_CHARACTERS, load
 from forebay.privacy.redact import redact
 from forebay.privacy.replace import Names, Replacer
-from forebay.privacy.scan import STEP_CHARACTERS, WINDOW_CHARACTERS
+from forebay.privacy.scan import STEP_CHARACTERS, WINDOW_CHARACTERS, Scan
 from forebay.privacy.search import spans_of
 
 
@@ -57,6 +58,16 @@ DISGUISED: list[tuple[str, str, str]] = [
     ("unusual groups", "cn_mobile", "1381 2345 678"),
     ("JSON's escapes", "cn_mobile", "".join(f"\\u{ord(each):04x}" for each in PHONE)),
     ("JSON's escapes, escaped", "cn_mobile", "".join(f"\\\\\\u{ord(each):04x}" for each in PHONE)),
+    ("JSON's escapes of mathematical digits", "cn_mobile", json.dumps(_digits(PHONE, "𝟎"))[1:-1]),
+    (
+        "JSON's escapes, escaped, of mathematical digits",
+        "cn_mobile",
+        json.dumps(json.dumps(_digits(PHONE, "𝟎"))[1:-1])[1:-1],
+    ),
+    ("JSON's escapes of what has no width", "cn_mobile", json.dumps("\U000e0031".join(PHONE))[1:-1]),
+    ("JSON's escapes between spaces", "cn_mobile", json.dumps(_digits("138 1234 5678", "０"))[1:-1]),
+    ("some of JSON's escapes between spaces", "cn_mobile", "138 \\u00312\\u00334 5678"),
+    ("HTML's references between spaces", "cn_mobile", " ".join(f"&#{ord(each)};" for each in PHONE)),
     ("HTML's references", "cn_mobile", "".join(f"&#{ord(each)};" for each in PHONE)),
     ("tags", "cn_mobile", "138</b>12345678"),
     ("Markdown", "cn_mobile", "138**1234**5678"),
@@ -72,6 +83,17 @@ DISGUISED: list[tuple[str, str, str]] = [
 def test_a_disguise_hides_nothing_and_the_place_is_that_of_the_disguise(kind: str, value: str) -> None:
     for before, after in (("", ""), ("call ", " now"), ("我的号码是", "，谢谢")):
         assert _found(before + value + after) == [(kind, value)]
+
+
+@pytest.mark.parametrize("value", [each[2] for each in DISGUISED], ids=[each[0] for each in DISGUISED])
+def test_a_disguise_is_found_wherever_it_is_cut(value: str) -> None:
+    text = f"call {value} now"
+    for cut in range(1, len(text)):
+        scan = Scan(DETECTOR)
+        scan.feed(text[:cut])
+        scan.feed(text[cut:])
+        scan.finish()
+        assert scan.spans == spans_of(text, DETECTOR)
 
 
 _NOTHING = [

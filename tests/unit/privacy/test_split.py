@@ -16,6 +16,7 @@ from forebay.privacy.search import spans_of
 from forebay.privacy.span import GOES_ON, Span
 
 _GLUE = ["\n", " ", "一", ". ", "4111 ", "GB29 ", "eyJ", "-----BEGIN ", "<b>", "\\u00", "\u200b"]
+_GLUE += ["\\ud835\\udfcf", "\\ud835", " \\u0038", "&#49; ", "; 1", "8 &"]
 _LONG = ["1 2 3 4 " * 50, "x" * 700]
 
 

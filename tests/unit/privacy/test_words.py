@@ -39,6 +39,7 @@ PIECES = [
     "昆仑", "计划", "昆仑计划", "Project ", "Apollo", "project apollo", "Zeus", "zeusx", "处方阿司", "匹林",
     "prescribed ", "Aspirin", " Protect", "邮箱a@b.example.com", "a@b.example.com", " ", "，", "x", "\u200b",
     "Ｚｅｕｓ", "\\u005a", "eus", "&#90;", "<b>", "\\", "&", "<", "\\\\", "ß", "Σ",
+    "\\ud835\\udc19", "\\ud835",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from([*PIECES, *(value for _, _, value, _ in SAMPLES[:8])]), max_size=9).map("".join)
 
@@ -77,6 +78,7 @@ def masked(text: str) -> str:
         ("Zeus and Zeusian, Ｚｅｕｓ", "[PROJECT] and Zeusian, [PROJECT]"),
         ("Z\u200be\u00adus", "[PROJECT]"),
         (json.dumps("昆仑计划"), '"[PROJECT]"'),
+        (json.dumps("𝐙eus"), '"[PROJECT]"'),
         ("<i>Ze</i>us", "<i>[PROJECT]"),
         ("Aspirin helps; prescribed Aspirin Protect", "Aspirin helps; prescribed [DRUG]"),
         ("处方：阿司匹林", "处方：[DRUG]"),

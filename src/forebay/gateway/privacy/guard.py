@@ -100,7 +100,7 @@ class Guard:
             if self.unseen:  # on a way on which nobody has asked the plug-ins
                 raise BadPlugin
             answer = orjson.loads(body)
-            changed = yield from Walk(self.detector, self.output).steps(answer)
+            changed = yield from Walk(self.detector, self.output, own_numbers=True).steps(answer)
         except Blocked as blocked:
             raise withheld(blocked) from None
         except Exception as error:  # noqa: BLE001  whatever it was, what is not searched goes to no client

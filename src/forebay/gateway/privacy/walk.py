@@ -33,13 +33,14 @@ Steps = Generator[None, None, bool]
 
 
 class Walk:
-    """Goes over one value. `numbers`: whole numbers may be telephone numbers, too, and become text then.
+    """Goes over one value. `numbers`: whole numbers may be telephone numbers, too, and become text then; `own_numbers`:
+    those in objects that are nobody's protocol, as a tool gets them.
 
     `budget` is what all texts of a request share; without one each text has its own, as it has in a stream. `unread`
     are members whose inside is not looked at: in a request there are none, since all of it goes to an engine.
     """
 
-    __slots__ = ("_budget", "_detector", "_members", "_numbers", "_replacer", "_unread")
+    __slots__ = ("_budget", "_detector", "_members", "_numbers", "_own_numbers", "_replacer", "_unread")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Walk:
         replacer: Replacer,
         *,
         numbers: bool = False,
+        own_numbers: bool = False,
         budget: Budget | None = None,
         unread: frozenset[str] = UNREAD,
     ) -> None:
@@ -55,6 +57,7 @@ class Walk:
         self._members = 0
         self._replacer = replacer
         self._numbers = numbers
+        self._own_numbers = numbers or own_numbers
         self._unread = unread
 
     def over(self, value: dict[str, Any] | list[Any], *, at: str = "") -> bool:
@@ -111,7 +114,7 @@ class Walk:
             return (yield from self._object(value, free=free or at in FREE))
         elif kind is list:
             return (yield from self._list(value, free=free))
-        elif kind is int and self._numbers and abs(value) >= _SMALLEST_NUMBER:
+        elif kind is int and (self._own_numbers if free else self._numbers) and abs(value) >= _SMALLEST_NUMBER:
             value = str(value)
             text = yield from self.text_steps(value)
         else:
