@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from forebay.store.valkey_age import AGE
+
 # KEYS: since, the claim, its tenant's claims by when they end, kept answers oldest first, bytes of kept answers.
 # ARGV: what to do, now (0: the server's), lease_ms, keep_ms, id, token, fingerprint, keys, memory, answer.
 # A claim without `lease` is finished. Nothing but `keep` frees one whose lease ended: whether its call was answered
 # nobody knows. Whoever forgot everything must hear from all workers before it gives a key away. One with `erased` ran
 # while somebody was erased: its answer is not kept.
-CLAIMS = """
-local now, lease, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if now == 0 then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
-local since = tonumber(redis.call('GET', KEYS[1]) or '')
-if not since or since > now then
-  redis.call('SET', KEYS[1], string.format('%.0f', now))
-  since = now
-end
+CLAIMS = (
+    f"local now, lease, keep = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n{AGE}"
+    + """
 local what, id, token, fingerprint = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
 local found = redis.call('HMGET', KEYS[2], 'token', 'fingerprint', 'lease')
 local function remember()
@@ -75,6 +69,7 @@ if size > 0 then
 end
 return {'told'}
 """
+)
 
 # KEYS: a claim.
 ERASE = """

@@ -11,9 +11,9 @@ from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.idempotency.script import CLAIMS
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.store.valkey import Answer, ValkeyConnection, ValkeyLost, ValkeyRefused, ask, connect
+from forebay.store.valkey_age import SINCE
 
 PREFIX = b"{forebay}:once:"
-SINCE = b"{forebay}:since"
 _CONNECT_S = 1.0
 _AGAIN_S = 0.25
 # Ends of calls that could not be told. Beyond this they are undecided when Valkey is back.

@@ -18,9 +18,9 @@ from forebay.gateway.limits.lease import Limit, Nonsense, Statement
 from forebay.gateway.limits.policy import ValkeyRef
 from forebay.gateway.limits.script import STATE
 from forebay.store.valkey import Answer, ValkeyConnection, ValkeyLost, ValkeyRefused, ask, connect
+from forebay.store.valkey_age import SINCE
 
 PREFIX = "{forebay}:limit:"
-_SINCE = b"{forebay}:since"
 _BATCH = 256
 _CONNECT_S = 1.0
 _AGAIN_S = 0.25
@@ -160,7 +160,7 @@ class Link:
         self._deadline = asyncio.get_running_loop().call_later(self.ref.reply_s, self._late)
 
     def _command(self, said: list[tuple[Limit, Statement]]) -> list[bytes]:
-        keys = [_SINCE, *(statement.key.encode() for _limit, statement in said)]
+        keys = [SINCE, *(statement.key.encode() for _limit, statement in said)]
         lease_ms = int(self.ref.lease_s * 1000)
         numbers = [0, self._sequence, lease_ms]
         for _limit, each in said:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from forebay.store.valkey_age import AGE
+
 # One hash a limit, one field a worker: "hold kept until_ms keep_ms sequence". Every statement is absolute, so a lost
 # answer, a repeated statement or a Valkey that forgot is mended by the next one. Numbers stay below 2^53, where Lua's
 # doubles are exact. A hold that is not renewed counts until its lease ends, then what the worker said is kept.
-STATE = """
-local now = tonumber(ARGV[1])
-if now == 0 then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
+STATE = (
+    f"local now = tonumber(ARGV[1])\n{AGE}"
+    + """
 local me, sequence, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local since = tonumber(redis.call('GET', KEYS[1]) or '')
-if not since or since > now then
-  redis.call('SET', KEYS[1], string.format('%.0f', now))
-  since = now
-end
 -- Whoever forgot everything must hear from all workers before it gives anything away.
 local warming = now - since < lease
 local reply = {now, warming and 1 or 0}
@@ -59,3 +53,4 @@ for i = 2, #KEYS do
 end
 return reply
 """
+)
