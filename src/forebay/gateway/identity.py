@@ -7,14 +7,15 @@ from functools import lru_cache
 
 import msgspec
 
-from forebay.core.networks import plain_address
+from forebay.core.networks import Network, plain_address
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.routes import Route
-from forebay.gateway.view import Caller, Network, View
+from forebay.gateway.view import Caller, View
+from forebay.security.certificate_grant import CertificateGrant
 from forebay.security.keys import PREFIX, verify
 from forebay.security.network import NetworkRules, Networks, compiled
 from forebay.security.roles import INFERENCE, READ_MODELS
-from forebay.security.tokens import BadToken, check_token, written_down
+from forebay.security.tokens import BadToken, Bearer, check_token, written_down
 from forebay.wire.request import RequestHead
 
 _SCHEME = b"Bearer "
@@ -108,17 +109,7 @@ def _by_token(token: bytes, view: View, now: float) -> Caller | None:
         if bad.issuer:
             view.unknown_keys.add(bad.issuer)
         return None
-    access = view.roles.access(bearer.scopes, unscoped=False)
-    return Caller(
-        id=bearer.id,
-        digest="",
-        tenant=bearer.tenant,
-        scopes=bearer.scopes,
-        expires_at=bearer.expires_at,
-        access=access,
-        places=_places(bearer.tenant, view),
-        bounded=(INFERENCE, "") not in access.allowed,
-    )
+    return _granted(bearer, bearer.id, bearer.expires_at, view)
 
 
 def _by_certificate(header: bytes, view: View, now: float) -> Caller | None:
@@ -127,13 +118,19 @@ def _by_certificate(header: bytes, view: View, now: float) -> Caller | None:
     if found is None or name is None:
         return None
     grant = view.certificates[name]
+    identity = f"cert.{written_down(view.pepper, 'cert', grant.tenant, name)[:16]}"
+    return _granted(grant, identity, found.expires_at, view)
+
+
+def _granted(grant: Bearer | CertificateGrant, identity: str, expires_at: float, view: View) -> Caller:
+    """A caller without a key of ours: its scopes say all that it may do."""
     access = view.roles.access(grant.scopes, unscoped=False)
     return Caller(
-        id=f"cert.{written_down(view.pepper, 'cert', grant.tenant, name)[:16]}",
+        id=identity,
         digest="",
         tenant=grant.tenant,
         scopes=grant.scopes,
-        expires_at=found.expires_at,
+        expires_at=expires_at,
         access=access,
         places=_places(grant.tenant, view),
         bounded=(INFERENCE, "") not in access.allowed,

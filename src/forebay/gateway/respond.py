@@ -61,6 +61,10 @@ def _begun(status: int, content_type: bytes) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\ncontent-length: " % (status, reason, DATE.line, content_type)
 
 
+STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
+"""What stands in the head of a streamed answer, and in no other."""
+
+
 def stream_head(request_id: str, *, keep_alive: bool, extra: bytes = b"") -> bytes:
     """The head of a streamed answer; chunks follow. `x-accel-buffering` keeps proxies from gathering events."""
     return (

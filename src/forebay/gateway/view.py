@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
+from forebay.core.networks import Network
 from forebay.gateway.queue.standing import Standings
 from forebay.gateway.refusal import Refusal
 from forebay.gateway.residency import abroad_of
@@ -29,7 +30,6 @@ from forebay.wire.request_reader import RequestLimits
 if TYPE_CHECKING:
     from forebay.security.client_certificates import Shown
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Reader = Callable[[bytes, datetime], "Shown | None"]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from forebay.gateway.respond import STREAMED
 from forebay.wire.chunked import LAST_CHUNK
 from forebay.wire.dialect import Dialect
 
 if TYPE_CHECKING:
     from forebay.gateway.ingress import ClientConnection
     from forebay.wire.request import RequestHead
-
-_STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
 
 
 class HeldClient:
@@ -41,7 +40,7 @@ class HeldClient:
     def write(self, data: bytes) -> None:
         if not self._begun:
             self._begun = True
-            self.streamed = _STREAMED in data[: data.find(b"\r\n\r\n") + 2]
+            self.streamed = STREAMED in data[: data.find(b"\r\n\r\n") + 2]
         if self._held or not self.streamed or self._ends(data):
             self._held.append(data)
         else:

@@ -15,6 +15,7 @@ import orjson
 from forebay.gateway.privacy.events import BadEvent, Read, Said, ends, is_plain, read, texts_of
 from forebay.gateway.privacy.guard import failed, withheld
 from forebay.gateway.privacy.walk import TOKENS, Walk
+from forebay.gateway.respond import STREAMED
 from forebay.privacy.replace import Blocked
 from forebay.privacy.search import search
 from forebay.privacy.stream import Channel
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from forebay.gateway.screen import Asked
     from forebay.wire.request import RequestHead
 
-_STREAMED = b"\r\ntransfer-encoding: chunked\r\n"
 _COMMENT = b": \n\n"
 # Events that wait; their texts alone are bounded by how long a value may be.
 _WAITING_BYTES = 1024 * 1024
@@ -108,7 +108,7 @@ class Outlet:
             self._begun = True
             end = data.find(b"\r\n\r\n") + 4
             head, data = data[:end], data[end:]
-            if _STREAMED in head:
+            if STREAMED in head:
                 self._chunks = ChunkedDecoder()
         chunks = self._chunks
         if chunks is None:
@@ -186,7 +186,7 @@ class Outlet:
         for each, _ in texts:
             each.where[each.member] = ""
         try:
-            return Walk(self._guard.detector, self._guard.output).over(fields)
+            return Walk(self._guard.detector, self._guard.output, own_numbers=True).over(fields)
         finally:
             for each, text in texts:
                 each.where[each.member] = text
