@@ -13,16 +13,19 @@ Scalar = None | bool | int | float | str
 Path = tuple[str | int, ...]
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a value is written. `line` is 0 for values that no file holds."""
-
+class _Written(msgspec.Struct, frozen=True, kw_only=True):
     layer: Layer
     file: str = ""
     line: int = 0
-    column: int = 0
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file or self.layer
+
+
+class Place(_Written, frozen=True, kw_only=True):
+    """Where a value is written. `line` is 0 for values that no file holds."""
+
+    column: int = 0
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,17 +36,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     below: tuple[Node, ...] = ()
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(_Written, frozen=True, kw_only=True):
     """Where a value came from; `overrides` are the values below it, the nearest first."""
 
-    layer: Layer
-    file: str
-    line: int
     value: object
     overrides: tuple[Origin, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file or self.layer
 
 
 def merge(lower: Node, upper: Node) -> Node:

@@ -396,3 +396,4 @@ METRICS: tuple[Metric, ...] = (
     ROLLOUT_HELD,
     BUILD,
 )
+BY_NAME = {metric.name: metric for metric in METRICS}

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from forebay.observe.catalogue import METRICS, Metric
+from forebay.observe.catalogue import BY_NAME, Metric
 
 _HEADER = struct.Struct("<8sII")
 _MAGIC = b"forebay1"
@@ -25,7 +25,6 @@ _CAPACITY = 16_384
 _SPARE = _CAPACITY - 64
 _NAMES_AT = _VALUES_AT + 8 * _CAPACITY
 _FILE_BYTES = _NAMES_AT + 1024 * 1024
-_BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -125,7 +124,7 @@ def read_page(path: Path) -> list[Series]:
     values = values_in(content) if len(content) == _FILE_BYTES else None
     found = []
     for name, labels, index in _names_in(content):
-        metric = _BY_NAME.get(name)
+        metric = BY_NAME.get(name)
         if metric is not None and values is not None:  # a metric of another release of forebay has no meaning here
             width = metric.width
             found.append(Series(metric, labels, tuple(values[index : index + width])))

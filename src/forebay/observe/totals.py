@@ -13,10 +13,9 @@ import msgspec
 import psutil
 
 from forebay.core.files import write_atomically
-from forebay.observe.catalogue import METRICS
+from forebay.observe.catalogue import BY_NAME
 from forebay.observe.page import Series, read_page
 
-_BY_NAME = {metric.name: metric for metric in METRICS}
 _WRITERS = {"forebay.gateway.worker", "forebay.ops.watch.main"}
 
 Totals = dict[tuple[str, tuple[str, ...]], list[float]]
@@ -46,9 +45,9 @@ class CounterFolder:
         with self._lock:
             sums = self._sums()
         return [
-            Series(_BY_NAME[name], labels, tuple(values))
+            Series(BY_NAME[name], labels, tuple(values))
             for (name, labels), values in sums.items()
-            if name in _BY_NAME and len(values) == _BY_NAME[name].width
+            if name in BY_NAME and len(values) == BY_NAME[name].width
         ]
 
     def fold(self) -> int:

@@ -123,6 +123,14 @@ _COUNTED = re.compile(
 )
 
 
+_IN_ADDRESS = re.compile(r"://[^\s]*[/=]\Z")
+
+
+def in_address(found: Found) -> bool:
+    """Whether a number is part of a URL, as ids are."""
+    return _IN_ADDRESS.search(found.before) is not None
+
+
 def counted(found: Found) -> bool:
     """Whether a number is one that counts orders, tickets or seconds, by the word before it."""
     return len(found.groups) <= 1 and _COUNTED.search(found.before) is not None

@@ -19,6 +19,7 @@ from forebay.engines.record import digest_of
 from forebay.engines.spec import UnitSpec
 from forebay.privacy.stores import log_span_s
 from forebay.render.edge_certificate import (
+    KEPT,
     challenge_of,
     keep_authorities,
     keep_certificate,
@@ -31,7 +32,6 @@ from forebay.render.generation import SOCKET, address
 from forebay.render.site import CLOSED, Site
 from forebay.store.state_dir import StateDir
 
-_CERTIFICATE = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
 _AUTHORITIES = re.compile(rb"client-ca-[0-9a-f]{16}\.pem")
 _REVOKED = re.compile(rb"client-crl-[0-9a-f]{16}\.pem")
 _ANSWER = re.compile(rb"(?:\$forebay_token|%\[path,field\(4,/\)\])\.([A-Za-z0-9_-]{43})")
@@ -114,7 +114,7 @@ def site_in(content: bytes, folder: Path, worker_ports: Sequence[int], config: C
 
     challenge = _ANSWER.search(content)
     return msgspec.structs.replace(
-        site_of(config, folder, named(_CERTIFICATE) or folder, worker_ports),
+        site_of(config, folder, named(KEPT) or folder, worker_ports),
         client_ca=named(_AUTHORITIES),
         client_crl=named(_REVOKED),
         challenge=challenge[1].decode() if challenge else "",

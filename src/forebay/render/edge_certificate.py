@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,6 +65,10 @@ def challenge_of(config: Config, state: StateDir, base: Path | None = None) -> s
         return ""
     given = None if acme.account_key is None else resolve(acme.account_key, base or Path.cwd())
     return thumbprint(account_key(state.acme, given))
+
+
+KEPT = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
+"""What `keep_certificate` calls its copies, as the edge's own files name them."""
 
 
 def keep_certificate(files: CertificateFiles, folder: Path) -> Path:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from datetime import UTC, datetime
 
 from cryptography import x509
 
 from forebay.core.files import write_atomically
+from forebay.render.edge_certificate import KEPT
 from forebay.render.site import CLOSED
 from forebay.security.acme.due import read_attempts
 from forebay.store.state_dir import StateDir
 
-_SERVED = re.compile(rb"certificate-[0-9a-f]{16}\.pem")
 _CONFS = ("nginx.conf", "haproxy.cfg")
 _CLOSED = CLOSED.encode()
 _NOTE = "certificate.refused"
@@ -50,7 +49,7 @@ def days_left(state: StateDir, now: datetime | None = None) -> float | None:
     for conf in _CONFS:
         try:
             written = (state.edge / conf).read_bytes()
-            named = _SERVED.search(written)
+            named = KEPT.search(written)
             if named is None:
                 continue
             if _CLOSED in written:

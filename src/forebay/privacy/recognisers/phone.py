@@ -15,12 +15,12 @@ from forebay.privacy.recogniser import (
     Found,
     Recogniser,
     counted,
+    in_address,
     near,
     recognisers,
 )
 
 _AMERICAN = re.compile(r"(?:1[ .-]?)?\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}")
-_IN_ADDRESS = re.compile(r"://[^\s]*[/=]\Z")
 _named = near("tel", "phone", "call", "fax", "mobile", "cell", "telephone", "whatsapp", "sms", "电话", "手机", "致电")
 
 
@@ -30,7 +30,7 @@ def _judge(found: Found) -> float:
             return NO
         if found.text.startswith(("+", "(+")):
             return CERTAIN
-        return UNLIKELY if counted(found) or _IN_ADDRESS.search(found.before) else LIKELY
+        return UNLIKELY if counted(found) or in_address(found) else LIKELY
     if _AMERICAN.fullmatch(found.text.removeprefix("(")) and _is_valid(found.digits, "US"):
         return LIKELY
     if len(found.digits) in {10, 11} and _named(found) and _is_valid(found.digits, "US"):
