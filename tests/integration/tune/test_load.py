@@ -1,8 +1,10 @@
 """The generator sees what an engine of known behaviour did, and says so where it cannot."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +49,29 @@ def target(engine, **more):
     return Target(url=f"http://127.0.0.1:{engine.port}", model="m", **more)
 
 
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def process():
+    """An engine of its own, which a flood may drown."""
+    port = free_port()
+    argv = [sys.executable, "-m", "tests.integration.tune.pretend_vllm", "serve", "w", "--port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    engine = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + 60
+    try:
+        while not answers(port):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        yield Target(url=f"http://127.0.0.1:{port}", model="m")
+    finally:
+        engine.kill()
+        engine.wait(30)
+
+
 def codes(seen):
     return {doubt.code for doubt in seen.doubts}
 
@@ -80,6 +105,13 @@ def test_beyond_its_limit_it_refuses_to_report():
     with FakeEngine(Known()) as engine, pytest.raises(ClientWasTheBottleneck, match="nothing is reported") as refused:
         measure(target(engine), come, limits=limits)
     assert refused.value.code == "client_bottleneck"
+
+
+def test_far_beyond_its_limit_it_refuses_soon_and_whatever_lag_is_allowed():
+    told, come = [], load(rate(1_000_000.0), tokens=1, duration_s=3600.0)
+    with process() as there, pytest.raises(ClientWasTheBottleneck, match=r"behind|no more connections"):
+        measure(there, come, limits=PATIENT, progress=told.append)
+    assert told, "how far it is was told meanwhile"
 
 
 def test_an_engine_that_stalls_is_not_excused_by_requests_that_were_never_sent():
@@ -277,7 +309,12 @@ def test_the_engines_counters_are_read_beside_it():
 
     async def script(exchange):
         if exchange.head.startswith(b"GET"):
-            page = f'vllm:generation_tokens_total{{a="b"}} {4 * len(known.ttft_s)}\nvllm:num_requests_running 2.0\n'
+            page = (
+                f'vllm:generation_tokens_total{{a="b"}} {4 * len(known.ttft_s)}\n'
+                "vllm:num_requests_running 2.0 1700000000\n"
+                'vllm:num_requests_waiting{a="b c"}\n'
+                "vllm:num_requests_swapped"
+            )
             await exchange.answer(page.encode(), content_type="text/plain")
         else:
             await known(exchange)
@@ -285,7 +322,7 @@ def test_the_engines_counters_are_read_beside_it():
     with FakeEngine(script) as engine:
         page = f"http://127.0.0.1:{engine.port}/metrics"
         seen = measure(target(engine, engine_metrics_urls=(page,)), load(rate(30.0), duration_s=1.5), limits=PATIENT)
-    assert seen.engine.gauges["vllm:num_requests_running"] == 2.0
+    assert seen.engine.gauges == {"vllm:num_requests_running": 2.0}, "a line that was cut off tells nothing"
     assert seen.engine.counters["vllm:generation_tokens_total"] > 0
 
 

@@ -7,6 +7,7 @@ import time
 from tests.integration.tune.engines import Known
 
 from forebay.testing.fake_engine import FakeEngine
+from forebay.testing.worker import free_port
 from forebay.tune.load.player import Player
 from forebay.tune.load.prompts import Vocabulary, Writer
 from forebay.tune.load.target import Target
@@ -71,3 +72,11 @@ def test_a_service_that_takes_no_connection_is_a_timeout():
     assert len(player.ended) == 8
     assert {each.reason for each in player.ended} == {"timeout", "not connected: timeout"}
     assert min(each.ended - each.intended for each in player.ended) >= 0.9
+
+
+def test_an_open_loop_far_beyond_the_machine_is_given_up_soon_and_breathes_until_then():
+    """No interpreter sends a million requests a second: an hour of them would take days."""
+    come = Arrivals(shape="constant", rate_rps=1_000_000.0)
+    player, _start = play(free_port(), Workload(arrivals=come, duration_s=3600.0))
+    assert player.behind_s >= 5.0
+    assert len(player.beats_s) > 10, "whoever asks how far it is, or tells it to stop, is heard meanwhile"

@@ -64,7 +64,7 @@ class Crew:
         return at
 
     def played(self, deadline: float, progress: Callable[[frames.Progress], None]) -> list[frames.Played]:
-        """Wait until every process has played its share; tells how far they are together."""
+        """Wait until every process has played its share, or one gave up; tells how far they are together."""
         latest: dict[int, frames.Progress] = {}
 
         def tell(number: int, frame: frames.Progress) -> None:
@@ -103,6 +103,8 @@ class Crew:
                 self._hear(number)
             elif isinstance(frame, kind):
                 found[number] = frame
+                if isinstance(frame, frames.Played) and frame.is_hopeless:
+                    break
             elif isinstance(frame, frames.Broken):
                 raise ForebayError(frame.what, where=frame.where, fix=frame.fix)
             elif frame is None and number not in found:

@@ -82,6 +82,12 @@ class Played(msgspec.Struct, tag=True):
     cpu_s: float
     wall_s: float
     out_of_sockets: bool
+    behind_s: float
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the process gave up: whatever the others see, nothing can be reported."""
+        return self.out_of_sockets or self.behind_s > 0
 
 
 class Within(msgspec.Struct, tag=True):

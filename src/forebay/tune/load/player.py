@@ -18,6 +18,9 @@ from forebay.tune.load.workload import Workload
 _SWEEP_S = 0.25
 _BEAT_S = 0.02
 _AFTER_FAILURE_S = 0.5
+_BREATH_S = 0.02
+_HOPELESS_S = 5.0
+_HOPELESS_SHARE = 0.5
 _TURN_STRIDE = 1 << 40  # so that no turn has the number of another session's first
 
 
@@ -40,7 +43,8 @@ class Player:
     """One process's share of a load. After `play`, `ended` holds every exchange.
 
     `lags_s`: how late it was with each request; `beats_s`: how late its loop was every 20 ms. Of what only holds the
-    load up nothing is kept, and `sent` does not count it.
+    load up nothing is kept, and `sent` does not count it. `behind_s`: how late it was when it gave an open loop up that
+    this machine cannot send; 0 otherwise.
     """
 
     def __init__(self, target: Target, workload: Workload, writer: Writer, share: tuple[int, int]) -> None:
@@ -48,6 +52,7 @@ class Player:
         self.lags_s, self.beats_s = array("d"), array("d")
         self.live = 0
         self.sent = 0
+        self.behind_s = 0.0
         self._load = workload
         self._holds = workload.arrivals.hold and workload.arrivals.shape == "closed"
         self._enough = False
@@ -80,17 +85,22 @@ class Player:
                 await self._closed()
             else:
                 await self._open()
-            while not self._is_over:
+            while not self._is_over and not self._is_hopeless:
                 self._idle.clear()
                 await self._idle.wait()
             self._enough = True
-            if self._load.arrivals.hold:
+            if self._load.arrivals.hold and not self._is_hopeless:
                 await others()
         finally:
             for task in watching:
                 task.cancel()
             self._supply = None
             self._pool.close()
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether what was seen can only be refused: to wait for the rest would cost time alone."""
+        return self.behind_s > 0 or self._pool.out_of_sockets
 
     @property
     def _is_over(self) -> bool:
@@ -102,25 +112,42 @@ class Player:
         return not self._enough and at - self._start < self._load.longest_s
 
     async def _open(self) -> None:
+        breathed = time.monotonic()
         for plan in planned(self._load, *self._share):
             session = Session(plan)
             intended = self._start + plan.at_s
             # Made before it is due: the time that it takes must not be the request's.
             exchange = self._first(session, intended)
-            wait_s = intended - time.monotonic()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
+            now = time.monotonic()
+            wait_s = intended - now
+            if wait_s > 0 or now - breathed > _BREATH_S:
+                # Who is late lets answers be read all the same, and hears that the run is to end.
+                await asyncio.sleep(max(0.0, wait_s))
+                breathed = time.monotonic()
+                self._give_up(breathed - intended, breathed - self._start)
+                if self._is_hopeless:
+                    return
             self._send(exchange, session)
+
+    def _give_up(self, late_s: float, played_s: float) -> None:
+        """A machine that sends less than half of what is due is not going to catch up."""
+        if late_s > max(_HOPELESS_S, _HOPELESS_SHARE * played_s):
+            self.behind_s = late_s
 
     async def _closed(self) -> None:
         await asyncio.sleep(max(0.0, self._start - time.monotonic()))
         self._supply = endless(self._load, *self._share)
         share, shares = self._share
         clients, spread_s = self._load.arrivals.concurrency, self._load.arrivals.spread_s
+        breathed = time.monotonic()
         for client in range(share, clients, shares):
-            wait_s = self._start + spread_s * client / clients - time.monotonic()
-            if spread_s and wait_s > 0:
-                await asyncio.sleep(wait_s)
+            now = time.monotonic()
+            wait_s = self._start + spread_s * client / clients - now if spread_s else 0.0
+            if wait_s > 0 or now - breathed > _BREATH_S:
+                await asyncio.sleep(max(0.0, wait_s))
+                breathed = time.monotonic()
+            if self._is_hopeless:
+                return
             self._next_of_slot()
 
     def _next_of_slot(self) -> None:
@@ -184,7 +211,7 @@ class Player:
             self._later(self._load.think_s, counts, lambda: self._go_on(due, session, counts=counts))
         elif self._supply is not None:
             self._again(exchange)
-        if self._is_over:
+        if self._is_over or self._is_hopeless:
             self._idle.set()
 
     def _again(self, exchange: Exchange) -> None:

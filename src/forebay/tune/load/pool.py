@@ -74,6 +74,7 @@ class Pool:
     def close(self) -> None:
         """Close everything; what is still in flight is given up, and is not sent again."""
         self._closed = True
+        self._idle.clear()
         for connection in list(self._open):
             self.drop(connection)
 

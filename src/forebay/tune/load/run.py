@@ -28,6 +28,8 @@ from forebay.tune.report.measured import Client, Measured, Prompts
 from forebay.tune.report.rows import Row, columns, rows
 
 _SLACK_S = 120.0
+_FAR_SD = 6.0
+"""So many standard deviations late comes the last of many requests at most."""
 
 
 class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,8 +166,13 @@ def _client(shares: Sequence[Played], found: Sequence[Row], limits: ClientLimits
     usual_ms = quantile(firsts, 0.5) if firsts else 0.0
     allowed_ms = max(limits.lag_p99_ms, min(limits.lag_ratio * usual_ms, limits.lag_most_ms))
     why = ""
+    behind_s = max(share.behind_s for share in shares)
     if any(share.out_of_sockets for share in shares):
         why = _("this machine had no more connections to give")
+    elif behind_s:
+        why = _("the generator fell {lag:.1f} s behind and gave up: this machine cannot send so much").format(
+            lag=behind_s
+        )
     elif busiest > limits.cpu_share:
         why = _("a process of the generator used {share:.0%} of a core, {most:.0%} are allowed").format(
             share=busiest, most=limits.cpu_share
@@ -197,6 +204,9 @@ def _end_s(workload: Workload) -> float:
         if workload.arrivals.shape == "trace":
             next(planned(workload), None)
         return workload.longest_s if math.isfinite(workload.longest_s) else 86_400.0
+    come, count = workload.arrivals, workload.requests
+    if count is not None and come.shape in {"constant", "poisson", "gamma"}:
+        return (count + _FAR_SD * math.sqrt(count / min(come.burstiness, 1.0))) / come.rate_rps
     return max((each.at_s for each in planned(workload)), default=0.0)
 
 

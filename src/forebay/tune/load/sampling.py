@@ -109,8 +109,10 @@ def _add(pages: Sequence[str]) -> dict[str, float]:
         name = line.partition("{")[0].split(" ", 1)[0]
         if name.endswith(("_bucket", "_created", "_info")):
             continue
+        # A line may end before its value, where the page was cut off, and have a moment behind it.
+        sample = (line.rpartition("}")[2] if "}" in line else line.partition(" ")[2]).split()
         with contextlib.suppress(ValueError):
-            value = float(line.rsplit(" ", 1)[1])
+            value = float(sample[0] if sample else "")
             if not math.isnan(value):
                 found.setdefault(name, []).append(value)
     return {name: sum(each) / (len(each) if name.endswith(_SHARES) else 1) for name, each in found.items()}

@@ -125,6 +125,7 @@ def _columns(player: Player, start: float, cpu_s: float, wall_s: float) -> frame
         cpu_s=cpu_s,
         wall_s=wall_s,
         out_of_sockets=player.out_of_sockets,
+        behind_s=player.behind_s,
     )
 
 
