@@ -18,6 +18,7 @@ from forebay.core.errors import UsageError
 from forebay.core.files import write_atomically
 from forebay.messages import _
 from forebay.tune.capacity import reference
+from forebay.tune.capacity.accelerators import accelerator, accelerators
 from forebay.tune.capacity.curve import carried, point
 from forebay.tune.capacity.demand import Demand
 from forebay.tune.capacity.errors import NoCountMeets
@@ -157,7 +158,8 @@ def _options(flags: Flags, given: dict[str, Any], demand: Demand, reserve: Reser
             seen = carried(points, given["attain"])
             rate, how = seen.rate_rps, _("measured, at least") if seen.at_least else _("measured")
         kind = given["hardware"][0] if given["hardware"] else ""
-        yield Option(how=how, plan=plan(demand, Unit(capacity_rps=rate, gpus=gpus, kind=kind), reserve))
+        unit = Unit(capacity_rps=rate, gpus=gpus, power_w=_power_w(kind, given) * gpus, kind=kind)
+        yield Option(how=how, plan=plan(demand, unit, reserve))
         return
     load = sizing.load_of(given)
     how = _("simulated from a run") if given["shape"] is not None else _analytic()
@@ -169,6 +171,17 @@ def _options(flags: Flags, given: dict[str, Any], demand: Demand, reserve: Reser
         made = plan(demand, unit, reserve)
         hours = _played(each, made, load, bounds) if given["simulate"] else (None, None)
         yield Option(how=how, plan=made, hour_at_peak=hours[0], one_lost=hours[1])
+
+
+def _power_w(kind: str, given: dict[str, Any]) -> float:
+    """What one GPU draws; 0 where that is not known, which a kind may be that the file of costs has a price for."""
+    if not kind:
+        return 0.0
+    if given["prices"] is not None and kind not in accelerators().accelerators:
+        costs = read_costs(given["prices"])
+        if gpu_hour(costs, kind, costs.currency) is not None:
+            return 0.0
+    return accelerator(kind).power_w
 
 
 def _together(each: Candidate, rate_rps: float, demand: Demand, load: Workload, bounds: Slo, attain: float) -> float:

@@ -142,6 +142,8 @@ def demand_of(given: dict[str, Any]) -> Demand:
 
 def candidates(flags: Flags, given: dict[str, Any]) -> list[Candidate]:
     """The engines that the options name, else the one of the configuration."""
+    for name in given["hardware"]:
+        accelerator(name)  # a slip of the pen is told before anything else that is missing
     if given["shape"] is not None:
         name = given["hardware"][0] if given["hardware"] else ""
         watts = accelerator(name).power_w if name else 0.0

@@ -178,6 +178,9 @@ def _asked(flags: Flags, loaded: Any, model: str | None, given: dict[str, Any]) 
     chosen = model or models[0]
     out = given.pop("out") or Path(f"tune-{chosen}-{given['objective']}")
     journal = out / "journal.jsonl"
+    if given["resume"] and not journal.exists():
+        fix = _("Leave --resume out to begin one, or name the folder of its journal with --out")
+        raise StateError(_("there is no ladder to go on with"), where=str(journal), fix=fix)
     if journal.exists() and not given["resume"] and not given["only_plan"]:
         fix = _("Add --resume to go on with it, or name another folder with --out")
         raise StateError(_("there is a journal of an earlier ladder"), where=str(journal), fix=fix)

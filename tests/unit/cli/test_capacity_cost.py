@@ -55,6 +55,43 @@ def test_kinds_are_compared_by_price(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "%" in found[0]["how"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--per-day", "10M"),
+        ("plan", "--per-day", "10M", "--weights", "nowhere"),
+        ("plan", "--per-day", "10M", "--instance-rps", "55"),
+        ("plan", "--per-day", "10M", "--instance-rps", "55", "--prices", str(EXAMPLE)),
+        ("simulate", "--rate", "5"),
+    ],
+)
+def test_hardware_that_nobody_knows_is_told_first_with_what_was_probably_meant(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    said = refused(capsys, "capacity", *words, "--hardware", "h1000")
+    assert "nothing is known of the accelerator 'h1000'" in said
+    assert "Did you mean h100?" in said
+    assert "b200, h200, h100, a100, v100, t4" in said
+
+
+def test_a_stated_rate_on_known_hardware_has_its_power(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("capacity", "plan", "--peak", "50", "--instance-rps", "55", "--hardware", "h100", "--gpus", "2")
+    (found,) = asked(capsys, *words)
+    assert found["plan"]["unit"]["power_w"] == 1400
+    assert found["plan"]["energy_kwh"] > 0
+
+
+def test_hardware_that_has_a_price_alone_is_planned_by_its_rate(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    prices = tmp_path / "costs.yaml"
+    prices.write_text(EXAMPLE.read_text("utf-8").replace("hardware: h100", "hardware: ascend910b"), "utf-8")
+    words = ("capacity", "plan", "--peak", "50", "--instance-rps", "55", "--hardware", "ascend910b")
+    (found,) = asked(capsys, *words, "--prices", str(prices))
+    assert found["plan"]["unit"]["kind"] == "ascend910b"
+    assert found["month"] is not None
+
+
 @pytest.mark.long
 def test_the_peak_is_played_with_all_engines_and_with_one_lost(
     capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from forebay.config.validate import nearest_name
 from forebay.core.errors import UsageError
 from forebay.messages import _
 from forebay.tune.figures import read_figures
@@ -59,9 +60,11 @@ def accelerators() -> Accelerators:
 
 
 def accelerator(name: str) -> Accelerator:
-    """One by name; UsageError lists those that are known."""
+    """One by name; UsageError lists those that are known, and the one that was probably meant."""
     known = accelerators().accelerators
     if name not in known:
         what = _("nothing is known of the accelerator {name!r}").format(name=name)
-        raise UsageError(what, fix=_("Known: {names}; or measure it and give --run").format(names=", ".join(known)))
+        fix = _("Known: {names}; or measure it and give --run").format(names=", ".join(known))
+        meant = nearest_name(name, tuple(known))
+        raise UsageError(what, fix=f"{_('Did you mean {guess}?').format(guess=meant)} {fix}" if meant else fix)
     return known[name]
