@@ -14,6 +14,7 @@ from forebay.privacy.stores import declared_s, log_span_s
 from forebay.security.machines import forget_uses
 from forebay.security.revoked import forget_ended
 from forebay.security.stores import opened
+from forebay.store.sqlite import leave_nothing
 from forebay.store.state_dir import StateDir
 
 _ENDED = "revoked_at < ? OR expires_at < ?"
@@ -36,6 +37,8 @@ def retain(config: Config, state: StateDir, base: Path, now_s: float) -> dict[st
             removed["revocations"] = forget_ended(keys.database, now_s)
             if keys.shared:
                 forget_uses(keys.database)
+            else:  # also what an earlier look could not bring out, since somebody read
+                leave_nothing(state.database)
     return {name: count for name, count in removed.items() if count}
 
 

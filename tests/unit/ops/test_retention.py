@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from forebay.config.schema import Config
+from forebay.core.errors import StateError
 from forebay.ops.retention import retain
 from forebay.security import key_store, revoked
 from forebay.store.sqlite import connect
@@ -80,6 +82,23 @@ def test_keys_that_ended_long_ago_are_forgotten_with_their_names(state: StateDir
             key_store.revoke(database, row.id, NOW_S - ended_days * DAY_S)
     assert retain(CONFIG, state, state.root, NOW_S) == {"keys": 1}
     assert {row.name for row in key_store.rows(database)} == {"young", "living"}
+    database.close()
+
+
+def test_what_is_forgotten_is_in_no_log_of_writes_and_what_a_reader_kept_goes_the_next_time(state: StateDir) -> None:
+    database = connect(state.database)
+    pepper = key_store.load_pepper(state.pepper)
+    grant = key_store.KeyGrant(tenant="t", scopes=(), name="canary-name")
+    row, _text = key_store.create(database, pepper, grant, NOW_S)
+    key_store.revoke(database, row.id, NOW_S - 7 * DAY_S)
+    with closing(connect(state.database)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT name FROM keys").fetchall()
+        with pytest.raises(StateError, match="somebody reads"):
+            retain(CONFIG, state, state.root, NOW_S)
+    assert any(b"canary-name" in path.read_bytes() for path in state.root.glob("state.db*"))
+    assert retain(CONFIG, state, state.root, NOW_S) == {}
+    assert not any(b"canary-name" in path.read_bytes() for path in state.root.glob("state.db*"))
     database.close()
 
 
