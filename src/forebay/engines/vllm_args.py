@@ -131,6 +131,8 @@ DANGEROUS = {
     "--allowed-local-media-path": N_("it lets clients read files of this machine"),
     "--trust-request-chat-template": N_("it lets clients run templates of their own in the engine"),
     "--trust-request-mm-kwargs": N_("it lets clients configure the media processor of the engine"),
+    "--enable-prompt-embeds": N_("it unpacks tensors that clients send, which has broken engines"),
+    "--enable-mm-embeds": N_("it unpacks tensors that clients send, which has broken engines"),
     "--disable-log-stats": N_("it removes every vllm:* metric, without which engines cannot be watched"),
 }
 HINTS = {

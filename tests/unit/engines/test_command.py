@@ -148,6 +148,8 @@ REFUSED = [
     ({"trust-remote-code": True}, "flag_dangerous", "--trust-remote-code is refused", "Remove it"),
     ({"no-trust-remote-code": False}, "flag_dangerous", "--trust-remote-code is refused", "Remove it"),
     ({"allowed-local-media-path": "/"}, "flag_dangerous", "--allowed-local-media-path is refused", "Remove it"),
+    ({"enable-prompt-embeds": True}, "flag_dangerous", "--enable-prompt-embeds is refused: it unpacks", "Remove it"),
+    ({"enable_mm_embeds": True}, "flag_dangerous", "--enable-mm-embeds is refused: it unpacks", "Remove it"),
     ({"max-num-seqs": 1, "max_num_seqs": 2}, "flag_twice", "--max-num-seqs is given twice", "Keep one of them"),
     ({"compilation-config.mode": "--trust-remote-code"}, "flag_value", "--compilation-config cannot take a text", ""),
 ]
