@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from tests.integration.gateway.raw import CHAT, Answer, Raw
 from tests.integration.gateway.scripts import STREAM_HEAD, Script
 
+from forebay.gateway.reuse.policy import CachePolicy
 from forebay.testing.fake_engine import Exchange, FakeEngine, delta, say_hello
 from forebay.testing.fake_vllm import FakeVllm, tokens
 from forebay.testing.worker import GatewayWorker, wait_for
@@ -156,6 +158,26 @@ def test_a_cut_behind_any_event_loses_nothing(trio: Trio, after: int) -> None:
         assert answer.payloads[-1] == b"[DONE]"
         if after == EVENTS:  # behind [DONE] nothing is missing
             break
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_stream_that_several_follow_goes_on_for_all_and_is_kept_whole(trio: Trio, exact: bool) -> None:
+    first, second, worker = trio
+    whole = asked(worker)
+    cache = CachePolicy(
+        version="v1", exact=exact, single_flight=True, ttl_s=60.0, memory_bytes=10_000_000, answer_bytes=1_000_000
+    )
+    models = tuple(msgspec.structs.replace(each, cache=cache) for each in worker.snapshot.models)
+    worker.snapshot = msgspec.structs.replace(worker.snapshot, models=models)
+    worker.reload()
+    first.script = second.script = once(cut(6), FakeVllm(ANSWER))
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(asked, worker) for _ in range(3)]
+        assert all(said(each.result(60)) == said(whole) for each in calls)
+    wait_for("it is counted", lambda: outcomes(worker, "continued") == 1)
+    if exact:
+        again = asked(worker)
+        assert (said(again), again.headers["x-forebay-cache"]) == (said(whole), "hit")
 
 
 def test_it_is_counted_and_logged(trio: Trio) -> None:

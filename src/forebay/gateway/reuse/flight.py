@@ -77,6 +77,11 @@ class Flight:
             if self.bytes > self._held_bytes:
                 self._cut_laggards()
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether an engine that begins now must wait: everybody who follows is slow."""
+        return bool(self.followers) and all(follower.paused for follower in self.followers)
+
     def keeps_alive(self, head: RequestHead) -> bool:
         return True
 
@@ -105,7 +110,7 @@ class Flight:
         """Read from the engine as long as anybody takes it; when all are slow, it must wait like for one client."""
         upstream = self.call.upstream
         if upstream is not None and self.followers:
-            if all(follower.paused for follower in self.followers):
+            if self.is_stalled:
                 upstream.pause()
             elif upstream.paused:
                 upstream.resume((now or self.followers[0].clock()) + self._chunk_s)
