@@ -3,15 +3,16 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# A machine may be busy: how long an example took says nothing about forebay.
-settings.register_profile("default", deadline=None)
+# A machine may be busy: how long an example took, or was drawn for, says nothing about forebay.
+_AT_ANY_SPEED = (HealthCheck.too_slow,)
+settings.register_profile("default", deadline=None, suppress_health_check=_AT_ANY_SPEED)
 settings.load_profile("default")
 # Properties look at new examples on a developer's machine; a change is not refused for one that it did not cause.
-settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=_AT_ANY_SPEED)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 

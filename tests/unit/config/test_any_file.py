@@ -77,7 +77,9 @@ def spoiled(place: tuple[Any, ...], odd: Any, into: str | None) -> dict[str, Any
 
 
 @given(st.sampled_from(PLACES), ODD, st.sampled_from([None, "x", "kind", "args", "vllm", "env", "environment"]))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_file_is_taken_or_refused_with_places_and_reasons(
     tmp_path: Path, place: tuple[Any, ...], odd: Any, into: str | None
 ) -> None:

@@ -60,7 +60,9 @@ def test_what_one_earns_the_other_may_spend(tmp_path: Path, other_pid: int) -> N
     st.floats(0, 1),
     st.integers(1, 8),
 )
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_together_never_more_than_capacity_and_share(
     tmp_path: Path, other_pid: int, steps: list[tuple[int, str]], ratio: float, capacity: int
 ) -> None:

@@ -49,7 +49,9 @@ def test_without_an_http_port_nothing_listens_for_plain_http() -> None:
     assert "redirect" not in text(config(edge={"http_port": None}))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(sections=_SECTIONS, ports=_PORTS)
 def test_haproxy_accepts_whatever_the_schema_accepts(
     tmp_path_factory: pytest.TempPathFactory, sections: dict[str, Any], ports: tuple[int, ...]

@@ -121,7 +121,9 @@ _SECTIONS = st.fixed_dictionaries(
 _PORTS = st.lists(st.integers(1, 65535), min_size=1, max_size=8).map(tuple)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(sections=_SECTIONS, ports=_PORTS)
 def test_nginx_accepts_whatever_the_schema_accepts(
     tmp_path_factory: pytest.TempPathFactory, sections: dict[str, Any], ports: tuple[int, ...]
