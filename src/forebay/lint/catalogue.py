@@ -17,6 +17,7 @@ READING: dict[str, str] = {
     "discovery_source": "A discovered engine without the section of its source.",
     "engine": "An engine that cannot be started as it is written.",
     "engine_name": "Two engines of one name.",
+    "engine_port": "Two engines that want one port.",
     "nodes": "An engine over several machines that vLLM, the flags or the substrate cannot do.",
     "scale": "Bounds of a scaled engine that contradict one another, or where nothing scales it.",
     "gpus": "GPUs named twice, shared, or not as many as the flags need.",
