@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from forebay.config.flags import Release, release
+from forebay.config.flags import Release, dashed, release
 from forebay.config.provenance import Node, find, replace
 from forebay.core.errors import ConfigError
 
 _DEFAULTS = ("engine_defaults", "vllm", "args")
-
-
-def dashed(key: str) -> str:
-    """The key without leading dashes and with dashes inside; what follows a dot belongs to the value."""
-    head, dot, rest = key.removeprefix("--").partition(".")
-    return head.replace("_", "-") + dot + rest
 
 
 def with_dashes(args: Node) -> Node:

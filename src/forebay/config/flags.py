@@ -88,7 +88,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     def find(self, written: str) -> Found | None:
         """Read a flag as vLLM's parser does: `_` is `-`, aliases, `--no-…`, `--json.key`, unique abbreviations."""
-        spelling = _dashed(written)
+        spelling = _as_flag(written)
         if found := self.spellings.get(spelling):
             return found
         head, dot, _rest = spelling.partition(".")
@@ -103,19 +103,19 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     def abbreviates(self, written: str) -> list[str]:
         """Every long spelling that begins so; more than one makes vLLM refuse the abbreviation."""
-        spelling = _dashed(written)
+        spelling = _as_flag(written)
         return [name for name in self.spellings if spelling.startswith("--") and name.startswith(spelling)]
 
     def nearest(self, written: str) -> str | None:
         """The known spelling that a misspelt flag most likely meant; of one that once was a flag, none is."""
-        if _dashed(written) in _SUCCESSORS:
+        if _as_flag(written) in _SUCCESSORS:
             return None
-        close = difflib.get_close_matches(_dashed(written), self.spellings, n=1, cutoff=0.75)
+        close = difflib.get_close_matches(_as_flag(written), self.spellings, n=1, cutoff=0.75)
         return close[0] if close else None
 
     def successor(self, name: str) -> str | None:
         """What to write in this release instead of a flag that it lacks: a flag, or a variable of the environment."""
-        return next((new for new in _SUCCESSORS.get(_dashed(name), ()) if new in self or new.isupper()), None)
+        return next((new for new in _SUCCESSORS.get(_as_flag(name), ()) if new in self or new.isupper()), None)
 
 
 def releases() -> tuple[str, ...]:
@@ -148,8 +148,14 @@ def release(version: str) -> Release:
 
 def lifetime(name: str) -> tuple[str, str] | None:
     """First and last release that has the flag; None when none has."""
-    runs = stored_table().flags.get(_dashed(name))
+    runs = stored_table().flags.get(_as_flag(name))
     return (runs[0].since, runs[-1].until) if runs else None
+
+
+def dashed(key: str) -> str:
+    """A flag's name without leading dashes and with dashes inside; what follows a dot belongs to the value."""
+    head, dot, rest = key.removeprefix("--").partition(".")
+    return head.replace("_", "-") + dot + rest
 
 
 def number(text: str) -> int:
@@ -223,9 +229,6 @@ def _spellings(flags: dict[str, Flag]) -> dict[str, Found]:
     return found
 
 
-def _dashed(written: str) -> str:
-    """`max_num_seqs` and `max-num-seqs` as `--max-num-seqs`; what follows a dot keeps its underscores."""
-    if written.startswith("-") and not written.startswith("--"):
-        return written
-    head, dot, rest = written.removeprefix("--").partition(".")
-    return "--" + head.replace("_", "-") + dot + rest
+def _as_flag(written: str) -> str:
+    """`max_num_seqs` and `max-num-seqs` as `--max-num-seqs`; a short flag stays as it is."""
+    return written if written.startswith("-") and not written.startswith("--") else f"--{dashed(written)}"

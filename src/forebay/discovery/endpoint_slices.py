@@ -32,7 +32,7 @@ class _Port(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel"):
-    """`remaining` pages of a list follow where `continue_` is set."""
+    """More pages of a list follow where `continue_` is set."""
 
     name: str = ""
     resource_version: str = ""

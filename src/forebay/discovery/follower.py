@@ -15,7 +15,7 @@ Say = Callable[[str, str], None]
 
 
 class Follower:
-    """`members` is the fleet of this moment; `trouble` says why it may be old; `changed` is called with each change."""
+    """`members` is the fleet of this moment; `trouble` says why it may be old, `failures` how often that was so."""
 
     def __init__(
         self, source: Source, settle_s: float, known: Iterable[Found], clock: Callable[[], float], say: Say

@@ -22,7 +22,7 @@ _READ = (ENGINE_OUTSTANDING, ENGINE_TOKENS, CLASS_OUTSTANDING, RETRY_BUDGET, QUE
 
 
 class _Sibling:
-    """One other worker's page, mapped; `stamp` tells when its list of series has grown."""
+    """One other worker's page, mapped; `indexes` says where the series of a metric stand, as of the last `refresh`."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:

@@ -39,7 +39,7 @@ class Held(msgspec.Struct):
 
 
 class Book:
-    """All limits of a worker. `lend`: caps come from an authority, not from the limit itself."""
+    """All limits of a worker. `alone`: no authority says what its share is; memory, or a Valkey that is lost."""
 
     def __init__(self, policy: LimitsPolicy, clock: Clock, wall: Clock) -> None:
         self._clock = clock
