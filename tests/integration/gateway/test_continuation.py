@@ -16,6 +16,7 @@ from tests.integration.gateway.raw import CHAT, Answer, Raw
 from tests.integration.gateway.scripts import STREAM_HEAD, Script
 
 from forebay.gateway.reuse.policy import CachePolicy
+from forebay.gateway.rollout.policy import RolloutPolicy
 from forebay.testing.fake_engine import Exchange, FakeEngine, delta, say_hello
 from forebay.testing.fake_vllm import FakeVllm, tokens
 from forebay.testing.worker import GatewayWorker, wait_for
@@ -178,6 +179,19 @@ def test_a_stream_that_several_follow_goes_on_for_all_and_is_kept_whole(trio: Tr
     if exact:
         again = asked(worker)
         assert (said(again), again.headers["x-forebay-cache"]) == (said(whole), "hit")
+
+
+@pytest.mark.parametrize("canary", [("e1",), ("e2",)])
+def test_what_one_release_began_no_other_goes_on_with(trio: Trio, canary: tuple[str, ...]) -> None:
+    first, second, worker = trio
+    rollout = RolloutPolicy(id="r", canary=canary, by_header=True)
+    models = tuple(msgspec.structs.replace(each, rollout=rollout) for each in worker.snapshot.models)
+    worker.snapshot = msgspec.structs.replace(worker.snapshot, models=models)
+    worker.reload()
+    first.script = second.script = once(cut(6), FakeVllm(ANSWER))
+    assert said(asked(worker))[1] == "stream_cut"
+    wait_for("it is counted", lambda: outcomes(worker, "no_engine") == 1)
+    assert first.requests + second.requests == 1
 
 
 def test_it_is_counted_and_logged(trio: Trio) -> None:

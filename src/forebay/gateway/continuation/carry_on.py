@@ -64,6 +64,9 @@ async def carry_on(call: Call, asked: Asked, cut: StreamPump, view: View, parts:
 
 async def _carry_on(call: Call, asked: Asked, pump: RecordedPump, view: View, parts: Parts) -> str:
     ledger = call.ledger
+    lanes = parts.view.lanes.get(asked.model.name)
+    if lanes is not None:
+        asked = msgspec.structs.replace(asked, unable=asked.unable | lanes.foreign(ledger.engine))
     # Of what follows, engines that take no token ids are no choice, and the one that cut the stream is the last.
     engines = parts.fleet.by_model.get(parts.fleet.model_of(asked.model.name), ())
     avoid = {slot.ref.name for slot in engines if not slot.ref.continues} | asked.unable

@@ -27,6 +27,7 @@ class Lanes:
         self.policy = policy
         self.copies = 0
         names, canary, baseline = frozenset(engines), frozenset(policy.canary), frozenset(policy.baseline)
+        self._canary = canary
         self._tenants = frozenset(policy.tenants)
         # The baseline's engines are like any other but for being watched: nobody else's calls are kept from them unless
         # there are others, so that canary and baseline stay equally busy.
@@ -60,6 +61,10 @@ class Lanes:
     def left_out(self, lane: Lane) -> frozenset[str]:
         """The engines that a lane's calls avoid."""
         return self._left_out[lane]
+
+    def foreign(self, engine: str) -> frozenset[str]:
+        """The engines of the other release: what `engine` began they would end in words of another model."""
+        return self._left_out["canary"] if engine in self._canary else self._canary
 
     def _lane(self, ledger: Ledger, session: str, header: bytes) -> Lane:
         policy = self.policy
