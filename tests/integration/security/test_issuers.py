@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +20,7 @@ from tests.unit.security.jwt import public
 from forebay.config.schema import Config
 from forebay.controller.issuers import Issuers, wish
 from forebay.controller.journal import Journal
+from forebay.security import fetch as fetching
 from forebay.security.fetch import NotFetched, fetch, keys_address
 from forebay.security.jwks import SET_BYTES
 from forebay.store.state_dir import StateDir
@@ -194,3 +198,35 @@ def test_a_discovery_document_is_the_issuer_s_own_and_names_https(provider: Prov
     provider.answers["/.well-known/openid-configuration"] = (200, said, {})
     with pytest.raises(NotFetched, match="discovery"):
         keys_address(provider.url, provider.ca)
+
+
+def drip(door: socket.socket, beginning: bytes) -> None:
+    """Answer whoever comes with a beginning, and then a byte a time for as long as they listen."""
+    taken, _ = door.accept()
+    with taken, contextlib.suppress(OSError):
+        taken.sendall(beginning)
+        while True:
+            taken.sendall(b"x")
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "beginning"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\nx: "),
+        ("https", b"\x16\x03\x03\x40\x00"),
+    ],
+    ids=["the body", "the head", "the handshake"],
+)
+def test_whoever_answers_a_byte_at_a_time_does_not_keep_other_issuers_waiting(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, beginning: bytes
+) -> None:
+    monkeypatch.setattr(fetching, "_WHOLE_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        dripping = threading.Thread(target=drip, args=(door, beginning), daemon=True)
+        dripping.start()
+        with pytest.raises(NotFetched, match="not all of it within"):
+            fetch(f"{scheme}://127.0.0.1:{door.getsockname()[1]}/keys", None, SET_BYTES)
+        dripping.join(DEADLINE_S)
+        assert not dripping.is_alive()
