@@ -21,6 +21,8 @@ from forebay.testing.worker import wait_for
 _MARK = "FOREBAY_TEST_HEAD"
 HEAD_PORT, VALKEY_PORT = 6379, 6380
 START_S = 120.0
+_ATTEMPTS = 3
+_GAVE_UP = b"The current node timed out during startup"
 
 
 class Cluster:
@@ -89,18 +91,23 @@ class Cluster:
         ray = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
         own = (f"--node-ip-address={machine.address}", f"--temp-dir={self._short}/{machine.name}")
         argv = [*ray, *own, "--object-store-memory=80000000", *arguments]
+        for _attempt in range(_ATTEMPTS):
+            if (started := self._try(machine, argv, env)) is not None:
+                return started
+        raise AssertionError(f"Ray has given up {_ATTEMPTS} times: {self._folder / machine.name}.log")
+
+    def _try(self, machine: Machine, argv: Sequence[str], env: dict[str, str]) -> subprocess.Popen[bytes] | None:
+        """None where Ray gave up: it waits 30 s for its own processes, which a crowded machine exceeds."""
         log = self._folder / f"{machine.name}.log"
         before = _starts(log)
         with log.open("ab") as writing:
             started = machine.run(argv, env, stdout=writing, stderr=writing)
         self._started.append(started)
-
-        def runs() -> bool:
-            assert started.poll() is None, log.read_text()
-            return _starts(log) > before
-
-        wait_for(f"Ray runs on {machine.name}", runs, START_S)
-        return started
+        wait_for(f"Ray runs on {machine.name}", lambda: _starts(log) > before or started.poll() is not None, START_S)
+        if started.poll() is None:
+            return started
+        assert _GAVE_UP in log.read_bytes(), log.read_text()
+        return None
 
 
 def _starts(log: Path) -> int:
