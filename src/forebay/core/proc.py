@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import msgspec
 
 _PROC = Path("/proc")
+_DELETED = " (deleted)"  # stands behind the link to a folder that has been removed
+_EXITING = 0x4  # PF_EXITING of include/linux/sched.h
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -40,12 +42,8 @@ def boot_id() -> str:
 
 def start_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None where it does not live (a zombie does not)."""
-    try:
-        stat = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold spaces and brackets
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
 
 
 def marked(variable: str, accepts: Callable[[str], bool]) -> dict[int, str]:
@@ -71,18 +69,37 @@ def marked(variable: str, accepts: Callable[[str], bool]) -> dict[int, str]:
 def untitled(folder: Path) -> set[int]:
     """Living processes that work in `folder`, or below it, and have overwritten their environment.
 
-    nginx and Valkey do so to show a title in `ps`, and any mark goes with it.
+    nginx and Valkey do so to show a title in `ps`, and any mark goes with it. The folder may have been removed, and
+    made again, since they began.
     """
     found = set()
+    gone = f"{folder}{_DELETED}"
     for entry in _PROC.iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            here = (entry / "cwd").readlink().is_relative_to(folder)
-            if here and b"=" not in (entry / "environ").read_bytes() and start_ticks(int(entry.name)) is not None:
+            place = (entry / "cwd").readlink()
+            here = place.is_relative_to(folder) or str(place) == gone
+            if here and b"=" not in (entry / "environ").read_bytes() and _stays(int(entry.name)):
                 found.add(int(entry.name))
         except OSError:  # gone meanwhile, or another user's
             continue
+    return found
+
+
+def below(pids: Collection[int], known: Collection[int]) -> dict[int, int]:
+    """Living processes that descend from `pids`, each with that ancestor; those `known`, and theirs, are left out."""
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir() if pids else ():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: dict[int, int] = {}
+    left = [(child, pid) for pid in pids for child in children.get(pid, ())]
+    while left:
+        pid, ancestor = left.pop()
+        if pid not in known and pid not in pids and pid not in found:
+            found[pid] = ancestor
+            left += [(child, ancestor) for child in children.get(pid, ())]
     return found
 
 
@@ -101,6 +118,22 @@ def send(pids: Iterable[int], number: int) -> None:
             os.kill(pid, number)
         except ProcessLookupError:
             continue
+
+
+def _stat(pid: int) -> list[bytes]:
+    """What the kernel says of a living process, from its state on; nothing where it does not live."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return []
+    fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold spaces and brackets
+    return [] if fields[0] in (b"Z", b"X") else fields
+
+
+def _stays(pid: int) -> bool:
+    """Whether it lives and is not about to end: whoever ends has lost its environment, and still has its folder."""
+    fields = _stat(pid)
+    return bool(fields) and not int(fields[6]) & _EXITING
 
 
 def end_group(group: int, number: int = signal.SIGKILL) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from forebay.core.errors import RunError, StateError
-from forebay.core.proc import marked, send, session_of, untitled
+from forebay.core.proc import below, marked, send, session_of, untitled
 from forebay.engines.log_tail import tail
 from forebay.engines.program import inherited
 from forebay.engines.record import UNIT_MARK, UnitRecord, describe_exit, read_record, write_spec
@@ -131,9 +131,13 @@ class LocalSubstrate:
         found = marked(UNIT_MARK, lambda value: value.startswith(prefix))
         units = {pid: value.removeprefix(prefix) for pid, value in found.items() if pid != os.getpid()}
         leaders = {record.program.pid: name for name, record in self.observe().items() if record.program}
+        # What a unit starts is its own without a mark too, wherever the state directory has been moved to since.
+        started = {pid: units[ancestor] for pid, ancestor in below(units.keys(), known=(os.getpid(),)).items()}
         for pid in untitled(self._state.root.resolve()):
-            units[pid] = leaders.get(session_of(pid), "edge")
-        return units
+            unit = started.get(pid, "edge")
+            # An orphan is handed to the controller's holder, and is the edge's all the same.
+            started[pid] = leaders.get(session_of(pid), "edge" if is_controller(unit) else unit)
+        return units | started
 
     def strays(self) -> dict[int, str]:
         """Processes of units that have no living holder."""
