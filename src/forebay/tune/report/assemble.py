@@ -117,7 +117,9 @@ def rates(found: Sequence[Row], steady_s: tuple[float, float]) -> Rates:
 def tokens_interval(shares: Sequence[Within], slice_s: float, steady_s: tuple[float, float]) -> Interval | None:
     """How sure the rate of tokens is, from the slices that lie in the steady part."""
     begin, end = math.ceil(steady_s[0] / slice_s), math.floor(steady_s[1] / slice_s)
-    by_slice = [value / slice_s for value in _summed(shares)[begin:end]]
+    # Behind the last token there is silence, which counts: an engine that died was no faster for it.
+    tokens = _summed(shares)
+    by_slice = [(tokens[at] if at < len(tokens) else 0.0) / slice_s for at in range(begin, end)]
     size = max(1, len(by_slice) // _SPANS)
     return batch_means([fmean(by_slice[at : at + size]) for at in range(0, len(by_slice) - size + 1, size)])
 

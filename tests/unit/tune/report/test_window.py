@@ -2,8 +2,9 @@
 
 import pytest
 
+from forebay.tune.load.frames import Within
 from forebay.tune.load.workload import Arrivals, Workload
-from forebay.tune.report.assemble import window
+from forebay.tune.report.assemble import tokens_interval, window
 from forebay.tune.report.rows import Row
 
 COUNTS = {"planned_input": 8, "planned_output": 8, "input_tokens": 8, "told": 8, "tokens": 8, "events": 8}
@@ -37,3 +38,9 @@ def test_a_window_in_which_nothing_ended_lasts_until_something_did():
     held = Workload(arrivals=load(hold=True).arrivals, duration_s=20.0, warm_up_s=14.0)
     usable = [each for each in found if each.intended_s >= 14.0 and each.intended_s < 20.0]
     assert window(held, usable)[1] == max(each.ended_s for each in usable)
+
+
+def test_the_silence_behind_an_engine_that_died_is_a_part_of_how_sure_its_rate_is():
+    """Half of the time 160 tokens a second, then none: what is told lies around 80."""
+    low, high = tokens_interval([Within({}, 640.0, [16.0] * 40)], 0.1, (0.0, 8.0))
+    assert low < 80 < high
