@@ -43,9 +43,13 @@ class Cluster:
         valkey = (binary, "--port", str(VALKEY_PORT), "--bind", head.address, "--protected-mode", "no", "--save", "")
         self._started.append(head.run(valkey, {}, cwd=folder, stdout=subprocess.DEVNULL))
         self._head: subprocess.Popen[bytes] | None = None
-        self.start_head()
-        for machine, count in zip(machines[1:], cpus or [2] * (len(machines) - 1), strict=True):
-            self.join(machine, count)
+        try:
+            self.start_head()
+            for machine, count in zip(machines[1:], cpus or [2] * (len(machines) - 1), strict=True):
+                self.join(machine, count)
+        except BaseException:
+            self.stop()  # nobody else can: what is not waited for fails whichever test comes next
+            raise
 
     def service(self, engine: dict[str, Any], **sections: Any) -> Service:
         """A service beside the head, not started yet; what its engines write lies in `nodes`."""
