@@ -18,6 +18,7 @@ from forebay.core.errors import StateError
 from forebay.core.files import write_atomically
 from forebay.messages import _
 from forebay.security.names import server_name
+from forebay.security.pem import private_pem
 
 LEAF_LIFE = timedelta(days=90)
 RENEW_BEFORE = timedelta(days=30)
@@ -45,7 +46,7 @@ def ensure_development(folder: Path, names: Sequence[str], now: datetime) -> Cer
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = _leaf(wanted, key.public_key(), (ca, ca_key), now)
         # The key first: a crash between the two leaves a pair that does not match, which the next start replaces.
-        write_atomically(files.key, _private_pem(key), mode=0o600)
+        write_atomically(files.key, private_pem(key), mode=0o600)
         write_atomically(files.chain, _pem(leaf), mode=0o644)
     return files
 
@@ -58,7 +59,7 @@ def _authority(folder: Path, now: datetime) -> tuple[x509.Certificate, ec.Ellipt
             return ca, key
     key = ec.generate_private_key(ec.SECP256R1())
     ca = _new_authority(key, now)
-    write_atomically(key_path, _private_pem(key), mode=0o600)
+    write_atomically(key_path, private_pem(key), mode=0o600)
     write_atomically(cert_path, _pem(ca), mode=0o644)
     return ca, key
 
@@ -173,9 +174,3 @@ def _general_name(text: str) -> x509.GeneralName:
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

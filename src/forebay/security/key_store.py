@@ -15,13 +15,11 @@ from forebay.core.errors import StateError, UsageError
 from forebay.core.files import write_once
 from forebay.core.networks import network
 from forebay.messages import _
-from forebay.security.keys import digest, new_key
-from forebay.security.roles import ADMINISTRATORS, TENANT_ADMIN
+from forebay.security.keys import PEPPER, digest, new_key
+from forebay.security.roles import ADMINISTRATORS, TENANT, TENANT_ADMIN
 from forebay.store.database import Database
 
-_TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SCOPE = re.compile(r"[a-z][a-z0-9-]{0,31}(?::[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?")
-_PEPPER = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH = 120
 # The end of the calendar is the year 9999; nobody means a key that outlives its service by a century.
 _FURTHEST_S = 100 * 366 * 86400.0
@@ -208,7 +206,7 @@ def load_pepper(path: Path) -> str:
         raise StateError(_("the pepper cannot be read"), where=str(path), detail=str(error)) from error
     if mode & 0o077:
         raise StateError(_("others may read the pepper"), where=str(path), fix=f"chmod 600 {path}")
-    if not _PEPPER.fullmatch(text):
+    if not PEPPER.fullmatch(text):
         raise StateError(
             _("the pepper is damaged: no stored key can be checked"),
             where=str(path),
@@ -218,7 +216,7 @@ def load_pepper(path: Path) -> str:
 
 
 def _check(grant: KeyGrant, now: float) -> None:
-    if not _TENANT.fullmatch(grant.tenant):
+    if not TENANT.fullmatch(grant.tenant):
         raise UsageError(
             _("{value!r} is not a tenant's name").format(value=grant.tenant),
             fix=_("Use lower-case letters, digits, dots and dashes, at most 64"),

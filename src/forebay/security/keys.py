@@ -22,6 +22,8 @@ _ID_LENGTH = 10
 _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 KEY_LENGTH = len(PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + 1 + 8
 _KEY = re.compile(f"({PREFIX}([0-9A-Za-z]{{{_ID_LENGTH}}})_([0-9A-Za-z]{{{_SECRET_LENGTH}}}))_([0-9a-f]{{8}})")
+PEPPER = re.compile(r"[0-9a-f]{64}")
+"""The form of a pepper, without which no digest can be checked."""
 
 
 class _Nobody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -14,6 +15,8 @@ SYSTEM, SECURITY, AUDIT = "admin:system", "admin:security", "admin:audit"
 ADMINISTRATORS = frozenset({ADMIN, SYSTEM, SECURITY, AUDIT})
 """Three administrators who watch one another (三员分立); `admin` is the first one's older name."""
 TENANT_ADMIN = "tenant:admin"
+TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+"""What a tenant may be called."""
 
 
 class RolePolicy(msgspec.Struct, frozen=True):

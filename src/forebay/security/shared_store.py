@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hmac
-import re
 from pathlib import Path
 
 from forebay.config.schema.store import Postgres as Written
 from forebay.config.secrets import resolve
 from forebay.core.errors import StateError
 from forebay.messages import _
-from forebay.security.keys import digest
+from forebay.security.keys import PEPPER, digest
 from forebay.store.postgres import Postgres, Server, connect
 
-_PEPPER = re.compile(r"[0-9a-f]{64}")
 _SAID = "which pepper this is"
 
 
@@ -33,7 +31,7 @@ def open_shared(written: Written, base: Path) -> Postgres:
 def shared_pepper(written: Written, base: Path) -> str:
     """The secret of all machines. ConfigError where it cannot be read, StateError where it is none."""
     pepper = resolve(written.pepper, base).strip()
-    if not _PEPPER.fullmatch(pepper):
+    if not PEPPER.fullmatch(pepper):
         raise StateError(
             _("the pepper is not 64 hex digits"),
             where=written.pepper,

@@ -18,6 +18,7 @@ import msgspec
 
 from forebay.security.json_object import BadJson, read_object
 from forebay.security.jwk_record import JwkRecord
+from forebay.security.roles import TENANT
 
 if TYPE_CHECKING:
     from forebay.security.jwks import PublicKey
@@ -29,7 +30,6 @@ _MOST_SCOPES = 256
 # `crit` is not among them: an empty one is taken by some libraries. Nor is what would name or carry a key.
 _HEADER_MEMBERS = {"alg", "kid", "typ", "x5t", "x5t#S256"}
 _BASE64URL = re.compile(rb"[A-Za-z0-9_-]+")
-_TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _MISSING = object()
 
 
@@ -175,7 +175,7 @@ def _bearer(claims: dict[str, Any], issuer: Issuer, revoked: Mapping[str, float]
     if not subject or len(subject) > _MOST_SUBJECT_CHARACTERS:
         raise BadToken("subject")
     tenant = policy.tenant or _text(claims, policy.tenant_claim)
-    if not _TENANT.fullmatch(tenant):
+    if not TENANT.fullmatch(tenant):
         raise BadToken("tenant")
     if revoked:
         _check_revoked(claims, subject, issuer, revoked)

@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey
 from forebay.core.errors import ForebayError, StateError
 from forebay.core.files import write_atomically
 from forebay.messages import _
+from forebay.security.pem import private_pem
 
 AccountKey = ec.EllipticCurvePrivateKey
 FILE = "account-key.pem"
@@ -51,13 +52,6 @@ def _made(path: Path) -> AccountKey:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(path, private_pem(key), mode=0o600)
     return key
-
-
-def private_pem(key: AccountKey) -> bytes:
-    """A private key as files hold it."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 def _read(content: bytes, where: str) -> AccountKey:

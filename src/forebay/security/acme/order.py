@@ -12,8 +12,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from forebay.messages import _
-from forebay.security.acme.account import AccountKey, private_pem
+from forebay.security.acme.account import AccountKey
 from forebay.security.names import server_name
+from forebay.security.pem import private_pem
 
 if TYPE_CHECKING:
     from acme import client, messages
