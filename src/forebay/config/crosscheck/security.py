@@ -1,4 +1,4 @@
-"""Issuers, roles and networks that mean nothing, or more than was meant."""
+"""Issuers and roles that mean nothing, or more than was meant."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from forebay.config.provenance import Node, Path
 from forebay.config.schema import Config
-from forebay.config.schema.security import Issuer, Networks
+from forebay.config.schema.security import Issuer
 from forebay.config.validate import locate
 from forebay.core.errors import Finding
-from forebay.core.networks import network
 from forebay.messages import _
 
 _ROLE = "role:"
@@ -17,8 +16,7 @@ _CLIENTS = ("inference", "models:read")
 
 
 def security(config: Config, tree: Node) -> Iterator[Finding]:
-    """Every finding about `security` and the networks of tenants."""
-    yield from _networks(config, tree)
+    """Every finding about `security`, but for its networks, which are addresses like others."""
     seen: dict[str, str] = {}
     for name, issuer in config.security.issuers.items():
         where: Path = ("security", "issuers", name)
@@ -58,29 +56,6 @@ def _issuer(config: Config, issuer: Issuer, tree: Node, where: Path) -> Iterator
                 why = _("a token cannot be granted {scope}").format(scope=scope)
                 fix = _("Grant inference, models:read or role:NAME; administrators have keys of this service")
                 yield _error("issuer", tree, path, why, fix)
-
-
-def _networks(config: Config, tree: Node) -> Iterator[Finding]:
-    lists: list[tuple[Path, Networks]] = [
-        (("security", "networks"), config.security.networks),
-        (("security", "admin_networks"), config.security.admin_networks),
-        *((("tenants", name, "networks"), tenant.networks) for name, tenant in config.tenants.items()),
-    ]
-    fix = _("Write an address and the length of its prefix, such as 10.0.0.0/8; no bit may be set behind it")
-    for path, written in lists:
-        for kind, texts in (("allow", written.allow), ("deny", written.deny)):
-            for index, text in enumerate(texts):
-                if not _reads(text):
-                    why = _("{value} is not a network").format(value=text)
-                    yield _error("address", tree, (*path, kind, index), why, fix)
-
-
-def _reads(text: str) -> bool:
-    try:
-        network(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _error(rule: str, tree: Node, path: Path, why: str, fix: str) -> Finding:
