@@ -7,7 +7,14 @@ from typing import Any
 from msgspec.structs import replace as altered
 
 from forebay.wire.openai.bounds import LONG_TEXT, either, flag, items, number, record, text, tree, whole, word
-from forebay.wire.openai.content import IMAGE_CHARACTERS, MESSAGES_PARTS, image_url, template_options, typed
+from forebay.wire.openai.content import (
+    IMAGE_CHARACTERS,
+    MESSAGES_PARTS,
+    TEMPLATE_OPTIONS_EXPECT,
+    image_url,
+    template_options,
+    typed,
+)
 from forebay.wire.openai.grammar import schema
 from forebay.wire.openai.sampling import FLAG, MODEL, TOP_P
 from forebay.wire.openai.shape import Check, Field, Shape
@@ -89,9 +96,7 @@ MESSAGES = Shape(
         "stop_sequences": Field(items(16, text(256)), "at most 16 strings of at most 256 characters"),
         "thinking": _THINKING_FIELD,
         "output_config": _OUTPUT_FIELD,
-        "chat_template_kwargs": Field(
-            template_options, "an object of at most 16 scalars, none of them a template", since=(0, 20)
-        ),
+        "chat_template_kwargs": Field(template_options, TEMPLATE_OPTIONS_EXPECT, since=(0, 20)),
     },
     required=("model", "messages", "max_tokens"),
     dropped=_PLATFORM,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from forebay.wire.openai.bounds import flag, text, whole
-from forebay.wire.openai.content import MESSAGES, MESSAGES_EXPECT, template_options
+from forebay.wire.openai.content import MESSAGES, MESSAGES_EXPECT, TEMPLATE_OPTIONS_EXPECT, template_options
 from forebay.wire.openai.sampling import FLAG, MAX_TOKENS, PLATFORM, SAMPLING
 from forebay.wire.openai.shape import Field, Shape
 from forebay.wire.openai.tools import TOOL_CHOICE, TOOL_CHOICE_EXPECT, TOOLS, TOOLS_EXPECT
 
 TEMPLATE: dict[str, Field] = {
-    "chat_template_kwargs": Field(template_options, "an object of at most 16 scalars, none of them a template"),
+    "chat_template_kwargs": Field(template_options, TEMPLATE_OPTIONS_EXPECT),
     "add_generation_prompt": Field(flag, FLAG),
     "continue_final_message": Field(flag, FLAG),
 }

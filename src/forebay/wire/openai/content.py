@@ -107,6 +107,9 @@ TEMPLATE_OPTIONS_RESERVED = {
 }  # fmt: skip
 
 
+TEMPLATE_OPTIONS_EXPECT = "an object of at most 16 scalars, none of them a template"
+
+
 def template_options(value: Any) -> bool:
     """Switches of the model's chat template such as `enable_thinking`: scalars by name, none that replaces it."""
     return (

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace as altered
 
 from forebay.wire.openai.bounds import LONG_TEXT, TOKEN, either, flag, items, record, text, tree, whole, word
-from forebay.wire.openai.content import MESSAGES_PARTS, image_url, template_options, typed
+from forebay.wire.openai.content import MESSAGES_PARTS, TEMPLATE_OPTIONS_EXPECT, image_url, template_options, typed
 from forebay.wire.openai.sampling import (
     FLAG,
     LOGIT_BIAS,
@@ -120,9 +120,7 @@ RESPONSES = Shape(
         "structured_outputs": altered(STRUCTURED_OUTPUTS, since=(0, 17)),
         "presence_penalty": altered(PENALTY, since=(0, 20)),
         "frequency_penalty": altered(PENALTY, since=(0, 20)),
-        "chat_template_kwargs": Field(
-            template_options, "an object of at most 16 scalars, none of them a template", since=(0, 22)
-        ),
+        "chat_template_kwargs": Field(template_options, TEMPLATE_OPTIONS_EXPECT, since=(0, 22)),
         "min_p": altered(TOP_P, since=(0, 32)),
         "stop_token_ids": Field(items(64, TOKEN), "at most 64 token ids", since=(0, 32), embedded=False),
     },
