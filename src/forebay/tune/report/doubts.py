@@ -9,7 +9,7 @@ from forebay.messages import _, ngettext
 from forebay.tune.load.workload import Workload
 from forebay.tune.report.measured import Doubt, Engine, Prompts
 from forebay.tune.report.rows import Row
-from forebay.tune.report.steady import drifts
+from forebay.tune.report.steady import drifts, drifts_in_time
 
 _PROMPT_ERROR = 0.05
 _SEVERAL = 0.8
@@ -55,6 +55,8 @@ def _service(workload: Workload, found: Sequence[Row], good: Sequence[Row]) -> I
         text = _("{unwell} of {all} requests failed or were rejected: latencies are of the others")
         yield Doubt(code="failures", text=text.format(unwell=unwell, all=len(found)))
     drift = drifts([row.scheduled_e2e_ms for row in good])
+    if drift is None and workload.arrivals.shape == "closed":
+        drift = drifts_in_time([(row.intended_s, row.ended_s) for row in good])
     if drift is not None and drift > 1 and workload.arrivals.shape in {"ramp", "steps", "trace"}:
         text = _("latency rises with the load, {factor:.1f} times from the first half to the second")
         yield Doubt(code="rises", text=text.format(factor=drift))

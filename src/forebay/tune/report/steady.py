@@ -11,6 +11,7 @@ _BATCH = 5
 _LEAST = 40
 _BINS = 20
 _DRIFT = 1.3
+_DRIFT_IN_TIME = 1.5
 _SURE_PAIRS = 87
 _WORTH_CUTTING = 0.1
 _SURE_ERRORS = 4
@@ -55,10 +56,29 @@ def drifts(series: Sequence[float]) -> float | None:
     if len(series) < 2 * _BINS:
         return None
     edges = [len(series) * each // _BINS for each in range(_BINS + 1)]
-    bins = [median(series[begin:end]) for begin, end in pairwise(edges)]
+    return _apart([median(series[begin:end]) for begin, end in pairwise(edges)], _DRIFT)
+
+
+def drifts_in_time(spans: Sequence[tuple[float, float]]) -> float | None:
+    """The same of a closed loop, from when each call began and ended, by equal parts of the time.
+
+    Whoever waits long asks seldom: by calls, a second half of the time that was slow is a few late ones. A part is
+    judged by all calls that are under way in it, which makes parts alike that lie side by side: more is asked of them.
+    """
+    if len(spans) < 2 * _BINS:
+        return None
+    begin, end = min(began for began, _ended in spans), max(began for began, _ended in spans)
+    edges = [begin + (end - begin) * each / _BINS for each in range(_BINS + 1)]
+    under_way = [
+        [ended - began for began, ended in spans if began < high and ended > low] for low, high in pairwise(edges)
+    ]
+    return _apart([median(each) for each in under_way], _DRIFT_IN_TIME) if all(under_way) else None
+
+
+def _apart(bins: Sequence[float], least: float) -> float | None:
     half = _BINS // 2
     first, second = median(bins[:half]), median(bins[half:])
-    if first <= 0 or 1 / _DRIFT < second / first < _DRIFT:
+    if first <= 0 or 1 / least < second / first < least:
         return None
     above = sum((later > earlier) + (later == earlier) / 2 for later in bins[half:] for earlier in bins[:half])
     return second / first if abs(above - half * half / 2) >= _SURE_PAIRS - half * half / 2 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forebay.messages import _
+from forebay.messages import _, ngettext
 from forebay.tune.load.workload import Workload
 from forebay.tune.report.compare import Verdict
 from forebay.tune.report.measured import Client, Latency, Measured
@@ -37,6 +37,8 @@ def verdicts() -> dict[Verdict, str]:
 
 def generator(client: Client) -> str:
     """How busy the generator was, and how late."""
-    return _("the generator: late {lag:.1f} ms (P99), {share:.0%} of a core, {processes} processes").format(
-        lag=client.lag_p99_ms, share=client.cpu_share, processes=client.processes
-    )
+    return ngettext(
+        "the generator: late {lag:.1f} ms (P99), {share:.0%} of a core, {processes} process",
+        "the generator: late {lag:.1f} ms (P99), {share:.0%} of a core, {processes} processes",
+        client.processes,
+    ).format(lag=client.lag_p99_ms, share=client.cpu_share, processes=client.processes)

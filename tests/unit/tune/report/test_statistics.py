@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forebay.tune.report.histogram import ERROR_RATIO, Histogram, bucket, middle_us
 from forebay.tune.report.intervals import batch_means, bootstrap, quantile
-from forebay.tune.report.steady import drifts, warm_until
+from forebay.tune.report.steady import drifts, drifts_in_time, warm_until
 
 VALUES_MS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=300)
 
@@ -100,3 +100,29 @@ def test_noise_is_no_drift():
     chance = Random(4)
     found = [drifts([chance.lognormvariate(4, 0.5) for _ in range(200)]) for _ in range(200)]
     assert sum(each is not None for each in found) <= 2
+
+
+def closed(clients, took_s, until_s=20.0):
+    """Calls of a closed loop, each with its beginning and end; `took_s` of the moment at which it begins."""
+    spans = []
+    for client in range(clients):
+        at = 0.01 * client
+        while at < until_s:
+            ended = at + took_s(at)
+            spans.append((at, ended))
+            at = ended
+    return sorted(spans)
+
+
+def test_a_closed_loop_that_slows_down_half_way_is_found_by_time():
+    """After 10 s a call takes 1 s and not 50 ms: of all calls these are one in twenty."""
+    spans = closed(4, lambda at: 0.05 if at < 10 else 1.0)
+    assert drifts([ended - began for began, ended in spans]) is None
+    assert drifts_in_time(spans) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize(("clients", "usual_s"), [(1, 0.3), (4, 1.0), (16, 2.0)])
+def test_a_closed_loop_that_is_steady_hardly_ever_drifts(clients, usual_s):
+    chance = Random(5)
+    found = [drifts_in_time(closed(clients, lambda _at: usual_s * chance.lognormvariate(0, 0.5))) for _ in range(100)]
+    assert sum(each is not None for each in found) <= 3
