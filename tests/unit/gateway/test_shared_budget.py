@@ -5,24 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forebay.gateway.budget import RetryBudget
 from forebay.gateway.siblings import Siblings
 from forebay.observe.page import CounterPage
-
-
-@pytest.fixture(scope="module")
-def other_pid() -> Iterator[int]:
-    """A process that lives until the tests are over: pages of dead ones count for nothing."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield process.pid
-    process.communicate(b"\n")
 
 
 def budgets(folder: Path, other_pid: int, ratio: float, capacity: float) -> list[RetryBudget]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from forebay.gateway.ejection import Ejection
 from forebay.gateway.fleet import EngineSlot
@@ -16,14 +13,6 @@ from forebay.gateway.siblings import Siblings
 from forebay.gateway.snapshot import EngineRef
 from forebay.observe.catalogue import ENGINE_OUTSTANDING
 from forebay.observe.page import CounterPage
-
-
-@pytest.fixture
-def other_pid() -> Iterator[int]:
-    """A process that lives until the test is over."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield process.pid
-    process.communicate(b"\n")
 
 
 def page_of(folder: Path, worker: str, pid: int, **outstanding: int) -> CounterPage:
