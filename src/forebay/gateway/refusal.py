@@ -92,6 +92,9 @@ CODES: dict[str, Code] = {
     "wait_too_long": Code(503, _SERVER, "The wait for a place is foreseen to be longer than this call may wait."),
 }
 
+# A line for a refusal that no retry can change: OpenAI's clients ask again after every 409 and 429 but one with it.
+FINAL = b"x-should-retry: false\r\n"
+
 
 class Refusal(Exception):
     """A typed answer instead of the one asked for. A refusal is not a failure: nothing is wrong with forebay."""

@@ -91,6 +91,7 @@ def test_more_than_the_whole_limit_is_told_so(worker: GatewayWorker) -> None:
     assert (status, orjson.loads(body)["error"]["code"]) == (429, "token_limit_exceeded")
     assert "ask for less" in orjson.loads(body)["error"]["message"]
     assert "retry-after" not in headers
+    assert headers["x-should-retry"] == "false"  # or OpenAI's clients ask again, in vain
 
 
 def test_a_client_that_leaves_pays_for_what_it_got_and_no_more(engine: FakeEngine, worker: GatewayWorker) -> None:

@@ -13,7 +13,7 @@ from forebay.gateway.idempotency.claim import HEADER, Claim, Said, fingerprint_o
 from forebay.gateway.idempotency.local import LocalClaims
 from forebay.gateway.idempotency.policy import IdempotencyPolicy
 from forebay.gateway.idempotency.shared import SharedClaims
-from forebay.gateway.refusal import Refusal
+from forebay.gateway.refusal import FINAL, Refusal
 from forebay.observe import catalogue
 from forebay.privacy.policy import PrivacyPolicy
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 Say = Callable[..., None]
 Answer = Callable[["Call", int, bytes, bytes], None]
 _REPLAYED = b"idempotent-replayed: true\r\n"
-# What a retry cannot change: OpenAI's clients ask again after every 409 but one that says this.
-_FINAL = b"x-should-retry: false\r\n"
 _RENEWALS = 3
 _AT_ONCE = 500
 _RESULTS = {"running": "in_progress", "answered": "replayed", "warming": "unavailable", "lost": "unavailable"}
@@ -185,5 +183,5 @@ def _refusal(call: Call, word: str, lease_s: float) -> Refusal:
         return Refusal("idempotency_unavailable", "Keys cannot be claimed at the moment.", retry_after_s=wait_s)
     code, message = _REFUSALS[word]
     if word not in _RETRY_AFTER_S:
-        call.headers += _FINAL
+        call.headers += FINAL
     return Refusal(code, message, param=HEADER, retry_after_s=_RETRY_AFTER_S.get(word, 0))

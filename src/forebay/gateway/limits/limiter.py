@@ -21,7 +21,7 @@ from forebay.gateway.limits.link import Link
 from forebay.gateway.limits.need import need_of
 from forebay.gateway.limits.policy import LimitsPolicy, ValkeyRef
 from forebay.gateway.meter import Meter
-from forebay.gateway.refusal import Refusal
+from forebay.gateway.refusal import FINAL, Refusal
 from forebay.gateway.screen import Asked
 from forebay.gateway.snapshot import KeyRecord
 from forebay.observe import catalogue
@@ -124,7 +124,10 @@ class Limiter:
             raise _unavailable()
         self._meter.count(catalogue.LIMITED, limit.name[0], limit.name[2])
         call.headers += say.headers(plan)
-        raise say.refusal(limit, units)
+        refusal = say.refusal(limit, units)
+        if not refusal.retry_after_s:
+            call.headers += FINAL
+        raise refusal
 
     def settle(self, call: Call) -> None:
         """Put what the engine counted in the place of what was reserved. Where it could not count, the gateway did."""

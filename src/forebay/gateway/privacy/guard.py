@@ -170,7 +170,8 @@ def unreadable() -> Refusal:
 def failed(error: Exception) -> Refusal:
     """Whether something was in a text is not known: it goes nowhere."""
     reason = type(error).__name__
-    return Refusal("privacy_failed", f"The text could not be searched for personal data ({reason}); nothing was sent.")
+    message = f"The text could not be searched for personal data ({reason}); nothing was sent."
+    return Refusal("privacy_failed", message, retry_after_s=1)
 
 
 def is_anyones(asked: Asked) -> bool:

@@ -97,6 +97,7 @@ def test_a_search_that_fails_refuses_a_whole_answer_and_a_request() -> None:
         with pytest.raises(Refusal) as refused:
             work()
         assert (refused.value.code, refused.value.status) == ("privacy_failed", 503)
+        assert refused.value.retry_after_s
 
 
 def test_a_held_stream_says_that_it_lives_and_lets_nothing_go(monkeypatch: pytest.MonkeyPatch) -> None:
