@@ -11,7 +11,7 @@ import click
 from forebay.cli import releasing
 from forebay.cli.auditing import decided
 from forebay.cli.findings import lines
-from forebay.cli.flags import Flags, columns, common
+from forebay.cli.flags import Flags, columns, common, spelled
 from forebay.cli.states import takes_word
 from forebay.cli.wiring import state_dir
 from forebay.core.errors import ConfigError, StateError, UsageError
@@ -100,7 +100,7 @@ def diff(flags: Flags, one: str, other: str, with_files: bool) -> None:
     found = steps(before.values(environment), after.values(environment))
     texts = list(file_diff(before, after, environment)) if with_files else []
     head = (_("KEY"), one, other, _("TAKES"))
-    rows = [(each.key, each.before, each.after, takes_word(each.restart)) for each in found]
+    rows = [(each.key, _cell(each.before), _cell(each.after), takes_word(each.restart)) for each in found]
     answer = {"environment": environment, "steps": found, "files": texts}
     flags.answer(answer, lambda: "\n".join([columns(head, rows), *texts]))
 
@@ -193,3 +193,7 @@ def _row(each: dict[str, Any]) -> list[object]:
     made = datetime.fromtimestamp(each["at"], UTC).strftime("%Y-%m-%d %H:%M")
     where = " ".join([", ".join(each["current"]), *([_("(runs)")] if each["runs"] else [])]).strip()
     return [each["name"], each["digest"][:12], made, each["by"], where, each["reason"]]
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else spelled(value)

@@ -162,9 +162,10 @@ def _scope(flags: Flags, model: str | None, given: dict[str, Any]) -> Scope:
                     spec=spec,
                     rules=rules_of(engine.model_copy(update={"scale": rules}), spec.max_outstanding),
                 )
-    raise UsageError(
-        _("no engine follows the load"), fix=_("Write scale: {least: 1, most: 4} at one, or try it with --most 4")
-    )
+    fix = _("Write scale: {least: 1, most: 4} at one")
+    if "most" in given:  # `plan` foretells by the file's rules alone
+        fix = _("Write scale: {least: 1, most: 4} at one, or try it with --most 4")
+    raise UsageError(_("no engine follows the load"), fix=fix)
 
 
 def _rules(written: EngineScale | None, given: dict[str, Any]) -> EngineScale | None:

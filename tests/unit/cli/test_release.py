@@ -117,6 +117,20 @@ def test_two_releases_are_compared_value_by_value(place: Place) -> None:
     ]
 
 
+def test_what_two_releases_differ_in_is_spelled_as_in_the_file(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.does("release", "create")
+    place.write({**FILE, "audit": {"enabled": True}, "tenants": {"shop": {"limits": {"requests_per_minute": 4}}}})
+    place.does("release", "create")
+    capsys.readouterr()
+    run(["release", "diff", "v1", "v2", "-c", str(place.file)])
+    rows = {words[0]: words[1:3] for line in capsys.readouterr().out.splitlines() if (words := line.split())}
+    assert rows["audit.enabled"] == ["false", "true"]
+    assert rows["tenants.shop"][0] == "-"
+    assert '"requests_per_minute":4' in rows["tenants.shop"][1]
+
+
 def test_a_current_link_to_nowhere_is_told(place: Place) -> None:
     link(place, "staging", "v7")
     code, answer = place.does("plan")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from forebay.cli.main import COMMANDS
+from forebay.cli.main import COMMANDS, run
 from forebay.cli.scale import scale
 from forebay.controller.status import (
     ControllerStatus,
@@ -89,6 +89,17 @@ def test_rules_are_tried_where_the_file_has_none(folder: Path) -> None:
     (folder / "forebay.yaml").write_text(FILE.replace(", scale: {least: 1, most: 3, down: 5m}", ""), encoding="utf-8")
     found = told("explain", "--start", "5s", "--last", "2h", "--most", "2", "--up", "2s", "--down", "5m")
     assert {each["copies"] for each in found["scaled"]["turns"]} <= {1, 2}
+
+
+@pytest.mark.parametrize(("words", "tried"), [(("plan",), False), (("explain",), True)])
+def test_rules_are_asked_for_where_there_are_none_and_flags_named_where_they_are_taken(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], tried: bool
+) -> None:
+    (folder / "forebay.yaml").write_text(FILE.replace(", scale: {least: 1, most: 3, down: 5m}", ""), encoding="utf-8")
+    assert run(["scale", *words, "--log", "access.log"]) == 64
+    said = capsys.readouterr().err
+    assert "Write scale: {least: 1, most: 4} at one" in said
+    assert ("--most" in said) is tried
 
 
 def test_it_says_what_stands_against_the_number_now(folder: Path) -> None:
