@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.controller.until import until
 
 from forebay.config.schema import Config
 from forebay.controller.followed_keys import KeysInForce, LocalKeys
@@ -18,7 +17,6 @@ from forebay.core.errors import ForebayError
 from forebay.store.sqlite import connect
 from forebay.store.state_dir import StateDir
 
-DEADLINE_S = 60.0
 LOCAL = Config.model_validate({"version": 1, "models": {"m": {"engines": [{"kind": "embedded"}]}}})
 
 
@@ -45,10 +43,10 @@ def test_a_store_that_machines_share_is_followed_once_it_is_written_and_left_onc
         keys.retarget(shared(tmp_path / "pepper"))
         asked = keys.now
         assert isinstance(asked, SharedKeys)
-        await _until("it is asked", lambda: asked.trouble != "")
+        await until("it is asked", lambda: asked.trouble != "")
         keys.retarget(LOCAL)
         assert isinstance(keys.now, LocalKeys)
-        await _until("it is asked no more", lambda: asked._leaving)
+        await until("it is asked no more", lambda: asked._leaving)
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
             await following
@@ -70,10 +68,3 @@ def test_a_store_whose_secret_is_not_there_changes_nothing(keys: KeysInForce, tm
     (tmp_path / "pepper").write_text("5a" * 32)
     keys.retarget(shared(tmp_path / "pepper"))
     assert isinstance(keys.now, SharedKeys)
-
-
-async def _until(claim: str, true: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end, claim
-        await asyncio.sleep(0.01)

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.in_memory import Gateway
+from tests.unit.gateway.heads import HEAD
 
 from forebay.gateway.call import Call, Ledger
 from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.refusal import ClientGone, Refusal
-from forebay.wire.request import RequestHead
 
-_HEAD = RequestHead(b"GET", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -23,7 +22,7 @@ class Caller:
         self, gateway: Gateway, priority: str = "", avoid: frozenset[str] = _NOBODY, wait_s: float = 99.0
     ) -> None:
         self.got: EngineSlot | Refusal | ClientGone | None = None
-        self.call = Call(gateway.client().protocol, _HEAD, b"", Ledger(0.0, priority=priority))
+        self.call = Call(gateway.client().protocol, HEAD, b"", Ledger(0.0, priority=priority))
         self._gateway = gateway
         self.call.run(self._enter(set(avoid), gateway.clock.now + wait_s))
 

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 from tests.in_memory import Gateway
+from tests.unit.gateway.heads import HEAD
 
 from forebay.gateway.call import Call, Ledger
-from forebay.wire.request import RequestHead
-
-HEAD = RequestHead(b"GET", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
 
 
 class Gone(Exception):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.in_memory import CHAT, KEY, Gateway, feed, request
+from tests.unit.gateway.heads import HEAD
 from tests.unit.security import jwt
 
 from forebay.gateway.identity import admit, identify
@@ -21,9 +22,7 @@ from forebay.security.failures import FailurePolicy
 from forebay.security.network import NetworkRules
 from forebay.security.roles import RolePolicy
 from forebay.store.state_dir import StateDir
-from forebay.wire.request import RequestHead
 
-HEAD = RequestHead(b"POST", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
 CHAT_PATH, LIST_PATH = b"/v1/chat/completions", b"/v1/models"
 HERE = "192.0.2.1"
 KEY_HEADER = b"Bearer " + KEY.encode()

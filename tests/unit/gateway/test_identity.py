@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.in_memory import KEY, Gateway
+from tests.unit.gateway.heads import HEAD
 
 from forebay.gateway.identity import admit
 from forebay.gateway.identity import identify as identify_for
@@ -16,7 +17,6 @@ from forebay.gateway.view import Caller, View
 from forebay.security.keys import new_key
 from forebay.wire.request import RequestHead
 
-HEAD = RequestHead(b"POST", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
 NOW = 1000.0
 
 

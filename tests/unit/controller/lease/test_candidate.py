@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.controller.until import until
 
 from forebay.config.schema import Config
 from forebay.controller.following import Controls
@@ -18,7 +17,6 @@ from forebay.controller.lease.fence import Fence, clock_s
 from forebay.controller.peers import Peers
 from forebay.store.state_dir import StateDir
 
-DEADLINE_S = 60.0
 AN_HOUR_S = 3600.0
 
 
@@ -41,23 +39,16 @@ def test_who_stands_by_for_an_hour_with_nothing_to_serve_still_contends(
     async def run() -> None:
         nonlocal later_s
         waiting = asyncio.create_task(contender.lead(Journal("forebay", "error")))
-        await _until("it stands by", lambda: contender._fence is not None)
+        await until("it stands by", lambda: contender._fence is not None)
         later_s = AN_HOUR_S
         assert contender._is_hung()
         # What both leases ask before they send anything.
-        await _until("it has looked around since", lambda: not contender._is_hung())
+        await until("it has looked around since", lambda: not contender._is_hung())
         contender.ask_stop()
         assert await waiting is None
 
     asyncio.run(run())
     contender.release()
-
-
-async def _until(claim: str, true: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end, claim
-        await asyncio.sleep(0.01)
 
 
 def _nothing(_fence: Fence, _peers: Peers) -> Controls:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.unit.gateway.heads import HEAD
 
 from forebay.gateway.queue.policy import QueueClass, QueuePolicy
 from forebay.gateway.queue.standing import Standings
 from forebay.gateway.refusal import Refusal
-from forebay.wire.request import RequestHead
 
-HEAD = RequestHead(b"GET", b"/", 0, True, True, b"", b"", b"", False, False, b"", "", b"")
 RULES = QueuePolicy(
     classes=(QueueClass(name="high", wait_s=5.0), QueueClass(name="mid"), QueueClass(name="low", wait_s=900.0)),
     default="mid",
