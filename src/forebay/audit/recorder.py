@@ -17,7 +17,7 @@ from forebay.audit import consents, store, subjects
 from forebay.audit.consents import Consent, Consents
 from forebay.audit.database import opened
 from forebay.audit.note import Checkpoint, Note, Signer, signed
-from forebay.audit.persons import person
+from forebay.audit.persons import named, person
 from forebay.audit.record import CONSENT, ERASURE, Entry, Fact, leaf_of
 from forebay.audit.signing import log_signer
 from forebay.core.errors import StateError
@@ -153,7 +153,7 @@ class Recorder:
     def consent(self, tenant: str, subject: str, purpose: str, by: str, at_us: int, *, granted: bool) -> Receipt:
         """Record what a person says of a purpose, then let it count, then record that it does. Raises Unrecorded."""
         facts: dict[str, Fact] = {"tenant": tenant, "by": by, "purpose": purpose}
-        entry = Entry(CONSENT, f"consent-{at_us}", at_us, facts, subject)
+        entry = Entry(CONSENT, f"consent-{at_us}", at_us, facts, named(subject))
         self._note(entry, "grant_asked" if granted else "withdraw_asked")
         said = Consent(purpose, granted, at_us, entry.id)
         self._changing_consents(partial(self._consents.put, person(tenant, subject), said))
@@ -162,7 +162,7 @@ class Recorder:
     def hold(self, tenant: str, subject: str, by: str, at_us: int, *, on: bool) -> Receipt:
         """Keep a subject's records from being erased, or no longer. Raises Unrecorded."""
         who = person(tenant, subject)
-        entry = Entry(ERASURE, f"hold-{at_us}", at_us, {"tenant": tenant, "by": by}, subject)
+        entry = Entry(ERASURE, f"hold-{at_us}", at_us, {"tenant": tenant, "by": by}, named(subject))
         self._note(entry, "hold_asked" if on else "release_asked")
         self._changing(partial(self._keys.hold, who, at_us) if on else partial(self._keys.release, who))
         self._changing(partial(self._consents.hold, who, on=on))

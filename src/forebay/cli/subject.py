@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from forebay.audit.persons import named
 from forebay.cli.auditing import decided, opened_log, operator, own_key, readable
 from forebay.cli.flags import Flags, common
 from forebay.cli.wiring import configuration, state_dir
@@ -147,7 +148,7 @@ def _with_log(flags: Flags) -> StateDir:
 def _is_about(row: dict[str, Any], subject: str) -> bool:
     if subject.startswith(_KEY):
         return row.get("key") == subject.removeprefix(_KEY) and "subject" not in row and not row["erased"]
-    return row.get("subject") == subject
+    return row.get("subject") == named(subject)
 
 
 def _end_key(flags: Flags, identity: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from forebay.audit.record import bounded
+from forebay.audit.persons import named
 from forebay.gateway import respond
 from forebay.gateway.answer import WholeAnswer
 from forebay.gateway.attempts import Answered, reach
@@ -90,7 +90,7 @@ def _lawful(call: Call, asked: Asked, view: View, parts: Parts) -> Asked:
     """What is asked, as far as law and policy let it pass: where to, and what for. Raises Refusal."""
     tenant = call.ledger.tenant
     if call.trail is not None:
-        call.trail.subject = bounded(asked.subject)  # whom a refusal is about
+        call.trail.subject = named(asked.subject)  # whom a refusal is about
     asked = asked if not view.abroad else at_home(asked, tenant, view.abroad)
     if parts.consents is not None:
         parts.consents.admit(call, asked)

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing, nullcontext
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.integration.audit.test_commands import told
 from tests.integration.audit.writing import records, writer
@@ -14,7 +15,10 @@ from tests.integration.audit.writing import records, writer
 from forebay.audit.record import INTENT, Entry
 from forebay.audit.recorder import SUBJECTS, open_recorder
 from forebay.cli.main import run
+from forebay.gateway.auditing.policy import AuditPolicy
 from forebay.store.state_dir import StateDir
+from forebay.testing.fake_engine import FakeEngine
+from forebay.testing.worker import GatewayWorker
 
 
 def recorded(state: StateDir) -> None:
@@ -100,3 +104,32 @@ def test_a_name_that_somebody_reads_is_not_called_removed(state: StateDir, capsy
         assert "somebody reads" in shown.err
     assert "forebay erasure receipt" in told(capsys, "privacy", "erase", f"key:{identity}", "--yes")
     assert not any(b"Jane Doe" in path.read_bytes() for path in state.root.glob("state.db*"))
+
+
+def calls(worker: GatewayWorker, *names: str) -> None:
+    """One call for each of these people."""
+    with worker:
+        for name in names:
+            asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "user": name}
+            assert worker.post(asked)[0] == 200
+
+
+def test_a_person_with_a_long_name_is_found_held_and_erased_and_nobody_else(
+    state: StateDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As calls name them: a token of thousands of characters, whose beginning is that of others."""
+    long, other = "x" * 600 + "a", "x" * 600 + "b"
+    with FakeEngine() as engine, writer(state):
+        worker = GatewayWorker(state.root, [engine.port])
+        worker.snapshot = msgspec.structs.replace(worker.snapshot, audit=AuditPolicy(wait_s=30.0))
+        calls(worker, long, other)
+        tenant = ("--tenant", "t1")
+        told(capsys, "privacy", "hold", long, *tenant)
+        told(capsys, "privacy", "erase", long, *tenant, "--yes", code=1)
+        told(capsys, "privacy", "release", long, *tenant)
+        for name in (long, other):
+            found = json.loads(told(capsys, "privacy", "export", name, *tenant))["records"]
+            assert {each["kind"] for each in found} >= {"intent", "outcome"}
+        assert "keys 1" in told(capsys, "privacy", "erase", long, *tenant, "--yes")
+        assert json.loads(told(capsys, "privacy", "export", long, *tenant))["records"] == []
+        assert json.loads(told(capsys, "privacy", "export", other, *tenant))["records"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from forebay.audit.persons import named
 from forebay.audit.record import INTENT, OUTCOME, Entry, Fact, bounded
 from forebay.gateway import respond
 from forebay.gateway.auditing.held_client import HeldClient
@@ -62,7 +63,7 @@ class Auditor:
         trail, ledger = call.trail, call.ledger
         if trail is None:
             return
-        trail.subject = bounded(asked.subject)
+        trail.subject = named(asked.subject)
         facts = {**trail.facts(ledger), "verdict": "admitted", "stream": asked.stream}
         if await self.durable(call, trail.entry(INTENT, ledger, facts)):
             raise Refusal(_CODE, _MESSAGE, retry_after_s=1)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from forebay.audit.consents import Follower, Heard, name_of
 from forebay.audit.persons import holder, person
-from forebay.audit.record import bounded
 from forebay.core.errors import StateError
 from forebay.gateway.consent.policy import ConsentPolicy
 from forebay.gateway.refusal import Refusal
@@ -56,7 +55,7 @@ class Ledger:
         if self._clock() - self._read_s > _STALE_S:
             raise Refusal("consent_unavailable", "It cannot be told at the moment who consents.", retry_after_s=1)
         ledger = call.ledger
-        who = person(ledger.tenant, bounded(asked.subject) or holder(ledger.key_id))
+        who = person(ledger.tenant, asked.subject or holder(ledger.key_id))
         name = name_of(self._secret, who)
         if name not in self._granted.get(purpose, ()):
             raise Refusal("consent_required", _REQUIRED)
