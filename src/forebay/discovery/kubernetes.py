@@ -5,11 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
+from forebay.discovery.api_server import Event, Said
 from forebay.discovery.endpoint_slices import Slice, SliceList, engines_in
 from forebay.discovery.found import DiscoveryError, Tell
 from forebay.discovery.http_stream import Server, get
@@ -26,16 +27,6 @@ _SILENCE_S = _WATCH_S + 15.0
 
 class _Gone(Exception):
     """The version we know is too old: list again."""
-
-
-class _Event(msgspec.Struct, frozen=True):
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
-    object: msgspec.Raw
-
-
-class _Status(msgspec.Struct, frozen=True):
-    code: int = 0
-    message: str = ""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -103,13 +94,13 @@ class KubernetesSource:
             if answer.status != 200:
                 raise DiscoveryError(_refused(answer.status, await answer.whole(_EVENT_LIMIT_BYTES)))
             async for line in answer.lines(_EVENT_LIMIT_BYTES):
-                if line.strip() and self._take(_decode(line, _Event)):
+                if line.strip() and self._take(_decode(line, Event)):
                     tell(engines_in(self._slices.values(), self._port))
 
-    def _take(self, event: _Event) -> bool:
+    def _take(self, event: Event) -> bool:
         """Apply an event; returns whether it may have changed the engines."""
         if event.type == "ERROR":
-            status = _decode(bytes(event.object), _Status)
+            status = _decode(bytes(event.object), Said)
             if status.code == 410:
                 raise _Gone
             raise DiscoveryError(f"the watch ended with {status.code}: {status.message[:200]}")
@@ -150,7 +141,7 @@ def _tls(access: Access) -> ssl.SSLContext | None:
 
 def _refused(status: int, body: bytes) -> str:
     try:
-        said = msgspec.json.decode(body, type=_Status).message[:200]
+        said = msgspec.json.decode(body, type=Said).message[:200]
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = ""
     return f"the API server answered {status}{': ' if said else ''}{said}"

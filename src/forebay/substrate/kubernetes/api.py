@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from forebay.core.errors import ForebayError, RunError
+from forebay.discovery.api_server import Said
 from forebay.discovery.found import DiscoveryError
 from forebay.discovery.http_stream import Server, Streamed, request
 from forebay.messages import _
@@ -34,10 +35,6 @@ class Refused(ForebayError):
 
     status = 0
     wait_s = 0.0
-
-
-class _Status(msgspec.Struct, frozen=True):
-    message: str = ""
 
 
 class Api:
@@ -106,7 +103,7 @@ async def _judge(answer: Streamed, method: str, path: str) -> None:
 
 def _message(body: bytes) -> str:
     try:
-        return msgspec.json.decode(body, type=_Status).message
+        return msgspec.json.decode(body, type=Said).message
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
 

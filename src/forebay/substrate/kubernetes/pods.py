@@ -6,10 +6,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from forebay.discovery.api_server import Event, Said
 from forebay.substrate.kubernetes.api import Api, Away, Refused
 from forebay.substrate.kubernetes.order import Order, pod_name
 from forebay.substrate.kubernetes.pod import Pod, PodList
@@ -21,16 +22,6 @@ _SILENCE_S = _WATCH_S + 15.0
 _EVENT_BYTES = 8 * 1024 * 1024
 _LOOK_S = 0.5
 _AGAIN_S = 0.2
-
-
-class _Event(msgspec.Struct, frozen=True):
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
-    object: msgspec.Raw
-
-
-class _Error(msgspec.Struct, frozen=True):
-    code: int = 0
-    message: str = ""
 
 
 class Pods:
@@ -87,7 +78,7 @@ class Pods:
                 try:
                     async with self._api.stream(self._path, query, _SILENCE_S) as answer:
                         async for line in answer.lines(_EVENT_BYTES):
-                            event = _decode(line, _Event)
+                            event = _decode(line, Event)
                             pod = _pod_of(event)
                             version = pod.metadata.resource_version
                             if event.type != "BOOKMARK":
@@ -99,10 +90,10 @@ class Pods:
                 await asyncio.sleep(_AGAIN_S)
 
 
-def _pod_of(event: _Event) -> Pod:
+def _pod_of(event: Event) -> Pod:
     if event.type != "ERROR":
         return _decode(bytes(event.object), Pod)
-    said = _decode(bytes(event.object), _Error)
+    said = _decode(bytes(event.object), Said)
     what = f"the watch ended with {said.code}: {said.message[:200]}"
     if said.code != 410:
         raise Away(what)
