@@ -17,6 +17,7 @@ from forebay.gateway.queue.policy import QueuePolicy
 from forebay.gateway.queue.reserve import Reserve
 from forebay.gateway.queue.ticket import Ticket
 from forebay.gateway.refusal import Refusal
+from forebay.gateway.residency import serves
 from forebay.gateway.routing.want import tokens_of
 from forebay.gateway.screen import Asked
 
@@ -56,7 +57,14 @@ class Admission:
         `asked` tells how much work the call is. Raises Refusal: `queue_full` and `wait_too_long` at once,
         `queue_timeout` when the wait is over.
         """
-        return self.take(call, name, avoid) or await self._wait(call, name, avoid, wait_until, asked)
+        engine = self.take(call, name, avoid) or await self._wait(call, name, avoid, wait_until, asked)
+        while asked is not None and asked.region and engine.ref.name not in avoid and not serves(engine.ref, asked):
+            # It came after the call, from a region that the call must not leave for.
+            self.leave(engine, call)
+            engine.withdrawn()
+            avoid = {*avoid, engine.ref.name}
+            engine = self.take(call, name, avoid) or await self._wait(call, name, avoid, wait_until, asked)
+        return engine
 
     def take(self, call: Call, name: str, avoid: Set[str]) -> EngineSlot | None:
         """A place at once; None where there is none, or where others wait for it already: then `enter` waits too."""

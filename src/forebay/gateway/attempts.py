@@ -15,6 +15,7 @@ from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import EngineFailed, Refusal
+from forebay.gateway.residency import serves
 from forebay.gateway.screen import Asked, request_for
 from forebay.gateway.snapshot import Policy
 from forebay.gateway.upstream import EngineConnection
@@ -57,12 +58,12 @@ async def reach(call: Call, asked: Asked, view: View, parts: Parts) -> Answered:
     if group is not None and group.plan.needs:
         call.want = want_of(group, call, asked)
     while True:
-        at_once = parts.admission.take(call, name, avoid)
+        at_once = parts.admission.take(call, name, avoid) if not asked.region else None
         engine = at_once or await parts.admission.enter(call, name, avoid, wait_until, asked)
         ledger.engine = engine.ref.name
         asked_at = parts.clock() if call.want.timed else 0.0
         try:
-            if engine.ref.name in asked.unable:  # those that could are all away
+            if not serves(engine.ref, asked):  # those that could are all away
                 raise Refusal("not_ready", "No engine that serves this call is ready.", retry_after_s=1)
             request = request_for(engine.ref, asked, ledger.request_id)
             # Not a `partial`, which takes five times as long to make, for a stream that most answers are not.

@@ -91,7 +91,7 @@ def _lawful(call: Call, asked: Asked, view: View, parts: Parts) -> Asked:
     tenant = call.ledger.tenant
     if call.trail is not None:
         call.trail.subject = named(asked.subject)  # whom a refusal is about
-    asked = asked if not view.abroad else at_home(asked, tenant, view.abroad)
+    asked = asked if not view.homes else at_home(asked, tenant, view.homes)
     if parts.consents is not None:
         parts.consents.admit(call, asked)
     return asked

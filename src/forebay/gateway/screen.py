@@ -32,7 +32,7 @@ class Asked(msgspec.Struct, frozen=True):
     `unable` are the model's engines that cannot serve this call. `subject` is the person that the call is for, where it
     names one and the audit log or a consent wants to know. `recorded`: its stream's tokens are noted, so that it
     can go on at another engine. `salt` keeps prefixes apart in an engine's cache; empty where all may share them.
-    `guard` is what its answer is searched by, if by anything.
+    `guard` is what its answer is searched by, if by anything. `region`: engines elsewhere never see it.
     """
 
     model: ModelRef
@@ -48,6 +48,7 @@ class Asked(msgspec.Struct, frozen=True):
     flex: bool = False
     subject: str = ""
     guard: Guard | None = None
+    region: str = ""
 
 
 def screen(head: RequestHead, body: bytes, route: Route, view: View) -> Asked:

@@ -14,7 +14,7 @@ import orjson
 from forebay.core.networks import Network
 from forebay.gateway.queue.standing import Standings
 from forebay.gateway.refusal import Refusal
-from forebay.gateway.residency import abroad_of
+from forebay.gateway.residency import Home, homes_of
 from forebay.gateway.rollout.lanes import Lanes
 from forebay.gateway.routing.plans import asks_for_sessions
 from forebay.gateway.snapshot import KeyRecord, ModelRef, Policy, Snapshot
@@ -68,7 +68,7 @@ class View(msgspec.Struct, frozen=True):
     sessions: bool = False
     subjects: bool = False
     guarded: bool = False
-    abroad: dict[str, frozenset[str]] = {}
+    homes: dict[str, Home] = {}
     lanes: dict[str, Lanes] = {}
     verified: dict[bytes, Caller] = {}
     roles: Roles = Roles({})
@@ -88,7 +88,7 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
     policy = snapshot.policy
     models = {name: model for model in snapshot.models for name in (model.name, *model.aliases)}
     models = {**_adapters(snapshot), **models}
-    abroad = abroad_of(snapshot.regions, snapshot.engines)
+    homes = homes_of(snapshot.regions, snapshot.engines)
     return View(
         digest=digest,
         policy=policy,
@@ -107,8 +107,8 @@ def view_of(digest: str, snapshot: Snapshot) -> View:
         },
         sessions=asks_for_sessions(snapshot),
         subjects=snapshot.audit is not None or snapshot.consent is not None,
-        abroad=abroad,
-        guarded=bool(abroad) or snapshot.privacy is not None or snapshot.consent is not None,
+        homes=homes,
+        guarded=bool(homes) or snapshot.privacy is not None or snapshot.consent is not None,
         lanes=_lanes(snapshot),
         roles=Roles(snapshot.identity.roles),
         issuers={each.issuer: Issuer(each, snapshot.pepper) for each in snapshot.identity.issuers},

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.integration.gateway.scripts import Gate
 
 from forebay.engines.spec import EngineRouting
+from forebay.gateway.snapshot import KeyRecord
+from forebay.security.keys import digest, new_key
 from forebay.testing.fake_engine import Exchange, FakeEngine, completion
-from forebay.testing.worker import GatewayWorker
+from forebay.testing.worker import GatewayWorker, wait_for
 
 CALL: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -89,6 +93,34 @@ def test_a_call_whose_engine_dies_is_not_tried_again_elsewhere(tmp_path: Path, s
             status, _body = made.post(CALL)
     assert status in (502, 503)
     assert set(seen) == {"cn"}
+
+
+def test_an_engine_elsewhere_that_comes_while_a_call_waits_does_not_get_it(tmp_path: Path, seen: list[str]) -> None:
+    async def answer(exchange: Exchange) -> None:
+        seen.append("eu")
+        await exchange.answer(completion("eu"))
+
+    gate = Gate()
+    with FakeEngine(gate) as home, FakeEngine(answer) as abroad:
+        made = GatewayWorker(tmp_path, [home.port, abroad.port])
+        first, late = (
+            msgspec.structs.replace(ref, routing=EngineRouting(region=region), max_outstanding=1)
+            for ref, region in zip(made.snapshot.engines, ("cn", "eu"), strict=True)
+        )
+        key, key_id, secret = new_key()
+        free = KeyRecord(id=key_id, digest=digest("pepper", secret), tenant="t2", scopes=("inference",))
+        made.snapshot = msgspec.structs.replace(
+            made.snapshot, engines=(first,), regions={"t1": "cn"}, keys=(*made.snapshot.keys, free)
+        )
+        with made, ThreadPoolExecutor(2) as pool:
+            calls = [pool.submit(made.post, CALL) for _ in range(2)]
+            wait_for("one waits for the other", lambda: made.counted("forebay_queue_calls") == 1)
+            made.snapshot = msgspec.structs.replace(made.snapshot, engines=(first, late))
+            made.reload()
+            assert made.post(CALL, authorization=f"Bearer {key}")[0] == 200  # whom nothing binds
+            gate.is_open = True
+            assert [call.result(60)[0] for call in calls] == [200, 200]
+    assert (home.requests, seen) == (2, ["eu"])
 
 
 def test_tenants_without_a_region_go_anywhere(worker: tuple[GatewayWorker, list[FakeEngine]], seen: list[str]) -> None:

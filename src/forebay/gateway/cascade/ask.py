@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from forebay.gateway.answer import WholeAnswer
 from forebay.gateway.attempts import ask, give_up
 from forebay.gateway.refusal import EngineFailed, Refusal
+from forebay.gateway.residency import serves
 from forebay.gateway.routing.want import NOTHING
 from forebay.gateway.screen import Asked, request_for
 from forebay.gateway.wants import want_of
@@ -54,7 +55,7 @@ async def ask_once(call: Call, asked: Asked, wait_until: float, place: Place, vi
     call.ledger.engine = engine.ref.name
     outcome, began_at = "cancelled", parts.clock()
     try:
-        if engine.ref.name in asked.unable:
+        if not serves(engine.ref, asked):
             raise Refusal("not_ready", "No engine that serves this call is ready.", retry_after_s=1)
         request = request_for(engine.ref, asked, call.ledger.request_id)
         answer = await ask(call, engine, request, _refuse_stream, _within(place, view.policy, parts), parts)

@@ -96,4 +96,14 @@ def asked_of(asked: Asked, model: ModelRef, offer: Offer | None, fields: dict[st
     except BadField:
         return None
     unable |= asked.unable  # engines of other models, too, where the tenant is bound to a region
-    return Asked(model, False, False, orjson.dumps(fields), fields, asked.route, unable, session=asked.session)
+    return Asked(
+        model,
+        False,
+        False,
+        orjson.dumps(fields),
+        fields,
+        asked.route,
+        unable,
+        session=asked.session,
+        region=asked.region,
+    )

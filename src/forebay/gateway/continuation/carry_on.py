@@ -22,6 +22,7 @@ from forebay.gateway.fleet import EngineSlot
 from forebay.gateway.parts import Parts
 from forebay.gateway.pump import StreamPump
 from forebay.gateway.refusal import EngineFailed, Refusal
+from forebay.gateway.residency import serves
 from forebay.gateway.screen import Asked, post, salted
 from forebay.gateway.upstream import EngineConnection
 from forebay.gateway.view import View
@@ -116,7 +117,7 @@ async def _next(
     engine = await parts.admission.enter(call, asked.model.name, avoid, wait_until, asked)
     outcome = "cancelled"
     try:
-        if not engine.ref.continues or engine.ref.name in asked.unable:
+        if not engine.ref.continues or not serves(engine.ref, asked):
             raise _GivenUp("no_engine")
         _say(call, engine, pump, parts)
         rest = await _ask_for_rest(call, engine, asked, pump, parts)
