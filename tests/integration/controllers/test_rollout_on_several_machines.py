@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -63,14 +64,14 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with Machines("fbrm", 4) as machines:
+    with ExitStack() as after, Machines("fbrm", 4) as machines:
         found = World(machines, tmp_path_factory.mktemp("rollout"))
+        after.callback(found.valkey.wait)
         try:
             found.begin()
             yield found
         finally:
             found.cluster.stop()
-    found.valkey.wait()
 
 
 def engines(site: Site) -> dict[str, str]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from tests.integration.controllers.sites import Site, Valkey, roles
@@ -36,10 +37,12 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("several")
-    with Machines("fbsm", 3) as (shared, *two):
+    with ExitStack() as after, Machines("fbsm", 3) as (shared, *two):
         argv = (sys.executable, back.__file__, shared.address, str(ENGINE_PORT), str(folder / "stop"))
         engine = shared.run(argv, {}, stdout=subprocess.DEVNULL)
+        after.callback(engine.wait, 60)
         valkey = Valkey(shared, folder)
+        after.callback(valkey.wait)
         models = {
             "m": {"engines": [{"kind": "external", "name": "e", "url": f"http://{shared.address}:{ENGINE_PORT}"}]}
         }
@@ -50,8 +53,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(valkey, first, second)
         for site in (first, second):
             site.service.run("down")
-    engine.wait(60)
-    valkey.wait()
 
 
 def test_one_leads_and_both_serve(world: World) -> None:
