@@ -53,7 +53,7 @@ class Service:
         with self.file.open("w", encoding="utf-8") as file:
             YAML(typ="safe").dump(self.content, file)
 
-    def run(self, *arguments: str, check: bool = True, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, check: bool = True, timeout_s: float = 480) -> subprocess.CompletedProcess[str]:
         """Run `forebay ARGUMENTS -c FILE`; an AssertionError shows what it printed where `check` fails."""
         done = subprocess.run(
             [*self._prefix, sys.executable, "-m", "forebay", *arguments, "-c", str(self.file)],
