@@ -127,10 +127,11 @@ def run(arguments: list[str]) -> int:
 
 def program() -> click.Command:
     """The whole command line, in the language spoken now."""
+    advice = _("Flags come after the command. `forebay COMMAND --help` explains one.")
     group = Commands(
         name="forebay",
         help=_("Turn one file into a production vLLM service."),
-        epilog=f"{shown(START)}\n\n{_('Flags come after the command. `forebay COMMAND --help` explains one.')}",
+        epilog=f"{shown(START)}\n\n{advice}",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         no_args_is_help=False,
         invoke_without_command=True,

@@ -258,7 +258,8 @@ def _plan_table(told: Foretold, rules: Rules) -> str:
         yesterday=yesterday,
         skill=told.skill,
     )
-    return f"{columns((_('from'), _('in flight'), _('copies')), rows)}\n\n{line}"
+    head = (_("from"), _("in flight"), _("copies"))
+    return f"{columns(head, rows)}\n\n{line}"
 
 
 def _explained(told: Explained, rules: Rules) -> str:
