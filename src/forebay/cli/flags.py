@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -143,6 +144,16 @@ class Duration(click.ParamType[float]):
             self.fail(_("{value} is shorter than {least}").format(value=value, least=least), param, ctx)
         if found > _LONGEST_S:
             self.fail(_("{value} is longer than {years} years").format(value=value, years=_LONGEST_YEARS), param, ctx)
+        return found
+
+
+class Number(click.FloatRange):
+    """A number within bounds; nan is within none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(_("{text!r} is no number").format(text=value), param, ctx)
         return found
 
 

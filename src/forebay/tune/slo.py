@@ -203,6 +203,8 @@ def _why(kept: float | None, broken: float | None, confirmed: bool, search: _Sea
         last = least.windows[-1]
         surely = "keeps the SLO" if least.verdict == "broken" else "was surely seen to keep the SLO"
         ended = f" before the search ended ({search.ended})" if search.ended else ""
+        if not ended and least.verdict == "unsure":
+            ended = " in so few answers"
         return (
             f"no load {surely}{ended}: at {least.rate_rps:.2g} requests/s {least.share:.0%} of the answers are good, "
             f"{limits.share:.0%} are asked (TTFT P95 {last.ttft_p95_ms:.0f} ms, E2E P95 {last.e2e_p95_ms:.0f} ms)"
