@@ -19,13 +19,14 @@ from forebay.config.layers import (
     operators_values,
     profile_names,
 )
+from forebay.config.nearest import nearest_name
 from forebay.config.provenance import Node, Origin, Path, find, leaves, origin, plain, read_path, show_path, step
 from forebay.config.resolve import resolve
 from forebay.config.schema import Config
 from forebay.config.schema.store import Store
 from forebay.config.shape import default_of, field_at, keys_at
 from forebay.config.templates import laid_over
-from forebay.config.validate import locate, nearest_name, validate
+from forebay.config.validate import locate, validate
 from forebay.config.weights import Weights, weights
 from forebay.core.errors import ConfigError, Finding, UsageError
 from forebay.messages import _, ngettext

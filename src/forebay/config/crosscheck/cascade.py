@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from forebay.config.nearest import nearest_name
 from forebay.config.provenance import Node, Path
 from forebay.config.schema import Config
 from forebay.config.schema.cascade import Cascade
 from forebay.config.schema.engines import VllmEngine
-from forebay.config.validate import locate, nearest_name
+from forebay.config.validate import locate
 from forebay.core.errors import Finding
 from forebay.messages import _
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from forebay.config.validate import nearest_name
+from forebay.config.nearest import nearest_name
 from forebay.core.errors import UsageError
 from forebay.messages import _
 from forebay.tune.figures import read_figures
