@@ -46,7 +46,8 @@ def check(flags: Flags, *, upgrade_to: str | None, fix: bool, vllm_version: str 
         findings = _findings(flags, source, upgrade_to, fix=fix)
     except ConfigError as error:
         findings = error.findings or (_as_finding(error),)
-        flags.say(_("What looks at the file as a whole is checked once these are mended"))
+        if flags.config.exists():
+            flags.say(_("What looks at the file as a whole is checked once these are mended"))
     flags.answer(told(findings), table=lambda: report(findings, subject))
     return int(any(finding.severity == "error" for finding in findings))
 

@@ -64,6 +64,13 @@ def test_a_file_that_cannot_be_read_says_what_was_not_looked_at(capsys: pytest.C
     assert "as a whole is checked once these are mended" in capsys.readouterr().err
 
 
+def test_of_a_file_that_is_not_there_nothing_is_left_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check"]) == 1
+    told = capsys.readouterr()
+    assert "there is no such file" in told.out
+    assert told.err == ""
+
+
 def test_a_bad_file_fails_with_its_findings_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     written(GOOD + "gatway: {}\n")
     code, told = answer(capsys, "check")
