@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from forebay.cli import sizing
-from forebay.cli.flags import Duration, Flags, columns, common
+from forebay.cli.flags import Duration, Flags, Number, columns, common
 from forebay.cli.sizing import FILE, Candidate
 from forebay.core.errors import UsageError
 from forebay.core.files import write_atomically
@@ -59,15 +59,23 @@ def capacity() -> None:
 @capacity.command("plan", help=_("How many engines of which kind, with what in reserve, at what power and price."))
 @click.option("--per-day", metavar="N", help=_("Requests a day, such as 10M."))
 @click.option("--peak", type=float, help=_("Requests a second at the peak. Default: twice the mean."))
-@click.option("--peak-hour", type=float, default=15.0, show_default=True, help=_("When the peak is."))
+@click.option("--peak-hour", type=Number(0, 24), default=15.0, show_default=True, help=_("When the peak is."))
 @click.option("--day", type=FILE, help=_("The day as a file: rates_rps, from midnight."))
 @click.option("--instance-rps", type=float, help=_("What one engine carries, where that is known."))
 @click.option("--run", "runs", type=FILE, multiple=True, help=_("Measurements of one engine at several rates."))
 @sizing.engine_options
 @sizing.load_options
-@click.option("--headroom", type=float, default=0.0, show_default=True, help=_("Share of each engine kept free."))
-@click.option("--standby", type=int, default=1, show_default=True, help=_("Engines that run and wait."))
-@click.option("--survive", type=int, default=1, show_default=True, help=_("Engines that may be lost at the peak."))
+@click.option(
+    "--headroom",
+    type=Number(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help=_("Share of each engine kept free."),
+)
+@click.option("--standby", type=click.IntRange(0), default=1, show_default=True, help=_("Engines that run and wait."))
+@click.option(
+    "--survive", type=click.IntRange(0), default=1, show_default=True, help=_("Engines that may be lost at the peak.")
+)
 @click.option("--prices", type=FILE, help=_("File of costs, to price each option."))
 @click.option("--currency", default="", help=_("Currency of the answer. Default: that of the file."))
 @click.option(
@@ -91,7 +99,7 @@ def make_plan(flags: Flags, **given: Any) -> None:
 @click.option("--concurrency", type=int, help=_("Callers who ask again as soon as they are answered."))
 @click.option("--per-day", metavar="N", help=_("A whole day of so many requests, with a peak."))
 @click.option("--peak", type=float, help=_("Requests a second at the peak. Default: twice the mean."))
-@click.option("--peak-hour", type=float, default=15.0, show_default=True, help=_("When the peak is."))
+@click.option("--peak-hour", type=Number(0, 24), default=15.0, show_default=True, help=_("When the peak is."))
 @click.option("--day", type=FILE, help=_("The day as a file: rates_rps, from midnight."))
 @click.option("--duration", type=Duration(), default="5m", show_default=True, help=_("How long calls come."))
 @click.option("--routing", default="least_loaded", show_default=True, help=_("The gateway's policy."))
@@ -240,6 +248,10 @@ def _analytic() -> str:
 
 def _load(given: dict[str, Any]) -> tuple[Workload, float]:
     """The load, and the length of the slices that it is shown in."""
+    ways = [name for name in ("rate", "concurrency", "per_day", "day") if given[name] is not None]
+    if len(ways) > 1:
+        names = ", ".join(name.replace("_", "-") for name in ways)
+        raise UsageError(_("a load comes one way: {names} exclude one another").format(names=names))
     load = sizing.load_of(given)
     if given["per_day"] is not None or given["day"] is not None:
         steps = sizing.demand_of(given).steps()

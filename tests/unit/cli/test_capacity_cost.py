@@ -142,6 +142,9 @@ def test_a_day_is_played_hour_by_hour(capsys: pytest.CaptureFixture[str], tmp_pa
         ("capacity", "plan", "--per-day", "lots", "--instance-rps", "55"),
         ("capacity", "plan", "--peak", "5", "--instance-rps", "55", "--simulate"),
         ("capacity", "plan", "--peak", "5", "--instance-rps", "0"),
+        ("capacity", "plan", "--per-day", "1M", "--instance-rps", "5", "--peak-hour", "30"),
+        ("capacity", "plan", "--peak", "5", "--instance-rps", "5", "--headroom", "1"),
+        ("capacity", "plan", "--peak", "5", "--instance-rps", "5", "--survive", "-1"),
         ("capacity", "plan", "--peak", "5", "--instance-rps", "1", "--slo", "speed=1s"),
         ("capacity", "plan", "--peak", "5", "--instance-rps", "1", "--slo", "ttft=0s"),
         ("cost", "compare", str(EXAMPLE), str(EXAMPLE), "--currency", "SEK"),
@@ -186,3 +189,8 @@ def test_a_log_is_shared_out(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert {each["tenant"] for each in found["shares"]} == {"shop", "bank"}
     assert run([*words, *window]) == 0
     assert "shop" in capsys.readouterr().out
+
+
+def test_a_load_that_comes_two_ways_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["capacity", "simulate", "--engine", str(EXAMPLE), "--rate", "5", "--concurrency", "5"]) == 64
+    assert "rate, concurrency exclude one another" in capsys.readouterr().err
