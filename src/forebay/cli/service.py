@@ -58,7 +58,9 @@ def sole(state: StateDir) -> Iterator[None]:
                 where=str(state.root),
                 fix=_("Wait for it to end"),
             ) from None
+        # At once: to ask git who this is takes a while, in which the next one would be told nothing.
         os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()}".encode(), 0)
         os.pwrite(descriptor, f"{author(state.root.parent)}, pid {os.getpid()}".encode(), 0)
         yield
     finally:
