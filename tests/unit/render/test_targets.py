@@ -174,6 +174,13 @@ def test_kubernetes_refuses_a_valkey_in_every_pod() -> None:
         files("kubernetes", valkey={"kind": "bundled"})
 
 
+@pytest.mark.parametrize("names", [("x-y", "x.y"), ("x_y", "x-y"), ("m" * 63 + "a", "m" * 63 + "b")])
+def test_kubernetes_refuses_engines_whose_names_are_one_there(names: tuple[str, str]) -> None:
+    engine = {"kind": "vllm", "weights": "/w", "release": "0.33.0"}
+    with pytest.raises(ConfigError, match="is also models"):
+        files("kubernetes", models={name: {"engines": [engine]} for name in names})
+
+
 def test_keepalived_needs_an_address_and_an_edge() -> None:
     with pytest.raises(ConfigError, match="which address"):
         files("keepalived", edge={})

@@ -51,7 +51,19 @@ def _groups(config: Config) -> list[list[EngineContainer]]:
     groups: dict[tuple[str, int], list[EngineContainer]] = {}
     for container in engine_containers(config):
         groups.setdefault((container.model, container.index), []).append(container)
+    _refuse_alike(list(groups.values()))
     return list(groups.values())
+
+
+def _refuse_alike(groups: list[list[EngineContainer]]) -> None:
+    """Names that differ in a dot, or far behind, are one for a cluster: the second object would replace the first."""
+    owners: dict[str, str] = {}
+    for group in groups:
+        part, place = _part(group), f"models.{group[0].model}.engines[{group[0].index}]"
+        if part in owners:
+            what = _("the engine {name} is also {other}").format(name=part, other=owners[part])
+            raise ConfigError(what, where=f"{place}.name", fix=_("Set a name of its own at one of them"))
+        owners[part] = place
 
 
 def _part(group: list[EngineContainer]) -> str:
