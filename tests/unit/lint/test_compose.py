@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.lint.served import judged, rules_of
+from tests.unit.lint.served import asked, judged, rules_of
 
 from forebay.core.errors import ConfigError
+from forebay.lint.foreign.adopt import adopt
+from forebay.lint.foreign.check import engines
 from forebay.lint.foreign.compose import launches_of_compose
 
 # As the source document prints it: no command, another port, `latest`, no shared memory, a minute to start.
@@ -109,8 +111,12 @@ def test_a_service_has_what_it_extends() -> None:
     assert [(note.rule, note.where) for note in notes] == [("script_sourced", "c.yml:13: services.d.extends")]
 
 
-def test_an_image_that_is_built_here_has_no_tag_to_judge() -> None:
-    assert "image_tag" not in rules_of(judged("services: {v: {build: ., command: vllm serve m}}", kind="compose"))
+def test_an_image_that_is_built_here_has_no_tag_to_judge_and_goes_by_its_service() -> None:
+    text = "services: {v: {build: ., command: vllm serve m}}"
+    assert "image_tag" not in rules_of(judged(text, kind="compose"))
+    told: list[str] = []
+    adopt(engines(launches_of_compose(text, "c.yml")[0], asked()), told)
+    assert told[0].startswith("services.v: forebay starts")
 
 
 def test_variables_take_their_defaults_and_others_are_told() -> None:

@@ -104,7 +104,7 @@ def _program(engine: Engine, tell: list[str]) -> Iterator[tuple[str, object]]:
     if launch.container is not None:
         tell.append(
             _("{image}: forebay starts `vllm serve` of an installed vLLM {release}, not a container").format(
-                image=launch.container.image, release=engine.served.release
+                image=launch.container.image or launch.key, release=engine.served.release
             )
         )
         return
