@@ -40,7 +40,8 @@ def window(workload: Workload, found: Sequence[Row]) -> tuple[float, float]:
         if found and not usable and any(row.good for row in found):
             why = _("no request began after the warm-up of {warm_up:g} s: all were still being answered")
             fix = _("Measure for longer, or lower the load")
-            raise NothingMeasured(why.format(warm_up=workload.warm_up_s), fix=fix)
+            failed = Counter(row.reason for row in found if not row.good)
+            raise NothingMeasured(why.format(warm_up=workload.warm_up_s), fix=fix, reasons=failed)
         fix = _("Look at the log of the service, or lower the load")
         reasons = Counter(row.reason for row in usable or found)
         raise NothingMeasured(_nothing(reasons), fix=fix, sent=len(usable), reasons=reasons)
