@@ -97,7 +97,7 @@ def test_a_package_that_an_advisory_names_is_told_with_its_fix(tmp_path: Path, l
     path.write_bytes(
         msgspec.json.encode(entry) + b"\n" + msgspec.json.encode(entry) if lines else json.dumps([entry]).encode()
     )
-    with pytest.raises(RunError, match="findings"):
+    with pytest.raises(RunError, match="2 findings in" if lines else "1 finding in"):
         run(supply, "check", "--advisories", str(path), "-o", "json")
     lock = tmp_path / "a.lock"
     lock.write_text("other==1.0 --hash=sha256:" + "0" * 64 + "\n")
