@@ -25,7 +25,7 @@ SignCheckpoint = Callable[[Checkpoint], Note]
 
 
 class Log:
-    """One log, open for appending. There must be no other: see `lock`."""
+    """One log, open for appending. There must be no other: its recorder holds a lock."""
 
     def __init__(self, database: Database, origin: str) -> None:
         self.origin = origin
@@ -66,12 +66,6 @@ class Log:
                 database.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (frontier.size, note))
         self._frontier = frontier
         return first
-
-    def keep_checkpoint(self, note: Note) -> None:
-        """Keep a checkpoint with what others have signed of it."""
-        with transaction(self._database):
-            size = checkpoint_of(note).size
-            self._database.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (size, str(note)))
 
     def close(self) -> None:
         self._database.close()

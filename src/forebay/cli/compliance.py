@@ -79,7 +79,6 @@ def _running(status: Status | None) -> Running | None:
     models = {engine.model for engine in status.engines}
     return Running(
         url=status.edge.url,
-        gateway_url=status.gateway.url,
         admin_url=status.gateway.admin_url,
         worker_urls=tuple(worker.url for worker in status.gateway.workers),
         engines={model: tuple(engine.url for engine in status.engines if engine.model == model) for model in models},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +10,12 @@ from pydantic.fields import FieldInfo
 
 from forebay.cli.flags import Flags, columns, common, spelled
 from forebay.cli.wiring import configuration
+from forebay.config.hidden import shown
 from forebay.config.load import Loaded
 from forebay.config.provenance import Origin, Path, find, plain, show_path
 from forebay.config.shape import field_at
 from forebay.core.errors import UsageError
 from forebay.messages import _
-
-# Values of variables that are called so are shown as set and no more: someone wrote a secret where a name belongs.
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
-_HIDDEN = "********"
 
 
 @click.group(help=_("Show the configuration and where each value came from."))
@@ -73,7 +69,7 @@ def values(loaded: Loaded) -> dict[str, Any]:
     for model in dumped["models"].values():
         for engine in model["engines"]:
             if "env" in engine:
-                engine["env"] = {name: _masked(name, value) for name, value in engine["env"].items()}
+                engine["env"] = {name: shown(name, value) for name, value in engine["env"].items()}
     return dumped
 
 
@@ -82,10 +78,6 @@ def _all(loaded: Loaded) -> Iterator[tuple[Path, Any]]:
     if (defaults := find(loaded.written, ("engine_defaults",))) is not None:
         for path, value in _flat(plain(defaults), ("engine_defaults",)):
             yield path, _hide(path, value)
-
-
-def _masked(name: str, value: str) -> str:
-    return _HIDDEN if _SECRET_NAME.search(name) and value else value
 
 
 def _flat(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -125,7 +117,7 @@ def _about(field: FieldInfo | None) -> str:
 
 
 def _hide(path: Path, value: object) -> object:
-    return _masked(str(path[-1]), str(value)) if "env" in path else value
+    return shown(str(path[-1]), str(value)) if "env" in path else value
 
 
 def _where(origin: Origin) -> str:

@@ -43,7 +43,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 def foreign_engines(source: Source, environment: str | None = None) -> tuple[list[Engine], list[Finding]]:
     """Every vLLM that the source starts, as rules see it, and what reading it found."""
     launches, notes = _launches(source, environment)
-    return engines(launches, _asked(source, launches)), notes
+    return engines(launches, _asked(source)), notes
 
 
 def foreign_findings(source: Source, environment: str | None = None) -> tuple[Finding, ...]:
@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
     return text
 
 
-def _asked(source: Source, launches: list[Launch]) -> Asked:
+def _asked(source: Source) -> Asked:
     name, facts, gpus = read_hardware(source.hardware) if source.hardware is not None else (None, None, 0)
     return Asked(
         weights=functools.partial(_weights, source),

@@ -21,7 +21,6 @@ from forebay.cli.flags import chosen_language, wants_json
 from forebay.core.errors import ConfigError, ForebayError, RunError, UsageError
 from forebay.messages import CATALOGUES, LANGUAGES, N_, _, speak
 
-EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
 
 # command: (where it lives, its line in --help). The line stands here so that --help imports no command.

@@ -75,7 +75,7 @@ def plan(
 ) -> int:
     """Exit 1 where the plan cannot be applied, 2 with changes where that is asked for."""
     at = planning.here(flags)
-    made = planning.make(flags, at, planning.wanted(flags, at, release), strategy)
+    made = planning.make(at, planning.wanted(flags, at, release), strategy)
     if out is not None and not made.refused:
         plans.save(made, out)
     answer = told(made)
@@ -118,7 +118,7 @@ def apply(flags: Flags, file: Path | None, **options: Any) -> None:
         if saved is not None:
             plans.refuse_moved(saved, planning.basis(at, planning.drifted(at)))
         files = saved.files if saved is not None else planning.wanted(flags, at, wish.release)
-        made = planning.make(flags, at, files, saved.strategy if saved is not None else wish.strategy)
+        made = planning.make(at, files, saved.strategy if saved is not None else wish.strategy)
         if made.refused:
             raise ConfigError(_("the plan cannot be applied"), findings=made.refused)
         if not made.changes:
@@ -163,7 +163,7 @@ def rollback(flags: Flags, version: str | None, strategy: Strategy, reason: str)
             at.store.make_current(at.environment, stored.name)
             _unchanged(flags, at.running, _("{name} runs already").format(name=stored.name))
             return
-        made = planning.make(flags, at, stored.files, strategy)
+        made = planning.make(at, stored.files, strategy)
         errors = tuple(finding for finding in made.refused if finding.rule != "release_approvals")
         if errors:
             raise ConfigError(_("{name} cannot be run").format(name=name), findings=errors)

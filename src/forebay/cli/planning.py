@@ -82,7 +82,7 @@ def here(flags: Flags) -> Here:
     )
 
 
-def make(flags: Flags, at: Here, files: dict[str, bytes], strategy: Strategy = "auto") -> Plan:
+def make(at: Here, files: dict[str, bytes], strategy: Strategy = "auto") -> Plan:
     """The plan that leads from what runs to a release of `files`."""
     if config_path(at.environment) not in files:
         what = _("the release cannot run in {environment}").format(environment=at.environment)

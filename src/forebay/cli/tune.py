@@ -69,7 +69,7 @@ def run(flags: Flags, model: str | None, **given: Any) -> None:
     from forebay.tune import session  # noqa: PLC0415  heavy, and --help needs none of it
 
     loaded = configuration(flags)
-    asked = _asked(flags, loaded, model, given)
+    asked = _asked(loaded, model, given)
     if asked.only_plan:
         lines = session.planned(loaded, asked)
         flags.answer(
@@ -185,7 +185,7 @@ def _released(flags: Flags, told: Told) -> Told:
     return structs.replace(told, release=made.name)
 
 
-def _asked(flags: Flags, loaded: Any, model: str | None, given: dict[str, Any]) -> Asked:
+def _asked(loaded: Any, model: str | None, given: dict[str, Any]) -> Asked:
     from forebay.tune.session import Asked  # noqa: PLC0415
 
     models = list(loaded.config.models)

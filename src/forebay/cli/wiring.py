@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forebay.cli.flags import Flags
@@ -32,18 +31,6 @@ def checked_configuration(flags: Flags) -> Loaded:
     if errors:
         raise ConfigError(_("{file} cannot be run").format(file=flags.config), findings=errors)
     return loaded
-
-
-def edge_files(loaded: Loaded, folder: Path, program: str) -> dict[str, str]:
-    """The files by name of nginx or HAProxy as they would lie in `folder`; the certificate is there as edge.pem."""
-    from forebay.render.edge_programs import PROGRAMS  # noqa: PLC0415  `check` needs no renderer
-    from forebay.render.site import Site  # noqa: PLC0415
-
-    gateway = loaded.config.gateway
-    ports = tuple(range(gateway.worker_port, gateway.worker_port + gateway.workers))
-    root = folder.resolve()
-    site = Site(folder=root, certificate=root / "edge.pem", worker_ports=ports)
-    return PROGRAMS[program].render(loaded.config, site)
 
 
 def gateway_of(config: Config, engines: Sequence[EngineSpec]) -> Snapshot:

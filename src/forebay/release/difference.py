@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from forebay.config.hidden import shown
 from forebay.config.provenance import Path, show_path
 from forebay.release.classes import RestartClass, restart_class
 from forebay.release.version import Release
 
-# A value of a variable that is called so is never shown: someone may have written a secret where a name belongs.
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
 _ABSENT = object()
 
 
@@ -84,8 +82,7 @@ def _shown(path: Path, value: Any) -> Any:
         return {key: _shown((*path, key), each) for key, each in value.items()}
     if _is_list_of_sections(value):
         return [_shown((*path, index), each) for index, each in enumerate(value)]
-    is_secret = "env" in path and path[-1] != "env" and _SECRET_NAME.search(str(path[-1]))
-    return "********" if is_secret and value else value
+    return shown(str(path[-1]), value) if "env" in path and path[-1] != "env" else value
 
 
 def _is_list_of_sections(value: Any) -> bool:

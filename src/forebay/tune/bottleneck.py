@@ -17,7 +17,7 @@ def causes(rung: Rung, setting: Setting, distance: Distance | None) -> tuple[Cau
         *_client(rung),
         *_kv(rung),
         *_scheduler(rung, setting),
-        *_hardware(rung, distance),
+        *_hardware(distance),
         *_processor(rung, distance),
     ]
     return tuple(sorted(found, key=lambda cause: -cause.weight))
@@ -50,7 +50,7 @@ def _scheduler(rung: Rung, setting: Setting) -> Iterator[Cause]:
             yield Cause(what="queue", weight=0.5, evidence=f"{evidence}: prompts wait for a step's tokens")
 
 
-def _hardware(rung: Rung, distance: Distance | None) -> Iterator[Cause]:
+def _hardware(distance: Distance | None) -> Iterator[Cause]:
     if distance is None:
         return
     if distance.bandwidth_ratio:

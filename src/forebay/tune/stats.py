@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Sequence
-from statistics import NormalDist, fmean, median, variance
+from statistics import fmean, variance
 
 import msgspec
 
@@ -18,9 +16,7 @@ from forebay.release.judge.observation import stratum
 from forebay.release.judge.ranks import compare as compare_ranks
 
 Statistic = Callable[[Sequence[float]], float]
-_NORMAL = NormalDist()
 _ALL = stratum(1)
-_EXACT_PAIRS = 2_500
 _TINY = 1e-300
 
 
@@ -70,33 +66,12 @@ def paired(first: Sequence[float], second: Sequence[float], *, confidence: float
     return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half), confidence)
 
 
-def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
-    """One-sided p of the second not being greater: exact for small samples without ties, else by the normal law."""
-    m, n = len(first), len(second)
-    if not m or not n:
-        raise ValueError("both samples need values")
-    ordered = sorted(first)
-    ties = Counter([*first, *second])
-    below = sum(bisect_left(ordered, value) + 0.5 * _equal(ordered, value) for value in second)
-    if m * n <= _EXACT_PAIRS and len(ties) == m + n and min(m, n) <= 8:
-        counts = _rank_counts(m, n)
-        return sum(counts[math.ceil(below) :]) / sum(counts)
-    spread = (m + n + 1) - sum(t**3 - t for t in ties.values()) / ((m + n) * (m + n - 1))
-    deviation = math.sqrt(max(m * n / 12 * spread, _TINY))
-    return 1 - _NORMAL.cdf((below - m * n / 2 - 0.5) / deviation)
-
-
 def superiority(first: Sequence[float], second: Sequence[float]) -> float:
     """The chance that a value of the second exceeds one of the first (Vargha and Delaney's A12), as releases judge."""
     found = compare_ranks([(_ALL, each) for each in first], [(_ALL, each) for each in second])
     if found is None:
         raise ValueError("both samples need two values")
     return found.superiority
-
-
-def shift(first: Sequence[float], second: Sequence[float]) -> float:
-    """By how much the second lies above the first: the median of all differences (Hodges and Lehmann)."""
-    return median(b - a for a in first for b in second)
 
 
 def student_cdf(t: float, freedom: float) -> float:
@@ -143,26 +118,6 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
 
 def _apart(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
-
-
-def _rank_counts(m: int, n: int) -> list[int]:
-    """How many orders of m and n values give each U: the coefficients of the Gaussian binomial."""
-    counts = [1]
-    for i in range(1, n + 1):
-        wider = [*counts, *[0] * (m + i)]
-        product = [c - (wider[at - m - i] if at >= m + i else 0) for at, c in enumerate(wider)]
-        for at in range(i, len(product)):  # divided by 1 - q^i
-            product[at] += product[at - i]
-        counts = product[: m * i + 1]
-    return counts
-
-
-def _equal(ordered: Sequence[float], value: float) -> int:
-    at = bisect_left(ordered, value)
-    count = 0
-    while at + count < len(ordered) and ordered[at + count] == value:
-        count += 1
-    return count
 
 
 def _at(ordered: Sequence[float], share: float) -> float:

@@ -24,7 +24,6 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     """What runs: where clients, workers and the engines of each model are reached, and the processes of each unit."""
 
     url: str
-    gateway_url: str
     admin_url: str
     worker_urls: tuple[str, ...]
     engines: dict[str, tuple[str, ...]]

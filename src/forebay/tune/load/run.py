@@ -47,7 +47,7 @@ class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """How far a run is. `in_flight`: sent and not ended."""
+    """How far a run is."""
 
     at_s: float
     sent: int

@@ -53,7 +53,7 @@ def play(
 
 
 class Stage:
-    """A simulation under way; `run` may be called again to go on, and `open_engines` changed in between."""
+    """A simulation under way; `run` may be called again to go on."""
 
     def __init__(self, fleet: Fleet, traffic: Traffic, slo: Slo | None, warm_up_s: float, slice_s: float) -> None:
         self.fleet = fleet
