@@ -136,7 +136,8 @@ def test_a_sound_release_is_finished_when_the_machine_is_lost_and_no_call_of_the
     world.try_out(leader, {"BUILD": "sound"}, steps=steps)
     begun, number = change(leader.service), world.valkey.lease().number
     assert begun is not None
-    canary = next(url for unit, url in engines(leader).items() if "." in unit and not unit.endswith(".baseline"))
+    wait_for("the canary takes calls", lambda: _canaries(leader), WITHIN_S)
+    (canary,) = _canaries(leader)
     calls = other.load()
     leader.machine.kill()
     wait_for("the other machine leads", lambda: _leads_after(other, world, number), WITHIN_S)
@@ -155,6 +156,10 @@ def test_down_leaves_nothing_on_any_machine(world: World) -> None:
         left.service.run("down")
     found = subprocess.run(["pgrep", "-f", str(world.nodes)], capture_output=True, text=True, check=False)
     assert found.stdout == ""
+
+
+def _canaries(site: Site) -> list[str]:
+    return [url for unit, url in engines(site).items() if "." in unit and not unit.endswith(".baseline")]
 
 
 def _leads_after(site: Site, world: World, number: int) -> bool:
