@@ -128,27 +128,13 @@ class Recorder:
 
         While somebody reads, that it is done is recorded by a later `settle`. Raises Unrecorded.
         """
-        count = self._keys.old(before_us)
-        if count:
-            entry = Entry(ERASURE, f"retention-{at_us}", at_us, {"before_us": before_us, "count": count})
-            self._note(entry, "asked")
-            self._left = True
-            self._changing(partial(self._keys.expire, before_us))
-            self._owed.append((entry, "expired"))
-            self._settle_soon()
-        return count
+        act = partial(self._changing, partial(self._keys.expire, before_us))
+        return self._age("retention", self._keys.old(before_us), before_us, at_us, act)
 
     def forget_withdrawn(self, before_us: int, at_us: int) -> int:
         """Consents that were withdrawn before this time are forgotten; returns how many. Raises Unrecorded."""
-        count = self._consents.old(before_us)
-        if count:
-            entry = Entry(ERASURE, f"withdrawn-{at_us}", at_us, {"before_us": before_us, "count": count})
-            self._note(entry, "asked")
-            self._left = True
-            self._changing_consents(partial(self._consents.expire, before_us))
-            self._owed.append((entry, "expired"))
-            self._settle_soon()
-        return count
+        act = partial(self._changing_consents, partial(self._consents.expire, before_us))
+        return self._age("withdrawn", self._consents.old(before_us), before_us, at_us, act)
 
     def consent(self, tenant: str, subject: str, purpose: str, by: str, at_us: int, *, granted: bool) -> Receipt:
         """Record what a person says of a purpose, then let it count, then record that it does. Raises Unrecorded."""
@@ -203,6 +189,17 @@ class Recorder:
     def _note(self, entry: Entry, result: str) -> int:
         facts: dict[str, Fact] = {**entry.facts, "result": result}
         return self.record([msgspec.structs.replace(entry, facts=facts)])
+
+    def _age(self, what: str, count: int, before_us: int, at_us: int, act: Callable[[], None]) -> int:
+        """Record that what is older is to go, let it go, and record that once nothing of it is left."""
+        if count:
+            entry = Entry(ERASURE, f"{what}-{at_us}", at_us, {"before_us": before_us, "count": count})
+            self._note(entry, "asked")
+            self._left = True
+            act()
+            self._owed.append((entry, "expired"))
+            self._settle_soon()
+        return count
 
     def _settle_soon(self) -> None:
         """Settle unless somebody reads: everybody's records wait meanwhile."""

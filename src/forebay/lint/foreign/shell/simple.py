@@ -151,13 +151,15 @@ def _keyed(node: Node, world: World) -> None:
 
 def _set_keyed(target: Node, value: Node | None, world: World, *, add: bool) -> None:
     """`X[a]=1` of an associative array; of others, single elements are not followed."""
-    name = target.child_by_field_name("name")
-    entries = world.keyed.get(source(name)) if name is not None else None
-    if entries is not None:
-        key = hard(index_of(target, world))
-        if GAP in key:
-            world.keyed.pop(source(name) if name is not None else "", None)
-            return
+    named = target.child_by_field_name("name")
+    name = source(named) if named is not None else ""
+    entries = world.keyed.get(name)
+    if entries is None:
+        return
+    key = hard(index_of(target, world))
+    if GAP in key:
+        del world.keyed[name]
+    else:
         entries[key] = (entries.get(key, "") if add else "") + text_of(value, world)
 
 
