@@ -245,8 +245,7 @@ class Live:
 
 def _within(target: Target, load: Workload, processes: int, limits: ClientLimits, until_s: float) -> Measured:
     """Measured with no answer waited for beyond the budget; OutOfTime where that alone made answers fail."""
-    left_s = max(_LEAST_ANSWER_S, until_s - time.monotonic() - load.longest_s)
-    short = msgspec.structs.replace(load, timeout_s=min(load.timeout_s, left_s))
+    short = load.within(until_s - time.monotonic(), _LEAST_ANSWER_S)
     try:
         measured = measure(target, short, processes=processes, limits=limits)
     except NothingMeasured as error:

@@ -74,8 +74,7 @@ def load_at(looked: Looked, rate_rps: float, number: int) -> Workload:
         warm_up_s=warm_s,
         seed=1 + number,
     )
-    left_s = looked.until_s - time.monotonic() - load.longest_s
-    return msgspec.structs.replace(load, timeout_s=min(load.timeout_s, max(_LEAST_ANSWER_S, left_s)))
+    return load.within(looked.until_s - time.monotonic(), _LEAST_ANSWER_S)
 
 
 def _measured(looked: Looked, load: Workload, processes: int) -> Measured:

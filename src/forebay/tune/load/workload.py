@@ -129,6 +129,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """How long a session may take: every turn may use up its time, and a pause lies between any two."""
         return self.turns * self.timeout_s + (self.turns - 1) * self.think_s
 
+    def within(self, left_s: float, least_s: float) -> Workload:
+        """The load with no answer waited for when `left_s` have passed, but for the `least_s` that each one has."""
+        return msgspec.structs.replace(self, timeout_s=min(self.timeout_s, max(least_s, left_s - self.longest_s)))
+
 
 def check(workload: Workload) -> None:
     """Raise UsageError where the load asks for nothing, or for what cannot be."""
